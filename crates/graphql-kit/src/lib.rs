@@ -1,0 +1,18 @@
+//! What the GraphQL subgraphs share: who is calling, how errors and refusals look, scalars,
+//! paging, and the HTTP shell around a schema.
+//!
+//! Architecture invariant: no subgraph's own types here, and no rule of the business.
+
+pub mod auth;
+pub mod caller;
+pub mod error;
+pub mod paging;
+pub mod scalar;
+pub mod shell;
+pub mod user_error;
+
+pub use auth::{AuthConfig, Claims, TokenVerifier};
+pub use caller::{Caller, Identity, Role, caller, require_user};
+pub use error::ApiError;
+pub use paging::{Connection, PageArgs};
+pub use scalar::{CurrencyCode, Date, DecimalText, MoneyObject};

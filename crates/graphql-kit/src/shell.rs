@@ -1,0 +1,165 @@
+//! The HTTP shell around a subgraph's schema: `POST /graphql` and, by WebSocket, `GET /ws`.
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{
+    BatchRequest, Data, Executor, ObjectType, Request, Response, Schema, SubscriptionType,
+    futures_util::stream::BoxStream, http::ALL_WEBSOCKET_PROTOCOLS,
+};
+use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, GraphQLWebSocket};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State, WebSocketUpgrade},
+    http::{HeaderMap, header::AUTHORIZATION},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::{TokenVerifier, error};
+
+/// The largest request body: operations are small, and whatever is larger is an attack.
+const BODY_LIMIT: usize = 256 * 1024;
+/// A peer that answers no ping for this long is gone.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Adds what a request needs of its own, such as data loaders.
+pub type Prepare = Arc<dyn Fn(Request) -> Request + Send + Sync>;
+
+/// A schema whose every request has a [`Caller`] and its own data, and whose every error has a
+/// code.
+struct Subgraph<Q, M, S> {
+    schema: Schema<Q, M, S>,
+    prepare: Prepare,
+}
+
+impl<Q, M, S> Clone for Subgraph<Q, M, S> {
+    fn clone(&self) -> Self {
+        Self { schema: self.schema.clone(), prepare: Arc::clone(&self.prepare) }
+    }
+}
+
+impl<Q, M, S> Executor for Subgraph<Q, M, S>
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    async fn execute(&self, request: Request) -> Response {
+        error::finish(self.schema.execute((self.prepare)(request)).await)
+    }
+
+    fn execute_stream(
+        &self,
+        request: Request,
+        session_data: Option<Arc<Data>>,
+    ) -> BoxStream<'static, Response> {
+        let request = (self.prepare)(request);
+        let stream = match session_data {
+            Some(data) => self.schema.execute_stream_with_session_data(request, data).boxed(),
+            None => self.schema.execute_stream(request).boxed(),
+        };
+        stream.map(error::finish).boxed()
+    }
+}
+
+#[derive(Clone)]
+struct Shell<E> {
+    executor: E,
+    verifier: TokenVerifier,
+    stop: CancellationToken,
+}
+
+/// Routes for `schema`. Sockets are closed with code 1001 (going away) when `stop` is cancelled.
+pub fn routes<Q, M, S>(
+    schema: Schema<Q, M, S>,
+    verifier: TokenVerifier,
+    prepare: Prepare,
+    stop: CancellationToken,
+) -> Router
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    let executor = Subgraph { schema, prepare };
+    Router::new()
+        .route("/graphql", post(query::<Subgraph<Q, M, S>>))
+        .route("/ws", get(socket::<Subgraph<Q, M, S>>))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(Shell { executor, verifier, stop })
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()
+}
+
+async fn query<E: Executor>(
+    State(shell): State<Shell<E>>,
+    headers: HeaderMap,
+    request: GraphQLRequest,
+) -> GraphQLResponse {
+    let caller = shell.verifier.caller(authorization(&headers)).await;
+    shell.executor.execute_batch(BatchRequest::Single(request.into_inner().data(caller))).await.into()
+}
+
+async fn socket<E: Executor>(
+    State(shell): State<Shell<E>>,
+    headers: HeaderMap,
+    protocol: GraphQLProtocol,
+    upgrade: WebSocketUpgrade,
+) -> impl IntoResponse {
+    let caller = shell.verifier.caller(authorization(&headers)).await;
+    upgrade.protocols(ALL_WEBSOCKET_PROTOCOLS).on_upgrade(move |stream| async move {
+        let Shell { executor, verifier, stop } = shell;
+        let (sink, stream) = stream.split();
+        // The end of the incoming stream is what ends the protocol, and with it every
+        // subscription of this socket.
+        let stream = stream.take_until(stop.cancelled_owned());
+        GraphQLWebSocket::new_with_pair(sink, stream, executor, protocol)
+            .keepalive_timeout(KEEPALIVE)
+            .on_connection_init(move |payload| async move {
+                let mut data = Data::default();
+                // What the socket was opened with is as good as what its first message says.
+                data.insert(match token(&payload) {
+                    Some(token) => verifier.caller(Some(&token)).await,
+                    None => caller,
+                });
+                Ok(data)
+            })
+            .serve()
+            .await;
+    })
+}
+
+/// The `Authorization` value in a `connection_init` payload, at the places where clients and
+/// routers put it.
+fn token(payload: &serde_json::Value) -> Option<String> {
+    let field = |object: &serde_json::Value| {
+        let (_, value) =
+            object.as_object()?.iter().find(|(name, _)| name.eq_ignore_ascii_case("authorization"))?;
+        value.as_str().map(str::to_owned)
+    };
+    field(payload).or_else(|| field(payload.get("headers")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::token;
+
+    #[test]
+    fn the_token_is_found_where_clients_put_it() {
+        for payload in [
+            json!({"authorization": "Bearer x"}),
+            json!({"Authorization": "Bearer x"}),
+            json!({"headers": {"Authorization": "Bearer x"}}),
+        ] {
+            assert_eq!(token(&payload).as_deref(), Some("Bearer x"), "{payload}");
+        }
+        assert_eq!(token(&json!({})), None);
+        assert_eq!(token(&json!(null)), None);
+    }
+}
