@@ -7,6 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use garde::Validate;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use kernel::{ErrorCode, SessionId, SharedClock, UserId};
 use moka::sync::Cache;
@@ -16,14 +17,17 @@ use tokio::sync::Mutex;
 use crate::caller::{Caller, Identity, Role};
 
 /// Where the keys are, and what a token must say.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthConfig {
     /// Address of the published keys (a JSON Web Key Set, RFC 7517).
+    #[garde(url)]
     pub jwks_url: String,
     /// The `iss` that a token must have.
+    #[garde(length(min = 1))]
     pub issuer: String,
     /// The `aud` that a token must have.
+    #[garde(length(min = 1))]
     pub audience: String,
 }
 
