@@ -1,0 +1,92 @@
+//! Shows of a test's own, at the time it wants.
+
+use chrono::{TimeDelta, Utc};
+use kernel::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use crate::{stack::Stack, wait::eventually};
+
+/// A show that booking knows.
+#[derive(Debug, Clone)]
+pub struct Show {
+    /// Its id.
+    pub id: String,
+    /// The ids of its seats, by index.
+    pub seats: Vec<String>,
+    /// What people call them, by index.
+    pub labels: Vec<String>,
+}
+
+impl Show {
+    /// The ids of the seats at `indices`.
+    pub fn pick<const N: usize>(&self, indices: [usize; N]) -> [&str; N] {
+        indices.map(|index| self.seats[index].as_str())
+    }
+}
+
+impl Stack {
+    /// Any show of the seed that starts in more than a day.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn show(&self) -> Show {
+        self.show_in(TimeDelta::hours(30)).await
+    }
+
+    /// A new show that starts after `lead`.
+    ///
+    /// # Panics
+    /// When it cannot be scheduled.
+    pub async fn show_in(&self, lead: TimeDelta) -> Show {
+        let starts_at = SystemClock.now() + lead;
+        let manager = self.manager().await;
+        let data = manager.client.execute(PLACES, json!({})).await.and_then(client::Reply::ok);
+        let places = data.unwrap_or_else(|error| panic!("no places: {error}"));
+        let movie = &places["movies"]["nodes"][0]["id"];
+        let screens = places["cities"].as_array().into_iter().flatten();
+        let screens = screens.flat_map(|city| city["theaters"].as_array().into_iter().flatten());
+        let screens = screens.flat_map(|theater| theater["screens"].as_array().into_iter().flatten());
+        for screen in screens {
+            let input = json!({
+                "movieId": movie,
+                "screenId": screen["id"],
+                "startsAt": starts_at.with_timezone(&Utc).to_rfc3339(),
+                "format": "TWO_D",
+                "language": "en",
+                "basePrice": { "amount": "12.00" },
+            });
+            let variables = json!({ "input": input });
+            let answer = manager.client.execute(SCHEDULE, variables).await.and_then(client::Reply::ok);
+            let data = answer.unwrap_or_else(|error| panic!("scheduleShow: {error}"));
+            let payload = &data["scheduleShow"];
+            // Somebody plays there at that time: the next screen may be free.
+            if payload["userErrors"][0]["__typename"] == "ScreenBusyError" {
+                continue;
+            }
+            assert_eq!(payload["userErrors"], json!([]), "{payload}");
+            return self.known_show(payload["show"]["id"].as_str().unwrap_or_default()).await;
+        }
+        panic!("every screen is busy at {starts_at}")
+    }
+
+    /// Waits until booking knows the show, and reads its seats.
+    async fn known_show(&self, id: &str) -> Show {
+        let visitor = self.visitor();
+        let show = eventually(format_args!("{id} has a seat map"), async || {
+            let data = visitor.call("SeatMap", json!({ "showId": id })).await.ok()?.ok().ok()?;
+            Some(data["show"].clone()).filter(|show| !show["seatMap"].is_null())
+        })
+        .await;
+        let rows = show["screen"]["layout"]["rows"].as_array().cloned().unwrap_or_default();
+        let seats: Vec<Value> =
+            rows.iter().flat_map(|row| row["seats"].as_array().cloned().unwrap_or_default()).collect();
+        let texts =
+            |field: &str| seats.iter().filter_map(|seat| Some(seat[field].as_str()?.to_owned())).collect();
+        Show { id: id.to_owned(), seats: texts("id"), labels: texts("label") }
+    }
+}
+
+const PLACES: &str = "{ movies(first: 1) { nodes { id } } cities { theaters { screens { id } } } }";
+const SCHEDULE: &str = "mutation Schedule($input: ScheduleShowInput!) {
+  scheduleShow(input: $input) { show { id } userErrors { __typename message } }
+}";
