@@ -32,6 +32,11 @@ impl Sandbox {
         Ok(Self { base: format!("http://127.0.0.1:{port}"), http: reqwest::Client::new(), _process: process })
     }
 
+    /// Its root address.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Pays for what `checkout` gave, with the client secret, as a browser does.
     ///
     /// # Panics

@@ -25,10 +25,33 @@ impl Show {
 }
 
 impl Stack {
-    /// Any show of the seed that starts in more than a day.
+    /// A show of the seed that starts in more than a day, found by browsing.
     ///
     /// # Panics
     /// When there is none.
+    pub async fn seeded_show(&self) -> Show {
+        let visitor = self.visitor();
+        let ask = async |name: &str, variables: Value| {
+            let answer = visitor.call(name, variables).await.and_then(client::Reply::ok);
+            answer.unwrap_or_else(|error| panic!("{name}: {error}"))
+        };
+        let city = &ask("Cities", json!({})).await["cities"][0]["id"];
+        let movies = ask("NowShowing", json!({ "cityId": city, "first": 20 })).await;
+        let date = (SystemClock.now() + TimeDelta::days(3)).date_naive().to_string();
+        for movie in movies["movies"]["nodes"].as_array().into_iter().flatten() {
+            let variables = json!({ "movieId": movie["id"], "cityId": city, "date": date });
+            let shows = ask("MovieShows", variables).await;
+            if let Some(id) = shows["movie"]["showtimes"][0]["shows"][0]["id"].as_str() {
+                return self.known_show(id).await;
+            }
+        }
+        panic!("no show on {date}")
+    }
+
+    /// A new show that starts in more than a day.
+    ///
+    /// # Panics
+    /// When it cannot be scheduled.
     pub async fn show(&self) -> Show {
         self.show_in(TimeDelta::hours(30)).await
     }

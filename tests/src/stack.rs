@@ -50,6 +50,12 @@ impl StackBuilder {
         self
     }
 
+    /// Password hashing that costs next to nothing, for crowds.
+    #[must_use]
+    pub fn fast_passwords(self) -> Self {
+        self.set("user.password_hashing.memory_kib", 8).set("user.password_hashing.iterations", 1)
+    }
+
     /// Uses this database and leaves it behind.
     #[must_use]
     pub fn database(mut self, url: &str) -> Self {
@@ -320,6 +326,17 @@ impl Stack {
     /// The processes, one for each group of roles.
     pub fn processes(&mut self) -> &mut [Process] {
         &mut self.processes
+    }
+
+    /// Ends the platform in order, and starts it again.
+    ///
+    /// # Errors
+    /// When a process did not drain in time or ended with an error.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.processes.drain(..).try_for_each(|mut process| process.stop())?;
+        self.start_processes()?;
+        self.ready().await;
+        Ok(())
     }
 
     /// Ends the platform as an operator would, and checks that it ends in order.
