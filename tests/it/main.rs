@@ -1,5 +1,7 @@
 //! Journeys: what people do with Marquee, walked through the gateway on real services.
 
+#![expect(clippy::expect_used, reason = "a test may fail where it stands")]
+
 mod cancelling;
 mod expiry;
 mod late_payment;

@@ -53,7 +53,7 @@ impl StackBuilder {
     /// Password hashing that costs next to nothing, for crowds.
     #[must_use]
     pub fn fast_passwords(self) -> Self {
-        self.set("user.password_hashing.memory_kib", 8).set("user.password_hashing.iterations", 1)
+        self.set("user.password.memory_kib", 8).set("user.password.iterations", 1)
     }
 
     /// Uses this database and leaves it behind.
@@ -115,7 +115,6 @@ impl StackBuilder {
 #[derive(Debug)]
 struct Ports {
     gateway: u16,
-    gateway_ops: u16,
     catalog: u16,
     booking: u16,
     user: u16,
@@ -127,7 +126,6 @@ impl Ports {
     fn pick() -> Self {
         Self {
             gateway: ports::free(),
-            gateway_ops: ports::free(),
             catalog: ports::free(),
             booking: ports::free(),
             user: ports::free(),
@@ -138,7 +136,7 @@ impl Ports {
 
     fn ops(&self, role: &str) -> u16 {
         match role {
-            "gateway" => self.gateway_ops,
+            "gateway" => self.gateway,
             "catalog" => self.catalog,
             "booking" => self.booking,
             "user" => self.user,
@@ -195,11 +193,10 @@ fn configuration(
         ("rabbit.url", services.rabbit.as_str().into()),
         ("rabbit.prefix", format!("{prefix}.").into()),
         ("gateway.listen", listen(ports.gateway)),
-        ("gateway.ops_listen", listen(ports.gateway_ops)),
         ("gateway.supergraph", supergraph.display().to_string().into()),
-        ("gateway.subgraphs.catalog.url", format!("{}/graphql", http(ports.catalog)).into()),
-        ("gateway.subgraphs.booking.url", format!("{}/graphql", http(ports.booking)).into()),
-        ("gateway.subgraphs.user.url", format!("{}/graphql", http(ports.user)).into()),
+        ("gateway.subgraph_urls.catalog", format!("{}/graphql", http(ports.catalog)).into()),
+        ("gateway.subgraph_urls.booking", format!("{}/graphql", http(ports.booking)).into()),
+        ("gateway.subgraph_urls.user", format!("{}/graphql", http(ports.user)).into()),
         ("catalog.listen", listen(ports.catalog)),
         ("catalog.auth.jwks_url", jwks.as_str().into()),
         ("booking.listen", listen(ports.booking)),

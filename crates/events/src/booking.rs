@@ -124,6 +124,18 @@ pub struct BookingExpired {
     pub show: ShowFacts,
 }
 
+/// `booking.failed`: its payment cannot succeed any more; the seats are free again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingFailed {
+    /// The booking.
+    #[serde(flatten)]
+    pub booking: BookingFacts,
+    /// The show.
+    pub show: ShowFacts,
+    /// The provider's code for the reason, such as `canceled`.
+    pub reason: String,
+}
+
 /// `booking.refunded`: the provider has paid money back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BookingRefunded {
@@ -143,5 +155,6 @@ crate::events! {
     BookingConfirmed "booking.confirmed" v 1 by |e| e.booking.booking_id.show().uuid();
     BookingCancelled "booking.cancelled" v 1 by |e| e.booking.booking_id.show().uuid();
     BookingExpired "booking.expired" v 1 by |e| e.booking.booking_id.show().uuid();
+    BookingFailed "booking.failed" v 1 by |e| e.booking.booking_id.show().uuid();
     BookingRefunded "booking.refunded" v 1 by |e| e.booking.booking_id.show().uuid();
 }

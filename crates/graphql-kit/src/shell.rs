@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_graphql::{
-    BatchRequest, Data, Executor, ObjectType, Request, Response, Schema, SubscriptionType,
+    BatchRequest, Data, Executor, ObjectType, Request, Response, SDLExportOptions, Schema, SubscriptionType,
     futures_util::stream::BoxStream, http::ALL_WEBSOCKET_PROTOCOLS,
 };
 use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, GraphQLWebSocket};
@@ -89,6 +89,18 @@ where
         .route("/ws", get(socket::<Subgraph<Q, M, S>>))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(Shell { executor, verifier, stop })
+}
+
+/// The schema in GraphQL's own language, as composition reads it.
+pub fn sdl<Q, M, S>(schema: &Schema<Q, M, S>) -> String
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    // Sorted, so that a diff shows changes only; with links to what composition must know.
+    let options = SDLExportOptions::new().federation().compose_directive().sorted_arguments().sorted_enum_items().sorted_fields();
+    schema.sdl_with_options(options)
 }
 
 fn authorization(headers: &HeaderMap) -> Option<&str> {

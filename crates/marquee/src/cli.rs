@@ -1,0 +1,83 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use graphql_kit::Role;
+
+use crate::smoke;
+
+/// Marquee: book cinema and event seats.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// The configuration file (TOML). Environment variables override it.
+    #[arg(long, global = true, env = "MARQUEE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one or more roles until SIGTERM or Ctrl-C.
+    Serve {
+        /// Which roles this process has.
+        #[arg(long, value_delimiter = ',', default_value = "gateway,catalog,booking,user,worker")]
+        roles: Vec<RoleName>,
+    },
+    /// Bring the database to the newest schema.
+    Migrate,
+    /// Fill the catalog, or top up its coming week. Safe to repeat.
+    Seed,
+    /// Print a subgraph's schema (SDL).
+    Schema {
+        /// Whose.
+        subgraph: Subgraph,
+    },
+    /// Book one ticket from outside, and say what was seen.
+    Smoke(smoke::Args),
+    /// Manage accounts.
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+/// What one process can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum RoleName {
+    /// The federated GraphQL endpoint.
+    Gateway,
+    /// Titles, theaters, shows, search.
+    Catalog,
+    /// Seats, holds, bookings, payments.
+    Booking,
+    /// Accounts and sessions.
+    User,
+    /// Relays, consumers and periodic jobs.
+    Worker,
+}
+
+/// What has a schema of its own.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Subgraph {
+    /// Titles, theaters, shows, search.
+    Catalog,
+    /// Seats, holds, bookings, payments.
+    Booking,
+    /// Accounts and sessions.
+    User,
+}
+
+/// Accounts.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Give an account a role; its next access token has it.
+    Grant {
+        /// The account's address.
+        email: String,
+        /// The role: customer, staff, manager, admin or partner.
+        role: Role,
+    },
+}

@@ -1,0 +1,82 @@
+//! One function for each command.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use graphql_kit::Role;
+use migrations::{Migrator, MigratorTrait};
+use platform::{Shutdown, config};
+
+use crate::{
+    cli::{Cli, Command, Subgraph, UserCommand},
+    config::Config,
+    serve, smoke,
+};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, in words for the person at the terminal.
+pub async fn run(cli: Cli) -> Result<()> {
+    let file = cli.config.as_deref();
+    match cli.command {
+        Command::Serve { roles } => serve::run(config::load(file)?, &roles).await,
+        Command::Migrate => migrate(file).await,
+        Command::Seed => seed(file).await,
+        Command::Schema { subgraph } => {
+            print_schema(subgraph);
+            Ok(())
+        }
+        Command::Smoke(args) => smoke::run(&args).await,
+        Command::User(UserCommand::Grant { email, role }) => grant(file, &email, role).await,
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a command goes to stdout")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// The database alone: commands must not need the other servers.
+async fn database(file: Option<&Path>) -> Result<sea_orm::DatabaseConnection> {
+    let config: Config = config::load(file)?;
+    let pg = platform::pg::connect(&config.pg).await?;
+    platform::pg::ping(&pg).await.context("PostgreSQL does not answer; is pg.url (DATABASE_URL) right?")?;
+    Ok(pg)
+}
+
+async fn migrate(file: Option<&Path>) -> Result<()> {
+    let pg = database(file).await?;
+    let pending = Migrator::get_pending_migrations(&pg).await?.len();
+    Migrator::up(&pg, None).await?;
+    say(&match pending {
+        0 => "the database is up to date".to_owned(),
+        count => format!("{count} migrations applied"),
+    });
+    Ok(())
+}
+
+async fn seed(file: Option<&Path>) -> Result<()> {
+    let pg = database(file).await?;
+    let options = catalog::SeedOptions::default();
+    let report = catalog::seed(&pg, &kernel::SystemClock, &kernel::SystemIds, &options, say).await?;
+    say(&report.to_string());
+    Ok(())
+}
+
+fn print_schema(subgraph: Subgraph) {
+    let sdl = match subgraph {
+        Subgraph::Catalog => graphql_kit::shell::sdl(&catalog::schema()),
+        Subgraph::Booking => graphql_kit::shell::sdl(&booking::schema()),
+        Subgraph::User => graphql_kit::shell::sdl(&user::schema()),
+    };
+    say(sdl.trim_end());
+}
+
+async fn grant(file: Option<&Path>, email: &str, role: Role) -> Result<()> {
+    let config: Config = config::load(file)?;
+    let deps = serve::connect(&config, &Shutdown::new()).await?;
+    user::app::grant_role(&deps, email, role).await?;
+    say(&format!("{email} now has the role {}; it counts from the next log-in or refresh", role.as_str()));
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! `marquee`: every role of the platform, and the commands to operate it, in one binary.
+#![recursion_limit = "256"]
+
+mod cli;
+mod commands;
+mod config;
+mod serve;
+mod smoke;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Start-up problems go to the person at the terminal, all causes in one line each.
+#[expect(clippy::print_stderr, reason = "the last word of a command belongs on stderr")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("marquee: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+    ExitCode::FAILURE
+}

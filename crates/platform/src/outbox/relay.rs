@@ -1,0 +1,275 @@
+//! From the outbox table to the broker.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use events::Envelope;
+use futures::{StreamExt, stream};
+use kernel::{id::EventId, source::SharedClock};
+use sea_orm::{
+    DatabaseConnection, DbErr,
+    sqlx::{self, AssertSqlSafe},
+};
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::waker;
+use crate::{
+    Deps, Shutdown,
+    backoff::Backoff,
+    pg::{Leader, query_error},
+    rabbit::{Rabbit, RabbitError},
+};
+
+/// Rows read, published and deleted together.
+const BATCH: i64 = 1_000;
+/// Keys whose events are under way at the same time.
+const IN_FLIGHT: usize = 1_000;
+/// The wait of an idle relay grows between these.
+const POLL_FIRST: Duration = Duration::from_millis(25);
+const POLL_LIMIT: Duration = Duration::from_millis(200);
+/// How often a relay that is not the leader tries to become it, and how often the age of the
+/// outbox is measured while the broker is away.
+const STANDBY: Duration = Duration::from_secs(1);
+
+/// Publishes the outbox of `schema` until the soft step of `shutdown`. Any number of processes
+/// may run it: one at a time is the leader, which others replace within about a second.
+///
+/// Events of one key are published one after the other, each after the one before is confirmed,
+/// so that a refused event is never overtaken; events of different keys go in parallel.
+///
+/// First [`Rabbit::declare`] the queues of all consumers: see the invariant of [`crate::rabbit`].
+pub fn relay(deps: &Deps, schema: &'static str, shutdown: &Shutdown) {
+    let relay = Relay {
+        pg: deps.pg.clone(),
+        rabbit: deps.rabbit.clone(),
+        clock: Arc::clone(&deps.clock),
+        schema,
+        wake: waker(schema),
+        soft: shutdown.token(),
+    };
+    shutdown.spawn("outbox-relay", async move { relay.run().await });
+}
+
+struct Relay {
+    pg: DatabaseConnection,
+    rabbit: Rabbit,
+    clock: SharedClock,
+    schema: &'static str,
+    wake: Arc<Notify>,
+    soft: CancellationToken,
+}
+
+/// One row of the table.
+struct Row {
+    seq: i64,
+    event: Envelope,
+}
+
+/// The primary key of a published row.
+type Published = (Uuid, i64);
+
+impl Relay {
+    async fn run(&self) {
+        let mut backoff = Backoff::for_connections();
+        while !self.soft.is_cancelled() {
+            let elected = Leader::elect(&self.pg, &format!("outbox:{}", self.schema)).await;
+            let wait = match elected {
+                Ok(Some(mut leader)) => {
+                    tracing::info!(schema = self.schema, "leading the outbox relay");
+                    backoff.reset();
+                    let Err(error) = self.lead(&mut leader).await else {
+                        leader.resign().await;
+                        return;
+                    };
+                    tracing::warn!(schema = self.schema, %error, "lost the lead of the outbox relay");
+                    backoff.next()
+                }
+                Ok(None) => STANDBY,
+                Err(error) => {
+                    tracing::warn!(schema = self.schema, %error, "cannot stand for outbox relay");
+                    backoff.next()
+                }
+            };
+            self.soft.run_until_cancelled(sleep(wait)).await;
+        }
+    }
+
+    /// Publishes until the soft step (`Ok`) or until the leader's connection is lost.
+    async fn lead(&self, leader: &mut Leader) -> Result<(), DbErr> {
+        let mut idle = Backoff::new(POLL_FIRST, POLL_LIMIT);
+        let mut trouble = Backoff::for_connections();
+        while !self.soft.is_cancelled() {
+            let rows = self.oldest(leader).await?;
+            self.measure(&rows);
+            if rows.is_empty() {
+                self.rest(idle.next(), self.wake.notified()).await;
+                continue;
+            }
+            idle.reset();
+            if !self.rabbit.is_connected() {
+                self.rest(STANDBY, self.rabbit.connected()).await;
+                continue;
+            }
+            let (published, failure) = self.publish(rows).await;
+            self.delete(leader, &published).await?;
+            match failure {
+                None => trouble.reset(),
+                Some(error) => {
+                    tracing::warn!(schema = self.schema, %error, "could not publish events; they wait");
+                    metrics::counter!("outbox_publish_failures_total", "schema" => self.schema)
+                        .increment(1);
+                    self.rest(trouble.next(), std::future::pending()).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for `limit`, `event` or the soft step.
+    async fn rest(&self, limit: Duration, event: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.soft.cancelled() => {}
+            () = sleep(limit) => {}
+            () = event => {}
+        }
+    }
+
+    async fn oldest(&self, leader: &mut Leader) -> Result<Vec<Row>, DbErr> {
+        type Columns = (
+            Uuid,
+            i64,
+            Uuid,
+            String,
+            i16,
+            DateTime<Utc>,
+            Option<String>,
+            serde_json::Value,
+        );
+        let sql = format!(
+            "select key, seq, event_id, name, version, time, trace, body \
+             from {}.outbox order by seq limit {BATCH}",
+            self.schema
+        );
+        let rows: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql))
+            .fetch_all(leader.connection())
+            .await
+            .map_err(query_error)?;
+        Ok(rows
+            .into_iter()
+            .map(|(key, seq, id, name, version, time, trace, body)| Row {
+                seq,
+                event: Envelope {
+                    id: EventId::from_uuid(id),
+                    name,
+                    version: version.unsigned_abs(),
+                    time,
+                    key,
+                    trace,
+                    body,
+                },
+            })
+            .collect())
+    }
+
+    /// What the broker confirmed, and the first error if any.
+    async fn publish(&self, rows: Vec<Row>) -> (Vec<Published>, Option<RabbitError>) {
+        let count = rows.len();
+        let mut outcomes = stream::iter(chains(rows))
+            .map(|chain| self.publish_chain(chain))
+            .buffer_unordered(IN_FLIGHT);
+        let mut published = Vec::with_capacity(count);
+        let mut failure = None;
+        while let Some((confirmed, error)) = outcomes.next().await {
+            published.extend(confirmed);
+            failure = failure.or(error);
+        }
+        metrics::counter!("outbox_published_total", "schema" => self.schema)
+            .increment(published.len() as u64);
+        (published, failure)
+    }
+
+    /// Publishes the events of one key, up to the first that fails.
+    async fn publish_chain(&self, chain: Vec<Row>) -> (Vec<Published>, Option<RabbitError>) {
+        let mut confirmed = Vec::with_capacity(chain.len());
+        for row in chain {
+            if let Err(error) = self.rabbit.publish(&row.event).await {
+                return (confirmed, Some(error));
+            }
+            confirmed.push((row.event.key, row.seq));
+        }
+        (confirmed, None)
+    }
+
+    async fn delete(&self, leader: &mut Leader, published: &[Published]) -> Result<(), DbErr> {
+        if published.is_empty() {
+            return Ok(());
+        }
+        let (keys, seqs): (Vec<Uuid>, Vec<i64>) = published.iter().copied().unzip();
+        let sql = format!(
+            "delete from {}.outbox using unnest($1::uuid[], $2::bigint[]) as sent (key, seq) \
+             where outbox.key = sent.key and outbox.seq = sent.seq",
+            self.schema
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(keys)
+            .bind(seqs)
+            .execute(leader.connection())
+            .await
+            .map(drop)
+            .map_err(query_error)
+    }
+
+    /// How long the oldest event has been waiting: the one number that tells a stuck relay.
+    fn measure(&self, rows: &[Row]) {
+        let age = rows.first().map_or(0.0, |row| {
+            (self.clock.now() - row.event.time).as_seconds_f64()
+        });
+        metrics::gauge!("outbox_oldest_age_seconds", "schema" => self.schema).set(age.max(0.0));
+    }
+}
+
+/// Groups rows by key: keys in the order of their first row, rows of a key in their order.
+fn chains(rows: Vec<Row>) -> Vec<Vec<Row>> {
+    let mut chains: Vec<Vec<Row>> = Vec::new();
+    let mut places: HashMap<Uuid, usize> = HashMap::new();
+    for row in rows {
+        let place = *places.entry(row.event.key).or_insert(chains.len());
+        match chains.get_mut(place) {
+            Some(chain) => chain.push(row),
+            None => chains.push(vec![row]),
+        }
+    }
+    chains
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(key: u128, seq: i64) -> Row {
+        Row {
+            seq,
+            event: Envelope {
+                id: EventId::from_uuid(Uuid::from_u128(seq.unsigned_abs().into())),
+                name: "test.happened".to_owned(),
+                version: 1,
+                time: DateTime::UNIX_EPOCH,
+                key: Uuid::from_u128(key),
+                trace: None,
+                body: serde_json::Value::Null,
+            },
+        }
+    }
+
+    #[test]
+    fn chains_keep_the_order_of_each_key() {
+        let rows = vec![row(7, 1), row(8, 2), row(7, 3), row(9, 4), row(8, 5)];
+        let seqs: Vec<Vec<i64>> = chains(rows)
+            .iter()
+            .map(|chain| chain.iter().map(|row| row.seq).collect())
+            .collect();
+        assert_eq!(seqs, [vec![1, 3], vec![2, 5], vec![4]]);
+    }
+}

@@ -1,0 +1,247 @@
+//! PostgreSQL: the pool, what its errors mean, and leadership by advisory lock.
+
+use std::{sync::Arc, time::Duration};
+
+use garde::Validate;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, RuntimeErr,
+    sqlx::{self, Connection as _, PgConnection, error::DatabaseError},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// Connections that rested longer than this are tested before use; fresher ones are trusted,
+/// which saves a round trip for each request under load.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+
+/// Section `[pg]`.
+#[derive(Clone, Debug, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct PgConfig {
+    /// `postgres://user:password@host:port/database`.
+    #[garde(skip)]
+    pub url: SecretString,
+    /// The most connections that this process opens.
+    #[garde(range(min = 1, max = 1_000))]
+    pub max_connections: u32,
+    /// Connections kept open when idle.
+    #[garde(range(max = 1_000))]
+    pub min_connections: u32,
+    /// Milliseconds to wait for a free connection before the request fails as unavailable.
+    #[garde(range(min = 10, max = 60_000))]
+    pub acquire_timeout_ms: u64,
+    /// Milliseconds after which the server aborts a statement; 0 lets it run.
+    #[garde(range(max = 3_600_000))]
+    pub statement_timeout_ms: u64,
+}
+
+impl Default for PgConfig {
+    fn default() -> Self {
+        Self {
+            url: "postgres://marquee:marquee@127.0.0.1:5432/marquee".into(),
+            max_connections: 16,
+            min_connections: 0,
+            acquire_timeout_ms: 2_000,
+            statement_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// The pool cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PgError {
+    /// The address cannot be parsed. (The cause is left out: it would show the password.)
+    #[error("pg.url is no valid PostgreSQL URL")]
+    Url,
+}
+
+/// Makes a pool that connects when it is first used, so the server need not be there yet.
+///
+/// # Errors
+/// [`PgError::Url`] when the address cannot be parsed.
+pub async fn connect(config: &PgConfig) -> Result<DatabaseConnection, PgError> {
+    let mut options = ConnectOptions::new(config.url.expose_secret());
+    options
+        .max_connections(config.max_connections)
+        .min_connections(config.min_connections.min(config.max_connections))
+        .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        .connect_lazy(true)
+        .test_before_acquire_if_idle_for(TRUSTED_FOR)
+        .set_application_name("marquee")
+        // Statements would carry personal data into the logs, and cost time.
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false);
+    if config.statement_timeout_ms > 0 {
+        options.statement_timeout(Duration::from_millis(config.statement_timeout_ms));
+    }
+    Database::connect(options).await.map_err(|_| PgError::Url)
+}
+
+/// True when `error` is a violation of the unique or primary-key constraint of this name.
+#[must_use]
+pub fn is_unique_violation(error: &DbErr, constraint: &str) -> bool {
+    violates(error, "23505", constraint)
+}
+
+/// True when `error` is a violation of the foreign-key constraint of this name.
+#[must_use]
+pub fn is_foreign_key_violation(error: &DbErr, constraint: &str) -> bool {
+    violates(error, "23503", constraint)
+}
+
+/// True when `error` is a violation of the check constraint of this name.
+#[must_use]
+pub fn is_check_violation(error: &DbErr, constraint: &str) -> bool {
+    violates(error, "23514", constraint)
+}
+
+/// True when `error` is a violation of the exclusion constraint of this name.
+#[must_use]
+pub fn is_exclusion_violation(error: &DbErr, constraint: &str) -> bool {
+    violates(error, "23P01", constraint)
+}
+
+fn violates(error: &DbErr, code: &str, constraint: &str) -> bool {
+    database_error(error).is_some_and(|error| {
+        error.code().as_deref() == Some(code) && error.constraint() == Some(constraint)
+    })
+}
+
+/// True when the transaction lost against a concurrent one (serialization failure, deadlock, lock
+/// not available) and may be run again from its start.
+#[must_use]
+pub fn is_contention(error: &DbErr) -> bool {
+    database_error(error)
+        .and_then(DatabaseError::code)
+        .is_some_and(|code| matches!(&*code, "40001" | "40P01" | "55P03"))
+}
+
+/// True when the database cannot be reached or is not serving; the same request may work later.
+#[must_use]
+pub fn is_unavailable(error: &DbErr) -> bool {
+    let driver_error = match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            error
+        }
+        _ => return false,
+    };
+    match &**driver_error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        // Connection exceptions, insufficient resources, operator intervention (a shutdown, a
+        // statement timeout), system errors:
+        // https://www.postgresql.org/docs/current/errcodes-appendix.html
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "53", "57", "58"]
+                .iter()
+                .any(|class| code.starts_with(class))
+                // A server that has just been demoted.
+                || code == "25006"
+        }),
+        _ => false,
+    }
+}
+
+fn database_error(error: &DbErr) -> Option<&dyn DatabaseError> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error))
+        | DbErr::Conn(RuntimeErr::SqlxError(error)) => error.as_database_error(),
+        _ => None,
+    }
+}
+
+/// Asks the server for a sign of life.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn ping(pg: &DatabaseConnection) -> Result<(), DbErr> {
+    pg.execute_unprepared("select 1").await.map(drop)
+}
+
+/// One process at a time holds the lock of a name: a session advisory lock on a connection of
+/// its own. While this value lives, use [`Leader::connection`] for what only the leader may do:
+/// the lock is lost exactly when that connection is, and then the work fails with it.
+///
+/// (A statement that waited for the lock would hold back vacuum, so [`Leader::elect`] polls.)
+#[derive(Debug)]
+pub struct Leader {
+    connection: PgConnection,
+}
+
+impl Leader {
+    /// Tries once to become the leader for `name`. `None` when another process is.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn elect(pg: &DatabaseConnection, name: &str) -> Result<Option<Self>, DbErr> {
+        let options = pg.get_postgres_connection_pool().connect_options();
+        let mut connection = PgConnection::connect_with(&options)
+            .await
+            .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?;
+        let elected: bool =
+            sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
+                .bind(format!("marquee:{name}"))
+                .fetch_one(&mut connection)
+                .await
+                .map_err(query_error)?;
+        if elected {
+            return Ok(Some(Self { connection }));
+        }
+        // Closing is a courtesy: the server also ends sessions whose socket is gone.
+        let _ = connection.close().await;
+        Ok(None)
+    }
+
+    /// The connection that carries the lock.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+
+    /// Fails when the lock is lost.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn confirm(&mut self) -> Result<(), DbErr> {
+        self.connection.ping().await.map_err(query_error)
+    }
+
+    /// Lets another process take over at once.
+    pub async fn resign(self) {
+        let _ = self.connection.close().await;
+    }
+}
+
+/// An error of a statement that was run on a [`Leader`]'s connection.
+pub(crate) fn query_error(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_pool_is_unavailable_and_a_type_error_is_not() {
+        assert!(is_unavailable(&DbErr::ConnectionAcquire(
+            sea_orm::error::ConnAcquireErr::Timeout
+        )));
+        assert!(is_unavailable(&query_error(sqlx::Error::PoolTimedOut)));
+        assert!(!is_unavailable(&DbErr::Type("no".to_owned())));
+        assert!(!is_unavailable(&query_error(sqlx::Error::RowNotFound)));
+    }
+
+    #[tokio::test]
+    async fn a_bad_address_is_refused_without_showing_it() {
+        let config = PgConfig {
+            url: "mysql://root:sesame@localhost/x".into(),
+            ..PgConfig::default()
+        };
+        let error = connect(&config).await.expect_err("not PostgreSQL");
+        assert!(!error.to_string().contains("sesame"));
+    }
+}

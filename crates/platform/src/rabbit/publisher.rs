@@ -1,0 +1,96 @@
+//! Publishing with confirms, many in flight.
+
+use events::Envelope;
+use lapin::{
+    BasicProperties, Channel, Confirmation,
+    options::{BasicPublishOptions, ConfirmSelectOptions},
+    types::ShortString,
+};
+use tokio::sync::Semaphore;
+
+use super::{
+    RabbitError,
+    topology::{Names, short},
+};
+
+/// Events published and not yet confirmed. Enough to keep the broker busy while it syncs to
+/// disk; bounded because lapin's own queue is not.
+const WINDOW: usize = 1_000;
+/// AMQP's delivery mode of messages that survive a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+/// Publishes events on a channel of its own.
+pub(super) struct Publisher {
+    channel: Channel,
+    exchange: ShortString,
+    window: Semaphore,
+}
+
+impl Publisher {
+    pub(super) async fn new(channel: Channel, names: &Names) -> Result<Self, RabbitError> {
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        Ok(Self {
+            channel,
+            exchange: short(names.exchange()),
+            window: Semaphore::new(WINDOW),
+        })
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.channel.status().connected()
+    }
+
+    /// Publishes an event and waits for its confirm. Not mandatory: an event that nobody wants
+    /// yet is legal.
+    pub(super) async fn publish(&self, event: &Envelope) -> Result<(), RabbitError> {
+        let payload = serde_json::to_vec(event)?;
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id(short(&event.id.to_string()))
+            .with_type(short(&event.name))
+            .with_timestamp(u64::try_from(event.time.timestamp()).unwrap_or(0));
+        // Never closed, so this cannot fail; without a permit it would only be less bounded.
+        let _permit = self.window.acquire().await.ok();
+        let options = BasicPublishOptions::default();
+        let confirm = self
+            .channel
+            .basic_publish(
+                self.exchange.clone(),
+                short(&event.name),
+                options,
+                &payload,
+                properties,
+            )
+            .await?;
+        confirmed(confirm.await?)
+    }
+}
+
+/// Puts a message straight into a queue and waits for the confirm. The queue has to exist.
+pub(super) async fn send_to_queue(
+    channel: &Channel,
+    queue: &str,
+    payload: &[u8],
+    properties: BasicProperties,
+) -> Result<(), RabbitError> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let default_exchange = short("");
+    let confirm = channel
+        .basic_publish(default_exchange, short(queue), options, payload, properties)
+        .await?;
+    confirmed(confirm.await?)
+}
+
+fn confirmed(confirmation: Confirmation) -> Result<(), RabbitError> {
+    match confirmation {
+        Confirmation::Ack(None) => Ok(()),
+        Confirmation::Ack(Some(_)) => Err(RabbitError::Unroutable),
+        Confirmation::Nack(_) | Confirmation::NotRequested => Err(RabbitError::Refused),
+    }
+}

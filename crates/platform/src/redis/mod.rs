@@ -1,0 +1,340 @@
+//! Redis: a small set of multiplexed connections for commands and scripts, and one connection
+//! for subscriptions.
+//!
+//! Commands fail at once while the connection is down and after
+//! [`RedisConfig::command_timeout_ms`] otherwise; nothing is queued for a later connection,
+//! because a hold that is granted seconds after the buyer was told "no" helps nobody. So callers
+//! can put a circuit breaker around [`RedisError::is_unavailable`].
+
+mod pubsub;
+mod script;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use fred::{
+    bytes::Bytes,
+    clients::{Client, Pipeline, WithOptions},
+    error::ErrorKind,
+    interfaces::{ClientLike, KeysInterface, LuaInterface, PubsubInterface},
+    types::{
+        Builder, Value,
+        config::{Config, Options, ReconnectPolicy, UnresponsiveConfig},
+    },
+};
+use garde::Validate;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+pub use pubsub::{PubSub, PubSubEvent, PubSubMessage, PubSubStream};
+pub use script::Script;
+
+use crate::{Shutdown, backoff::Backoff};
+
+/// A connection whose commands fail fast; has all of fred's command interfaces.
+pub type RedisClient = WithOptions<Client>;
+
+/// Commands that may wait for the connection's writer before callers are told to slow down.
+const COMMAND_BUFFER: usize = 16_384;
+/// A polite good-bye at the end of the process must not hold it up.
+const QUIT_WITHIN: Duration = Duration::from_millis(500);
+
+/// Section `[redis]`.
+#[derive(Clone, Debug, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct RedisConfig {
+    /// `redis://[user:password@]host:port[/database]`, `redis-cluster://…` or
+    /// `redis-sentinel://…`.
+    #[garde(skip)]
+    pub url: SecretString,
+    /// Put before every key and channel, so that several installations (or tests) can share a
+    /// server.
+    #[garde(length(max = 64), ascii)]
+    pub prefix: String,
+    /// Connections for commands. Each is multiplexed: a few saturate a Redis.
+    #[garde(range(min = 1, max = 64))]
+    pub pool_size: usize,
+    /// Milliseconds after which a command fails.
+    #[garde(range(min = 10, max = 60_000))]
+    pub command_timeout_ms: u64,
+}
+
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self {
+            url: "redis://127.0.0.1:6379".into(),
+            prefix: "marquee:".to_owned(),
+            pool_size: 4,
+            command_timeout_ms: 1_000,
+        }
+    }
+}
+
+/// Why Redis did not do what was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RedisError {
+    /// The address cannot be parsed.
+    #[error("redis.url is no valid Redis URL")]
+    Url,
+    /// No answer: not connected, too slow, or not serving (loading, failing over). The command
+    /// may or may not have been applied.
+    #[error("Redis is unavailable: {0}")]
+    Unavailable(#[source] fred::error::Error),
+    /// Redis answered with an error, or with something of another type than expected.
+    #[error("Redis refused a command: {0}")]
+    Command(#[source] fred::error::Error),
+}
+
+impl RedisError {
+    /// True when the same command may work later without any change.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<fred::error::Error> for RedisError {
+    fn from(error: fred::error::Error) -> Self {
+        // Error replies of a server that is up but does not serve now, see
+        // https://redis.io/docs/latest/operate/oss_and_stack/management/replication/ and the
+        // shared error objects in Redis's server.c.
+        const NOT_SERVING: [&str; 6] = [
+            "LOADING",
+            "READONLY",
+            "MASTERDOWN",
+            "CLUSTERDOWN",
+            "TRYAGAIN",
+            "MISCONF",
+        ];
+        let not_serving = |details: &str| NOT_SERVING.iter().any(|code| details.starts_with(code));
+        match error.kind() {
+            ErrorKind::IO
+            | ErrorKind::Timeout
+            | ErrorKind::Canceled
+            | ErrorKind::Routing
+            | ErrorKind::Cluster
+            | ErrorKind::Sentinel
+            | ErrorKind::Backpressure
+            | ErrorKind::Auth => Self::Unavailable(error),
+            _ if not_serving(error.details()) => Self::Unavailable(error),
+            _ => Self::Command(error),
+        }
+    }
+}
+
+/// The process's connections to Redis; clones share them.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    prefix: String,
+    options: Options,
+    clients: Vec<RedisClient>,
+    next: AtomicUsize,
+    pubsub: PubSub,
+}
+
+impl Redis {
+    /// Begins to connect in the background and returns at once.
+    ///
+    /// # Errors
+    /// [`RedisError::Url`] when the address cannot be parsed.
+    pub fn connect(config: &RedisConfig, shutdown: &Shutdown) -> Result<Self, RedisError> {
+        let mut server =
+            Config::from_url(config.url.expose_secret()).map_err(|_| RedisError::Url)?;
+        // Not "fail fast" here means: keep trying to reach a server that was never there.
+        server.fail_fast = false;
+        let timeout = Duration::from_millis(config.command_timeout_ms);
+        let options = Options {
+            fail_fast: true,
+            max_attempts: Some(1),
+            timeout: Some(timeout),
+            ..Options::default()
+        };
+        let mut clients = Vec::with_capacity(config.pool_size);
+        for _ in 0..config.pool_size {
+            let client = builder(server.clone(), timeout)
+                .build()
+                .map_err(|_| RedisError::Url)?;
+            supervise(client.clone(), shutdown);
+            clients.push(client.with_options(&options));
+        }
+        let pubsub = PubSub::connect(server, timeout, config.prefix.clone(), shutdown)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                prefix: config.prefix.clone(),
+                options,
+                clients,
+                next: AtomicUsize::new(0),
+                pubsub,
+            }),
+        })
+    }
+
+    /// `name` with the installation's prefix.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
+        let mut key = String::with_capacity(self.shared.prefix.len() + name.len());
+        key.push_str(&self.shared.prefix);
+        key.push_str(name);
+        key
+    }
+
+    /// The connection to use for the next command: connected ones take turns. Keys given to its
+    /// commands are used as they are, so pass them through [`Redis::key`].
+    #[must_use]
+    pub fn pool(&self) -> &RedisClient {
+        let clients = &self.shared.clients;
+        let start = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        (0..clients.len())
+            .map(|offset| &clients[start.wrapping_add(offset) % clients.len()])
+            .find(|client| client.is_connected())
+            .unwrap_or(&clients[start % clients.len()])
+    }
+
+    /// Several commands in one round trip, with the same fail-fast rules as [`Redis::pool`].
+    #[must_use]
+    pub fn pipeline(&self) -> WithOptions<Pipeline<Client>> {
+        self.pool().pipeline().with_options(&self.shared.options)
+    }
+
+    /// Runs a script. `keys` are used as they are: pass them through [`Redis::key`], and give
+    /// all of them the same hash tag.
+    ///
+    /// One round trip; a second one only when the server has forgotten the script.
+    ///
+    /// # Errors
+    /// [`RedisError`]; after `Unavailable` the script may still have run.
+    pub async fn eval(
+        &self,
+        script: &Script,
+        keys: Vec<String>,
+        args: Vec<Value>,
+    ) -> Result<Value, RedisError> {
+        let client = self.pool();
+        match client
+            .evalsha(script.sha(), keys.clone(), args.clone())
+            .await
+        {
+            Err(error) if error.details().starts_with("NOSCRIPT") => {
+                Ok(client.eval(script.source(), keys, args).await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Sends `payload` to the subscribers of `channel` (without prefix), and tells how many
+    /// connections got it.
+    ///
+    /// # Errors
+    /// [`RedisError`].
+    pub async fn publish(&self, channel: &str, payload: Bytes) -> Result<u64, RedisError> {
+        Ok(self.pool().publish(self.key(channel), payload).await?)
+    }
+
+    /// The process's subscriptions.
+    #[must_use]
+    pub fn subscriber(&self) -> PubSub {
+        self.shared.pubsub.clone()
+    }
+
+    /// Asks the server for a sign of life.
+    ///
+    /// # Errors
+    /// [`RedisError::Unavailable`] when there is none.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        Ok(self.pool().ping(None).await?)
+    }
+
+    /// Forgets keys, for tests and admin commands.
+    ///
+    /// # Errors
+    /// [`RedisError`].
+    pub async fn delete(&self, keys: Vec<String>) -> Result<u64, RedisError> {
+        Ok(self.pool().del(keys).await?)
+    }
+}
+
+/// What all connections have in common.
+fn builder(server: Config, timeout: Duration) -> Builder {
+    let mut builder = Builder::from_config(server);
+    // Without an end: 20 ms, 40 ms … 2 s between attempts.
+    let mut policy = ReconnectPolicy::new_exponential(0, 20, 2_000, 2);
+    policy.set_jitter(20);
+    builder
+        .set_policy(policy)
+        .with_performance_config(|performance| {
+            performance.default_command_timeout = timeout;
+        })
+        .with_connection_config(|connection| {
+            connection.connection_timeout = timeout.max(Duration::from_secs(1));
+            connection.internal_command_timeout = timeout.max(Duration::from_secs(1));
+            connection.max_command_attempts = 1;
+            connection.max_command_buffer_len = COMMAND_BUFFER;
+            connection.tcp.nodelay = Some(true);
+            // A server that is stopped or cut off keeps its sockets open: give up on a
+            // connection that owes an answer for longer than callers wait for it.
+            connection.unresponsive = UnresponsiveConfig {
+                max_timeout: Some(timeout * 2),
+                interval: (timeout / 2).max(Duration::from_millis(5)),
+            };
+        });
+    builder
+}
+
+/// Keeps a client connecting until the hard end of the process. The client reconnects by itself
+/// after most errors; its task ends after some (a refused password, say), which may heal too.
+fn supervise(client: Client, shutdown: &Shutdown) {
+    let hard = shutdown.hard();
+    shutdown.spawn_background("redis", async move {
+        let mut backoff = Backoff::for_connections();
+        let connecting = async {
+            loop {
+                if let Ok(Err(error)) = client.connect().await {
+                    tracing::warn!(%error, "connection to Redis ended; trying again");
+                }
+                tokio::time::sleep(backoff.next()).await;
+            }
+        };
+        hard.run_until_cancelled(connecting).await;
+        let _ = tokio::time::timeout(QUIT_WITHIN, client.quit()).await;
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fred::error::Error;
+
+    #[test]
+    fn errors_tell_away_from_wrong() {
+        let check = |kind: ErrorKind, details: &'static str, away: bool| {
+            assert_eq!(
+                RedisError::from(Error::new(kind, details)).is_unavailable(),
+                away,
+                "{details}"
+            );
+        };
+        check(ErrorKind::Timeout, "Request timed out.", true);
+        check(ErrorKind::Canceled, "Connection closed unexpectedly.", true);
+        check(
+            ErrorKind::Unknown,
+            "LOADING Redis is loading the dataset in memory",
+            true,
+        );
+        check(
+            ErrorKind::Unknown,
+            "WRONGTYPE Operation against a key",
+            false,
+        );
+        check(ErrorKind::Parse, "Cannot convert to number", false);
+    }
+}

@@ -1,0 +1,262 @@
+//! Subscriptions over one connection per process.
+//!
+//! Redis forgets a subscription with its connection and keeps nothing for absent subscribers.
+//! So after each reconnect the channels are subscribed again, and then every stream is told
+//! [`PubSubEvent::Resync`]: whatever was published in between is lost, read the present state.
+//!
+//! fred's own `manage_subscriptions` is not used, because it does not tell when it is done: a
+//! stream that read the present state before the channels were back would miss what comes next.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use fred::{
+    bytes::Bytes,
+    bytes_utils::Str,
+    clients::Client,
+    interfaces::{ClientLike, EventInterface, PubsubInterface},
+    types::{Message, RespVersion, config::Config},
+};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+use super::{RedisError, builder, supervise};
+use crate::{Shutdown, backoff::Backoff};
+
+/// Messages that a stream may lag behind before it has to resync. 64 Ki small deltas are a few
+/// megabytes, shared by all streams.
+const MESSAGE_BUFFER: usize = 65_536;
+/// Lost connections that a stream may lag behind; more are one resync all the same.
+const RESYNC_BUFFER: usize = 16;
+/// How often an idle connection is tested. Redis does not tell when it vanishes.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// The process's subscriptions; clones share them.
+#[derive(Clone, Debug)]
+pub struct PubSub {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    prefix: String,
+    /// What should be subscribed, with prefix.
+    channels: Mutex<BTreeSet<String>>,
+    resync: broadcast::Sender<()>,
+}
+
+/// What a stream yields.
+#[derive(Clone, Debug)]
+pub enum PubSubEvent {
+    /// Something was published to one of the process's channels.
+    Message(PubSubMessage),
+    /// Messages may have been missed (the connection was lost, or this stream was too slow). All
+    /// channels are subscribed again: read the present state now.
+    Resync,
+}
+
+/// A published message.
+#[derive(Clone, Debug)]
+pub struct PubSubMessage {
+    channel: Str,
+    prefix: usize,
+    /// The bytes as published, not copied.
+    pub payload: Bytes,
+}
+
+impl PubSubMessage {
+    /// The channel, without prefix.
+    #[must_use]
+    pub fn channel(&self) -> &str {
+        self.channel.get(self.prefix..).unwrap_or_default()
+    }
+}
+
+impl PubSub {
+    pub(super) fn connect(
+        mut server: Config,
+        timeout: Duration,
+        prefix: String,
+        shutdown: &Shutdown,
+    ) -> Result<Self, RedisError> {
+        // RESP3 allows ordinary commands (the ping) on a connection with subscriptions.
+        server.version = RespVersion::RESP3;
+        let client = builder(server, timeout)
+            .with_performance_config(|performance| {
+                performance.broadcast_channel_capacity = MESSAGE_BUFFER;
+            })
+            .build()
+            .map_err(|_| RedisError::Url)?;
+        let shared = Arc::new(Shared {
+            client: client.clone(),
+            prefix,
+            channels: Mutex::default(),
+            resync: broadcast::channel(RESYNC_BUFFER).0,
+        });
+        // Listen before the first connection is made.
+        let reconnects = client.reconnect_rx();
+        let hard = shutdown.hard();
+        let keeper = Arc::clone(&shared);
+        shutdown.spawn_background("redis-subscriptions", async move {
+            let keeping = futures::future::join(keeper.resubscribe(reconnects), keeper.ping());
+            hard.run_until_cancelled(keeping).await;
+        });
+        supervise(client, shutdown);
+        Ok(Self { shared })
+    }
+
+    /// Subscribes the process to `channel` (without prefix). After `Ok` nothing published to it
+    /// is missed without a [`PubSubEvent::Resync`]; subscribing twice changes nothing. Calls for
+    /// one channel have to come one after the other: count the references under a lock.
+    ///
+    /// # Errors
+    /// [`RedisError`]; then the process is not subscribed.
+    pub async fn subscribe(&self, channel: &str) -> Result<(), RedisError> {
+        let name = self.shared.name(channel);
+        // First into the set, so that a reconnect that overtakes this call subscribes it too.
+        self.shared.channels().insert(name.clone());
+        // A command that waited for the next connection could be in doubt; an error is not.
+        let answer = if self.shared.client.is_connected() {
+            self.shared.client.subscribe(name.clone()).await
+        } else {
+            Err(fred::error::Error::new(
+                fred::error::ErrorKind::Canceled,
+                "not connected",
+            ))
+        };
+        if let Err(error) = answer {
+            self.shared.channels().remove(&name);
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Ends the process's subscription to `channel` (without prefix). Messages that are under
+    /// way may still arrive. Without a connection there is nothing to do: the channel is not
+    /// subscribed again.
+    pub async fn unsubscribe(&self, channel: &str) {
+        let name = self.shared.name(channel);
+        self.shared.channels().remove(&name);
+        if self.shared.client.is_connected()
+            && let Err(error) = self.shared.client.unsubscribe(name).await
+        {
+            tracing::debug!(%error, "could not unsubscribe; the next connection forgets it");
+        }
+    }
+
+    /// A new stream of everything that arrives on any of the process's channels from now on.
+    #[must_use]
+    pub fn stream(&self) -> PubSubStream {
+        PubSubStream {
+            messages: self.shared.client.message_rx(),
+            resync: self.shared.resync.subscribe(),
+            prefix: self.shared.prefix.len(),
+        }
+    }
+
+    /// Whether the connection is up.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.shared.client.is_connected()
+    }
+}
+
+impl Shared {
+    fn name(&self, channel: &str) -> String {
+        format!("{}{channel}", self.prefix)
+    }
+
+    fn channels(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After each connection: subscribe everything again, then tell the streams.
+    async fn resubscribe(&self, mut reconnects: broadcast::Receiver<fred::types::config::Server>) {
+        loop {
+            match reconnects.recv().await {
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+            if self.subscribe_all().await {
+                // Nobody listening is fine.
+                let _ = self.resync.send(());
+            }
+        }
+    }
+
+    /// True when all channels are subscribed on the present connection; false when it broke, and
+    /// the next reconnect will come.
+    async fn subscribe_all(&self) -> bool {
+        let mut backoff = Backoff::for_connections();
+        loop {
+            let channels: Vec<String> = self.channels().iter().cloned().collect();
+            if channels.is_empty() {
+                return true;
+            }
+            // fred announces the connection just before it takes commands; then this waits.
+            match self.client.subscribe(channels).await {
+                Ok(()) => return true,
+                Err(_) if !self.client.is_connected() => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "could not subscribe again after a reconnect");
+                    tokio::time::sleep(backoff.next()).await;
+                }
+            }
+        }
+    }
+
+    /// Lets fred notice a dead connection: it closes one that owes an answer for too long.
+    async fn ping(&self) {
+        loop {
+            tokio::time::sleep(PING_EVERY).await;
+            if self.client.is_connected()
+                && let Err(error) = self.client.ping::<()>(None).await
+            {
+                tracing::warn!(%error, "no answer on the connection for subscriptions");
+            }
+        }
+    }
+}
+
+/// One listener; see [`PubSub::stream`].
+#[derive(Debug)]
+pub struct PubSubStream {
+    messages: broadcast::Receiver<Message>,
+    resync: broadcast::Receiver<()>,
+    prefix: usize,
+}
+
+impl PubSubStream {
+    /// The next event, or `None` at the end of the process. Cancel safe.
+    pub async fn next(&mut self) -> Option<PubSubEvent> {
+        loop {
+            tokio::select! {
+                biased;
+                lost = self.resync.recv() => return match lost {
+                    Ok(()) | Err(RecvError::Lagged(_)) => Some(PubSubEvent::Resync),
+                    Err(RecvError::Closed) => None,
+                },
+                message = self.messages.recv() => match message {
+                    Ok(message) => {
+                        let Some(payload) = message.value.into_bytes() else {
+                            continue;
+                        };
+                        return Some(PubSubEvent::Message(PubSubMessage {
+                            channel: message.channel,
+                            prefix: self.prefix,
+                            payload,
+                        }));
+                    }
+                    Err(RecvError::Lagged(missed)) => {
+                        metrics::counter!("redis_pubsub_lagged_total").increment(missed);
+                        return Some(PubSubEvent::Resync);
+                    }
+                    Err(RecvError::Closed) => return None,
+                },
+            }
+        }
+    }
+}
