@@ -262,3 +262,53 @@ fn decoding_keys(set: &JwkSet) -> HashMap<String, DecodingKey> {
         .filter_map(|jwk| Some((jwk.common.key_id.clone()?, DecodingKey::from_jwk(jwk).ok()?)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Clock, Id, ManualClock};
+
+    use super::*;
+
+    fn verifier(clock: Arc<ManualClock>, url: String) -> TokenVerifier {
+        TokenVerifier::new(AuthConfig { jwks_url: url, ..AuthConfig::default() }, clock).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_no_token_is_refused_without_asking_for_keys() {
+        let clock = Arc::new(ManualClock::new("2026-11-20T12:00:00Z".parse().unwrap()));
+        let verifier = verifier(clock, "http://127.0.0.1:1/".to_owned());
+        for text in ["", "Bearer", "Bearer x", "Basic eDp5", "Bearer a.b.c"] {
+            assert_eq!(verifier.verify(text).await, Err(TokenError::Invalid), "{text}");
+        }
+        assert!(verifier.caller(None).await.user().is_none());
+    }
+
+    #[tokio::test]
+    async fn absent_keys_are_our_fault_and_not_the_callers() {
+        let clock = Arc::new(ManualClock::new("2026-11-20T12:00:00Z".parse().unwrap()));
+        let claims = Claims {
+            sub: Id::from_uuid(Default::default()),
+            sid: Id::from_uuid(Default::default()),
+            roles: vec![Role::Customer],
+            iss: "marquee".to_owned(),
+            aud: "marquee".to_owned(),
+            exp: clock.now().timestamp() + 60,
+            iat: clock.now().timestamp(),
+            jti: String::new(),
+        };
+        // Any well-formed EdDSA token will do: it is never checked.
+        let part = |json: String| {
+            use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+            URL_SAFE_NO_PAD.encode(json)
+        };
+        let header = part(r#"{"alg":"EdDSA","kid":"k"}"#.to_owned());
+        let token = format!(
+            "Bearer {header}.{}.{}",
+            part(serde_json::to_string(&claims).unwrap()),
+            part("s".to_owned())
+        );
+        let verifier = verifier(clock, "http://127.0.0.1:1/".to_owned());
+        assert_eq!(verifier.verify(&token).await, Err(TokenError::KeysUnavailable));
+        assert_eq!(TokenError::KeysUnavailable.code(), ErrorCode::Unavailable);
+    }
+}

@@ -99,7 +99,12 @@ where
     S: SubscriptionType + 'static,
 {
     // Sorted, so that a diff shows changes only; with links to what composition must know.
-    let options = SDLExportOptions::new().federation().compose_directive().sorted_arguments().sorted_enum_items().sorted_fields();
+    let options = SDLExportOptions::new()
+        .federation()
+        .compose_directive()
+        .sorted_arguments()
+        .sorted_enum_items()
+        .sorted_fields();
     schema.sdl_with_options(options)
 }
 
