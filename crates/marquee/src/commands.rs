@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use graphql_kit::Role;
-use migrations::{Migrator, MigratorTrait};
+use migrations::Migrator;
+use sea_orm_migration::MigratorTrait;
 use platform::{Shutdown, config};
 
 use crate::{
@@ -48,7 +49,7 @@ async fn database(file: Option<&Path>) -> Result<sea_orm::DatabaseConnection> {
 async fn migrate(file: Option<&Path>) -> Result<()> {
     let pg = database(file).await?;
     let pending = Migrator::get_pending_migrations(&pg).await?.len();
-    Migrator::up(&pg, None).await?;
+    migrations::apply(&pg).await?;
     say(&match pending {
         0 => "the database is up to date".to_owned(),
         count => format!("{count} migrations applied"),
@@ -76,7 +77,10 @@ fn print_schema(subgraph: Subgraph) {
 async fn grant(file: Option<&Path>, email: &str, role: Role) -> Result<()> {
     let config: Config = config::load(file)?;
     let deps = serve::connect(&config, &Shutdown::new()).await?;
-    user::app::grant_role(&deps, email, role).await?;
-    say(&format!("{email} now has the role {}; it counts from the next log-in or refresh", role.as_str()));
+    let added = user::app::Operator::new(&config.user, &deps)?.grant_role(email, role).await?;
+    say(&match added {
+        true => format!("{email} now has the role {}; it counts from the next log-in or refresh", role.as_str()),
+        false => format!("{email} has the role {} already", role.as_str()),
+    });
     Ok(())
 }

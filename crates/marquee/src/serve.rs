@@ -11,10 +11,7 @@ use platform::{
 };
 use tokio::net::TcpListener;
 
-use crate::{
-    cli::RoleName,
-    config::{Config, WorkerConfig},
-};
+use crate::{cli::RoleName, config::Config};
 
 /// What running work may take to end after SIGTERM before it is dropped.
 const GRACE: Duration = Duration::from_secs(20);
@@ -85,7 +82,7 @@ async fn start(
 ) -> Result<()> {
     if role == RoleName::Gateway {
         let listener = gateway::bind(&config.gateway).await?;
-        let work = gateway::run(config.gateway.clone(), listener, shutdown.clone());
+        let work = gateway::run(config.gateway.clone(), telemetry.clone(), listener, shutdown.clone());
         spawn("gateway", work, shutdown, failures);
         return Ok(());
     }
@@ -122,7 +119,7 @@ async fn start(
 /// that no queue asked for, so an event that overtook its queue would be lost.
 fn start_worker(config: &Config, deps: &Deps, shutdown: &Shutdown) -> Result<()> {
     booking::consumers(config.booking.clone(), deps.clone(), shutdown)?;
-    notifications::consumers(config.notifications.clone(), deps.clone(), shutdown)?;
+    notifications::consumers(&config.notifications, deps, shutdown)?;
     user::consumers(&config.user, deps, shutdown);
     let (deps, token) = (deps.clone(), shutdown.token());
     let relaying = shutdown.clone();

@@ -12,11 +12,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(first: Duration, limit: Duration) -> Self {
-        Self {
-            first,
-            limit,
-            next: first,
-        }
+        Self { first, limit, next: first }
     }
 
     /// For connections: soon enough that a restart of a broker is barely noticed, slow enough

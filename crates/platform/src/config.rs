@@ -22,11 +22,8 @@ const PREFIX: &str = "MARQUEE_";
 /// Between the parts of a field's path, in variables.
 const SEPARATOR: &str = "__";
 /// Variables that other tools use for the same things.
-const CUSTOMARY: [(&str, &str); 3] = [
-    ("DATABASE_URL", "pg.url"),
-    ("REDIS_URL", "redis.url"),
-    ("AMQP_URL", "rabbit.url"),
-];
+const CUSTOMARY: [(&str, &str); 3] =
+    [("DATABASE_URL", "pg.url"), ("REDIS_URL", "redis.url"), ("AMQP_URL", "rabbit.url")];
 
 /// The configuration cannot be used. The text tells what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -128,43 +125,34 @@ where
     for (path, value) in settings(variables) {
         set(&mut table, &path, value)?;
     }
-    let value = Value::deserialize(toml::Value::Table(table)).map_err(|error| {
-        one_field(String::new(), error.message().to_owned())
-    })?;
+    let value = Value::deserialize(toml::Value::Table(table))
+        .map_err(|error| one_field(String::new(), error.message().to_owned()))?;
     let config: T = value.try_deserialize().map_err(explain)?;
     config.validate().map_err(|report| ConfigError::Fields {
         fields: report
             .iter()
-            .map(|(path, error)| FieldError {
-                path: path.to_string(),
-                problem: error.message().to_owned(),
-            })
+            .map(|(path, error)| FieldError { path: path.to_string(), problem: error.message().to_owned() })
             .collect(),
     })?;
     Ok(config)
 }
 
 fn read(path: &Path) -> Result<Table, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     // The error's own text would quote the line, and with it perhaps a secret.
-    text.parse()
-        .map_err(|error: toml::de::Error| ConfigError::Syntax {
-            path: path.to_owned(),
-            line: error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .map_or(1, |before| before.matches('\n').count() + 1),
-            problem: error.message().to_owned(),
-        })
+    text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
+        path: path.to_owned(),
+        line: error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .map_or(1, |before| before.matches('\n').count() + 1),
+        problem: error.message().to_owned(),
+    })
 }
 
 /// Paths and values that variables set, in the order in which they apply.
-fn settings(
-    variables: impl IntoIterator<Item = (String, String)>,
-) -> impl Iterator<Item = (String, String)> {
+fn settings(variables: impl IntoIterator<Item = (String, String)>) -> impl Iterator<Item = (String, String)> {
     let mut settings: Vec<(usize, String, String)> = variables
         .into_iter()
         .filter_map(|(name, value)| {
@@ -174,15 +162,11 @@ fn settings(
             }
             let field = name.strip_prefix(PREFIX)?;
             // Other variables of ours (of tests, say) have no table.
-            field
-                .contains(SEPARATOR)
-                .then(|| (0, field.to_lowercase().replace(SEPARATOR, "."), value))
+            field.contains(SEPARATOR).then(|| (0, field.to_lowercase().replace(SEPARATOR, "."), value))
         })
         .collect();
     settings.sort();
-    settings
-        .into_iter()
-        .map(|(_, path, value)| (path, value))
+    settings.into_iter().map(|(_, path, value)| (path, value))
 }
 
 /// Sets the field at `path`, making tables on the way.
@@ -202,16 +186,11 @@ fn set(table: &mut Table, path: &str, value: String) -> Result<(), ConfigError> 
     }
     let value = if value.starts_with(['[', '{']) {
         // Through a document, because that is what the parser takes.
-        let document: Table = format!("value = {value}").parse().map_err(
-            |error: toml::de::Error| {
-                let problem = format!("is not a TOML value: {}", error.message());
-                one_field(path.to_owned(), problem)
-            },
-        )?;
-        document.into_iter().next().map_or_else(
-            || toml::Value::String(String::new()),
-            |(_, value)| value,
-        )
+        let document: Table = format!("value = {value}").parse().map_err(|error: toml::de::Error| {
+            let problem = format!("is not a TOML value: {}", error.message());
+            one_field(path.to_owned(), problem)
+        })?;
+        document.into_iter().next().map_or_else(|| toml::Value::String(String::new()), |(_, value)| value)
     } else {
         // Numbers and truth values are made of text where the field wants them.
         toml::Value::String(value)
@@ -221,9 +200,7 @@ fn set(table: &mut Table, path: &str, value: String) -> Result<(), ConfigError> 
 }
 
 fn one_field(path: String, problem: String) -> ConfigError {
-    ConfigError::Fields {
-        fields: vec![FieldError { path, problem }],
-    }
+    ConfigError::Fields { fields: vec![FieldError { path, problem }] }
 }
 
 /// Says what is wrong without saying the value.
@@ -232,12 +209,8 @@ fn explain(error: ::config::ConfigError) -> ConfigError {
 
     let (path, problem) = match error {
         Source::NotFound(path) => (path, "is missing".to_owned()),
-        Source::Type { expected, key, .. } => {
-            (key.unwrap_or_default(), format!("expected {expected}"))
-        }
-        Source::At { error, key, .. } => {
-            (key.unwrap_or_default(), without_value(&error.to_string()))
-        }
+        Source::Type { expected, key, .. } => (key.unwrap_or_default(), format!("expected {expected}")),
+        Source::At { error, key, .. } => (key.unwrap_or_default(), without_value(&error.to_string())),
         other => (String::new(), without_value(&other.to_string())),
     };
     one_field(path, problem)

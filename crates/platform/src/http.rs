@@ -42,11 +42,7 @@ impl Readiness {
     /// Ready unless draining; add what is needed.
     #[must_use]
     pub fn new(shutdown: &Shutdown, telemetry: &Telemetry) -> Self {
-        Self {
-            shutdown: shutdown.clone(),
-            telemetry: telemetry.clone(),
-            checks: Vec::new(),
-        }
+        Self { shutdown: shutdown.clone(), telemetry: telemetry.clone(), checks: Vec::new() }
     }
 
     /// PostgreSQL has to answer.
@@ -59,13 +55,18 @@ impl Readiness {
         })
     }
 
-    /// Redis has to answer.
+    /// Redis has to answer, and the connection for subscriptions has to be up.
     #[must_use]
     pub fn redis(self, redis: &Redis) -> Self {
         let redis = redis.clone();
         self.check("redis", move || {
             let redis = redis.clone();
-            async move { redis.ping().await }
+            async move {
+                if !redis.subscriber().is_connected() {
+                    return Err("no connection for subscriptions".to_owned());
+                }
+                redis.ping().await.map_err(|error| error.to_string())
+            }
         })
     }
 
@@ -75,11 +76,7 @@ impl Readiness {
         let rabbit = rabbit.clone();
         self.check("rabbitmq", move || {
             let connected = rabbit.is_connected();
-            async move {
-                connected
-                    .then_some(())
-                    .ok_or(crate::rabbit::RabbitError::NotConnected)
-            }
+            async move { connected.then_some(()).ok_or(crate::rabbit::RabbitError::NotConnected) }
         })
     }
 
@@ -141,32 +138,17 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     } else {
         "unavailable"
     };
-    let code = if status == "ready" {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let code = if status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let dependencies = readiness
         .checks
         .iter()
         .map(|(name, _)| (*name, if missing.contains(name) { "down" } else { "up" }))
         .collect();
-    (
-        code,
-        Json(Report {
-            status,
-            dependencies,
-        }),
-    )
-        .into_response()
+    (code, Json(Report { status, dependencies })).into_response()
 }
 
 async fn metrics(State(readiness): State<Readiness>) -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        readiness.telemetry.render(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], readiness.telemetry.render()).into_response()
 }
 
 /// Serves `router` until the soft step of `shutdown`; then accepts nothing more, answers what is
@@ -178,11 +160,7 @@ async fn metrics(State(readiness): State<Readiness>) -> Response {
 ///
 /// # Errors
 /// The listener failed.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: &Shutdown,
-) -> std::io::Result<()> {
+pub async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -> std::io::Result<()> {
     // Answers are written in one piece; waiting for more to send only adds latency.
     let listener = listener.tap_io(|stream| {
         if let Err(error) = stream.set_nodelay(true) {
@@ -193,9 +171,5 @@ pub async fn serve(
     let serving = axum::serve(listener, service)
         .with_graceful_shutdown(shutdown.token().cancelled_owned())
         .into_future();
-    shutdown
-        .hard()
-        .run_until_cancelled_owned(serving)
-        .await
-        .unwrap_or(Ok(()))
+    shutdown.hard().run_until_cancelled_owned(serving).await.unwrap_or(Ok(()))
 }

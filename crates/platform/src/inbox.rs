@@ -27,11 +27,7 @@ pub async fn record<C: ConnectionTrait>(
             "insert into {schema}.inbox (key, consumer, event_id) values ($1, $2, $3) \
              on conflict do nothing"
         ),
-        [
-            event.key.into(),
-            consumer.into(),
-            event.id.uuid().into(),
-        ],
+        [event.key.into(), consumer.into(), event.id.uuid().into()],
     );
     Ok(conn.execute_raw(statement).await?.rows_affected() == 1)
 }

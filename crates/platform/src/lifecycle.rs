@@ -93,14 +93,9 @@ impl Shutdown {
 
     /// Runs something that the tracked work needs until its very end, such as a connection. The
     /// future has to end by itself soon after [`Shutdown::hard`] is cancelled.
-    pub fn spawn_background(
-        &self,
-        name: &'static str,
-        work: impl Future<Output = ()> + Send + 'static,
-    ) {
+    pub fn spawn_background(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let guarded = self.guard(name, work);
-        self.background
-            .spawn(guarded.instrument(tracing::info_span!("background", name)));
+        self.background.spawn(guarded.instrument(tracing::info_span!("background", name)));
     }
 
     /// Returns at the first SIGTERM or SIGINT, or when the shutdown begins for another reason.
@@ -144,10 +139,7 @@ impl Shutdown {
             self.background.wait().await;
         };
         if timeout(CLOSE_GRACE, closed).await.is_err() {
-            tracing::warn!(
-                connections = self.background.len(),
-                "connections left open at exit"
-            );
+            tracing::warn!(connections = self.background.len(), "connections left open at exit");
         }
         drained
     }
@@ -177,10 +169,7 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) -> &'static str {
@@ -223,6 +212,7 @@ mod tests {
         });
         assert!(shutdown.finish(Duration::from_secs(5)).await);
         assert!(shutdown.background.is_empty());
+        assert!(!shutdown.has_failed());
     }
 
     #[tokio::test]

@@ -9,10 +9,17 @@ use sea_orm::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use tokio::time::timeout;
 
 /// Connections that rested longer than this are tested before use; fresher ones are trusted,
 /// which saves a round trip for each request under load.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
+/// More than any statement of a leader takes.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Lets the server notice within half a minute that the machine of a leader is gone, and free
+/// its lock: seconds of silence, seconds between probes, unanswered probes.
+const KEEPALIVE: [(&str, &str); 3] =
+    [("tcp_keepalives_idle", "10"), ("tcp_keepalives_interval", "5"), ("tcp_keepalives_count", "3")];
 
 /// Section `[pg]`.
 #[derive(Clone, Debug, Deserialize, Validate)]
@@ -102,9 +109,8 @@ pub fn is_exclusion_violation(error: &DbErr, constraint: &str) -> bool {
 }
 
 fn violates(error: &DbErr, code: &str, constraint: &str) -> bool {
-    database_error(error).is_some_and(|error| {
-        error.code().as_deref() == Some(code) && error.constraint() == Some(constraint)
-    })
+    database_error(error)
+        .is_some_and(|error| error.code().as_deref() == Some(code) && error.constraint() == Some(constraint))
 }
 
 /// True when the transaction lost against a concurrent one (serialization failure, deadlock, lock
@@ -116,14 +122,19 @@ pub fn is_contention(error: &DbErr) -> bool {
         .is_some_and(|code| matches!(&*code, "40001" | "40P01" | "55P03"))
 }
 
+/// True when the server aborted a statement because it ran longer than
+/// [`PgConfig::statement_timeout_ms`].
+#[must_use]
+pub fn is_statement_timeout(error: &DbErr) -> bool {
+    database_error(error).and_then(DatabaseError::code).is_some_and(|code| code == "57014")
+}
+
 /// True when the database cannot be reached or is not serving; the same request may work later.
 #[must_use]
 pub fn is_unavailable(error: &DbErr) -> bool {
     let driver_error = match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => return true,
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
-            error
-        }
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => error,
         _ => return false,
     };
     match &**driver_error {
@@ -179,21 +190,21 @@ impl Leader {
     /// # Errors
     /// Whatever the database says.
     pub async fn elect(pg: &DatabaseConnection, name: &str) -> Result<Option<Self>, DbErr> {
-        let options = pg.get_postgres_connection_pool().connect_options();
-        let mut connection = PgConnection::connect_with(&options)
-            .await
-            .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(error))))?;
-        let elected: bool =
+        let pool = pg.get_postgres_connection_pool();
+        let options = (*pool.connect_options()).clone().options(KEEPALIVE);
+        let connecting = async { PgConnection::connect_with(&options).await };
+        let mut connection = in_time(connecting).await?;
+        let elected: bool = in_time(
             sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
                 .bind(format!("marquee:{name}"))
-                .fetch_one(&mut connection)
-                .await
-                .map_err(query_error)?;
+                .fetch_one(&mut connection),
+        )
+        .await?;
         if elected {
             return Ok(Some(Self { connection }));
         }
         // Closing is a courtesy: the server also ends sessions whose socket is gone.
-        let _ = connection.close().await;
+        let _ = in_time(connection.close()).await;
         Ok(None)
     }
 
@@ -207,18 +218,23 @@ impl Leader {
     /// # Errors
     /// The connection is gone.
     pub async fn confirm(&mut self) -> Result<(), DbErr> {
-        self.connection.ping().await.map_err(query_error)
+        in_time(self.connection.ping()).await
     }
 
     /// Lets another process take over at once.
     pub async fn resign(self) {
-        let _ = self.connection.close().await;
+        let _ = in_time(self.connection.close()).await;
     }
 }
 
-/// An error of a statement that was run on a [`Leader`]'s connection.
-pub(crate) fn query_error(error: sqlx::Error) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))
+/// What is asked on a [`Leader`]'s connection. A server that vanished without a word must not
+/// keep its leader waiting until TCP gives up, which takes a quarter of an hour.
+pub(crate) async fn in_time<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, DbErr> {
+    match timeout(ANSWER_WITHIN, statement).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)))),
+        Err(_) => Err(DbErr::Conn(RuntimeErr::Internal("PostgreSQL does not answer".to_owned()))),
+    }
 }
 
 #[cfg(test)]
@@ -227,20 +243,16 @@ mod tests {
 
     #[test]
     fn a_full_pool_is_unavailable_and_a_type_error_is_not() {
-        assert!(is_unavailable(&DbErr::ConnectionAcquire(
-            sea_orm::error::ConnAcquireErr::Timeout
-        )));
-        assert!(is_unavailable(&query_error(sqlx::Error::PoolTimedOut)));
+        assert!(is_unavailable(&DbErr::ConnectionAcquire(sea_orm::error::ConnAcquireErr::Timeout)));
+        let query = |error| DbErr::Query(RuntimeErr::SqlxError(Arc::new(error)));
+        assert!(is_unavailable(&query(sqlx::Error::PoolTimedOut)));
         assert!(!is_unavailable(&DbErr::Type("no".to_owned())));
-        assert!(!is_unavailable(&query_error(sqlx::Error::RowNotFound)));
+        assert!(!is_unavailable(&query(sqlx::Error::RowNotFound)));
     }
 
     #[tokio::test]
     async fn a_bad_address_is_refused_without_showing_it() {
-        let config = PgConfig {
-            url: "mysql://root:sesame@localhost/x".into(),
-            ..PgConfig::default()
-        };
+        let config = PgConfig { url: "mysql://root:sesame@localhost/x".into(), ..PgConfig::default() };
         let error = connect(&config).await.expect_err("not PostgreSQL");
         assert!(!error.to_string().contains("sesame"));
     }

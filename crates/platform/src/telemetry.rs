@@ -13,9 +13,8 @@ use tracing_subscriber::{EnvFilter, util::TryInitError};
 use crate::Shutdown;
 
 /// Upper bounds of all histograms, in seconds: half a millisecond to half a minute.
-const BUCKETS: [f64; 15] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 5.0, 10.0, 30.0,
-];
+const BUCKETS: [f64; 15] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 5.0, 10.0, 30.0];
 /// How often samples that nobody has scraped are folded into their buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -33,10 +32,7 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-            filter: "info".to_owned(),
-        }
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
     }
 }
 
@@ -85,16 +81,12 @@ pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
 
     let filter = EnvFilter::try_new(&config.filter).map_err(|_| TelemetryError::Filter)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => lines.finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
     }
-    Ok(Telemetry {
-        metrics: recorder()?.install_recorder()?,
-    })
+    Ok(Telemetry { metrics: recorder()?.install_recorder()? })
 }
 
 fn recorder() -> Result<PrometheusBuilder, TelemetryError> {
@@ -107,9 +99,7 @@ impl Telemetry {
     /// # Errors
     /// Never in practice: the buckets are fixed.
     pub fn detached() -> Result<Self, TelemetryError> {
-        Ok(Self {
-            metrics: recorder()?.build_recorder().handle(),
-        })
+        Ok(Self { metrics: recorder()?.build_recorder().handle() })
     }
 
     /// All metrics in Prometheus's text format.

@@ -72,10 +72,7 @@ impl Drop for File {
 }
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn from_variables(pairs: &[(&str, &str)]) -> Result<Root, ConfigError> {
@@ -167,10 +164,7 @@ fn a_wrong_value_is_told_with_its_field_and_how_to_set_it() {
 
 #[test]
 fn all_bad_values_are_told_at_once() {
-    let message = refusal(&[
-        ("MARQUEE_BOOKING__SEATS", "0"),
-        ("MARQUEE_PG__MAX_CONNECTIONS", "0"),
-    ]);
+    let message = refusal(&[("MARQUEE_BOOKING__SEATS", "0"), ("MARQUEE_PG__MAX_CONNECTIONS", "0")]);
     assert!(message.contains("booking.seats"), "{message}");
     assert!(message.contains("pg.max_connections"), "{message}");
 }

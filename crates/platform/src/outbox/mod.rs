@@ -50,12 +50,7 @@ pub async fn append_all<C: ConnectionTrait>(
             values.extend(row(event));
         }
         let sql = insert_sql(schema, events.len());
-        conn.execute_raw(Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            sql,
-            values,
-        ))
-        .await?;
+        conn.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
     }
     Ok(())
 }
@@ -67,11 +62,7 @@ fn row(event: &Envelope) -> [Value; COLUMNS] {
         event.name.as_str().into(),
         i32::from(event.version).into(),
         event.time.into(),
-        event
-            .trace
-            .clone()
-            .or_else(crate::telemetry::current_trace)
-            .into(),
+        event.trace.clone().or_else(crate::telemetry::current_trace).into(),
         event.body.clone().into(),
     ]
 }
@@ -109,8 +100,7 @@ pub fn wake(schema: &'static str) {
 /// Whom [`wake`] wakes. Global because those who commit know nothing of the relay, which may not
 /// even run in this process; it carries no state that anything depends on.
 fn waker(schema: &'static str) -> Arc<Notify> {
-    static WAKERS: LazyLock<Mutex<HashMap<&'static str, Arc<Notify>>>> =
-        LazyLock::new(Mutex::default);
+    static WAKERS: LazyLock<Mutex<HashMap<&'static str, Arc<Notify>>>> = LazyLock::new(Mutex::default);
     let mut wakers = WAKERS.lock().unwrap_or_else(PoisonError::into_inner);
     Arc::clone(wakers.entry(schema).or_default())
 }

@@ -18,7 +18,7 @@ use super::waker;
 use crate::{
     Deps, Shutdown,
     backoff::Backoff,
-    pg::{Leader, query_error},
+    pg::{Leader, in_time},
     rabbit::{Rabbit, RabbitError},
 };
 
@@ -118,8 +118,7 @@ impl Relay {
                 None => trouble.reset(),
                 Some(error) => {
                     tracing::warn!(schema = self.schema, %error, "could not publish events; they wait");
-                    metrics::counter!("outbox_publish_failures_total", "schema" => self.schema)
-                        .increment(1);
+                    metrics::counter!("outbox_publish_failures_total", "schema" => self.schema).increment(1);
                     self.rest(trouble.next(), std::future::pending()).await;
                 }
             }
@@ -137,25 +136,14 @@ impl Relay {
     }
 
     async fn oldest(&self, leader: &mut Leader) -> Result<Vec<Row>, DbErr> {
-        type Columns = (
-            Uuid,
-            i64,
-            Uuid,
-            String,
-            i16,
-            DateTime<Utc>,
-            Option<String>,
-            serde_json::Value,
-        );
+        type Columns = (Uuid, i64, Uuid, String, i16, DateTime<Utc>, Option<String>, serde_json::Value);
         let sql = format!(
             "select key, seq, event_id, name, version, time, trace, body \
              from {}.outbox order by seq limit {BATCH}",
             self.schema
         );
-        let rows: Vec<Columns> = sqlx::query_as(AssertSqlSafe(sql))
-            .fetch_all(leader.connection())
-            .await
-            .map_err(query_error)?;
+        let query = sqlx::query_as(AssertSqlSafe(sql));
+        let rows: Vec<Columns> = in_time(query.fetch_all(leader.connection())).await?;
         Ok(rows
             .into_iter()
             .map(|(key, seq, id, name, version, time, trace, body)| Row {
@@ -176,9 +164,8 @@ impl Relay {
     /// What the broker confirmed, and the first error if any.
     async fn publish(&self, rows: Vec<Row>) -> (Vec<Published>, Option<RabbitError>) {
         let count = rows.len();
-        let mut outcomes = stream::iter(chains(rows))
-            .map(|chain| self.publish_chain(chain))
-            .buffer_unordered(IN_FLIGHT);
+        let mut outcomes =
+            stream::iter(chains(rows)).map(|chain| self.publish_chain(chain)).buffer_unordered(IN_FLIGHT);
         let mut published = Vec::with_capacity(count);
         let mut failure = None;
         while let Some((confirmed, error)) = outcomes.next().await {
@@ -212,20 +199,13 @@ impl Relay {
              where outbox.key = sent.key and outbox.seq = sent.seq",
             self.schema
         );
-        sqlx::query(AssertSqlSafe(sql))
-            .bind(keys)
-            .bind(seqs)
-            .execute(leader.connection())
-            .await
-            .map(drop)
-            .map_err(query_error)
+        let statement = sqlx::query(AssertSqlSafe(sql)).bind(keys).bind(seqs);
+        in_time(statement.execute(leader.connection())).await.map(drop)
     }
 
     /// How long the oldest event has been waiting: the one number that tells a stuck relay.
     fn measure(&self, rows: &[Row]) {
-        let age = rows.first().map_or(0.0, |row| {
-            (self.clock.now() - row.event.time).as_seconds_f64()
-        });
+        let age = rows.first().map_or(0.0, |row| (self.clock.now() - row.event.time).as_seconds_f64());
         metrics::gauge!("outbox_oldest_age_seconds", "schema" => self.schema).set(age.max(0.0));
     }
 }
@@ -266,10 +246,8 @@ mod tests {
     #[test]
     fn chains_keep_the_order_of_each_key() {
         let rows = vec![row(7, 1), row(8, 2), row(7, 3), row(9, 4), row(8, 5)];
-        let seqs: Vec<Vec<i64>> = chains(rows)
-            .iter()
-            .map(|chain| chain.iter().map(|row| row.seq).collect())
-            .collect();
+        let seqs: Vec<Vec<i64>> =
+            chains(rows).iter().map(|chain| chain.iter().map(|row| row.seq).collect()).collect();
         assert_eq!(seqs, [vec![1, 3], vec![2, 5], vec![4]]);
     }
 }

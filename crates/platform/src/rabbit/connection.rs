@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use events::Envelope;
 use futures::StreamExt;
 use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
 use secrecy::ExposeSecret;
@@ -13,6 +14,7 @@ use tokio::{
     sync::{Mutex, watch},
     time::{interval, sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Queue, RabbitConfig, RabbitError,
@@ -47,19 +49,13 @@ pub(super) struct Hub {
 /// A connection that is up, with all queues declared.
 pub(super) struct Link {
     connection: Connection,
-    pub(super) publisher: Publisher,
+    publisher: Publisher,
+    down: CancellationToken,
 }
 
 impl Hub {
-    pub(super) fn start(
-        config: &RabbitConfig,
-        shutdown: &Shutdown,
-    ) -> Result<Arc<Self>, RabbitError> {
-        let mut uri: AMQPUri = config
-            .url
-            .expose_secret()
-            .parse()
-            .map_err(|_| RabbitError::Url)?;
+    pub(super) fn start(config: &RabbitConfig, shutdown: &Shutdown) -> Result<Arc<Self>, RabbitError> {
+        let mut uri: AMQPUri = config.url.expose_secret().parse().map_err(|_| RabbitError::Url)?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT);
         let hub = Arc::new(Self {
@@ -105,15 +101,10 @@ impl Hub {
                 known.push(*queue);
             }
         }
-        match self.current() {
-            None => Ok(()),
-            Some(link) => {
-                let channel = link.channel().await?;
-                topology::declare(&channel, &self.names, queues).await?;
-                close(&channel).await;
-                Ok(())
-            }
-        }
+        let Some(link) = self.current() else {
+            return Ok(());
+        };
+        link.on_channel(async |channel| topology::declare(channel, &self.names, queues).await).await
     }
 
     async fn keep_connected(&self) {
@@ -125,6 +116,7 @@ impl Hub {
                     metrics::gauge!("rabbitmq_connected").set(1.0);
                     backoff.reset();
                     link.lost().await;
+                    link.down.cancel();
                     metrics::gauge!("rabbitmq_connected").set(0.0);
                     tracing::warn!("connection to RabbitMQ lost");
                     self.link.send_replace(None);
@@ -139,17 +131,13 @@ impl Hub {
 
     /// Connects, declares, and only then lets others use the connection.
     async fn open(&self) -> Result<Arc<Link>, RabbitError> {
-        let properties =
-            ConnectionProperties::default().with_connection_name("marquee".into());
+        let properties = ConnectionProperties::default().with_connection_name("marquee".into());
         let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
         let queues = self.queues.lock().await;
         let channel = connection.create_channel().await?;
         topology::declare(&channel, &self.names, &queues).await?;
         let publisher = Publisher::new(channel, &self.names).await?;
-        let link = Arc::new(Link {
-            connection,
-            publisher,
-        });
+        let link = Arc::new(Link { connection, publisher, down: CancellationToken::new() });
         self.link.send_replace(Some(Arc::clone(&link)));
         drop(queues);
         Ok(link)
@@ -157,9 +145,51 @@ impl Hub {
 }
 
 impl Link {
+    /// Cancelled when this connection is lost.
+    pub(super) fn down(&self) -> &CancellationToken {
+        &self.down
+    }
+
+    /// What `answer` yields, or an error as soon as the connection is lost. Everything that waits
+    /// for the broker waits here: lapin leaves some of its futures pending when the connection
+    /// breaks at the wrong moment.
+    pub(super) async fn alive<T>(
+        &self,
+        answer: impl Future<Output = Result<T, RabbitError>>,
+    ) -> Result<T, RabbitError> {
+        self.down.run_until_cancelled(answer).await.unwrap_or(Err(RabbitError::Lost))
+    }
+
     /// A new channel on this connection.
     pub(super) async fn channel(&self) -> Result<Channel, RabbitError> {
-        Ok(self.connection.create_channel().await?)
+        self.alive(async { Ok(self.connection.create_channel().await?) }).await
+    }
+
+    /// Does something on a channel of its own, which is closed afterwards.
+    pub(super) async fn on_channel<T>(
+        &self,
+        work: impl AsyncFnOnce(&Channel) -> Result<T, RabbitError>,
+    ) -> Result<T, RabbitError> {
+        let channel = self.channel().await?;
+        let answer = self.alive(work(&channel)).await;
+        self.close_channel(&channel).await;
+        answer
+    }
+
+    /// Closes a channel that is no longer needed; messages without an answer go back to their
+    /// queues.
+    pub(super) async fn close_channel(&self, channel: &Channel) {
+        if channel.status().connected() {
+            let closing = async { Ok(channel.close(REPLY_SUCCESS, short("done")).await?) };
+            if let Err(error) = self.alive(closing).await {
+                tracing::debug!(%error, "channel was gone before it was closed");
+            }
+        }
+    }
+
+    /// Publishes an event and waits for its confirm.
+    pub(super) async fn publish(&self, event: &Envelope) -> Result<(), RabbitError> {
+        self.alive(self.publisher.publish(event)).await
     }
 
     fn is_up(&self) -> bool {
@@ -185,14 +215,5 @@ impl Link {
             let closing = self.connection.close(REPLY_SUCCESS, short("closing"));
             let _ = timeout(CLOSE_WITHIN, closing).await;
         }
-    }
-}
-
-/// Closes a channel that is no longer needed; its messages go back to their queues.
-pub(super) async fn close(channel: &Channel) {
-    if channel.status().connected()
-        && let Err(error) = channel.close(REPLY_SUCCESS, short("done")).await
-    {
-        tracing::debug!(%error, "channel was gone before it was closed");
     }
 }

@@ -19,6 +19,7 @@
 mod connection;
 mod consumer;
 mod dead;
+mod processor;
 mod publisher;
 mod topology;
 
@@ -33,7 +34,7 @@ use serde::Deserialize;
 
 pub use dead::DeadLetter;
 
-use crate::{Shutdown, redis::RedisError};
+use crate::{Shutdown, pg, redis::RedisError};
 use connection::Hub;
 
 /// Section `[rabbit]`.
@@ -100,8 +101,9 @@ pub enum HandlerError {
     /// Try again after the next delay; a dead letter after the last.
     #[error("will be tried again: {0}")]
     Retry(#[source] BoxError),
-    /// Something that every event needs is away (the database, the provider). Try again, and do
-    /// not count this attempt: an outage must not turn events into dead letters.
+    /// Something that every event needs is away (the database, the provider). The lane waits and
+    /// tries again in place, so that order is kept, and no attempt is counted: an outage must not
+    /// turn events into dead letters.
     #[error("something needed is away: {0}")]
     Unavailable(#[source] BoxError),
     /// It can never work: a dead letter at once.
@@ -128,7 +130,8 @@ impl HandlerError {
 
 impl From<DbErr> for HandlerError {
     fn from(error: DbErr) -> Self {
-        if crate::pg::is_unavailable(&error) {
+        // A statement that is always too slow belongs to its event, not to the database.
+        if pg::is_unavailable(&error) && !pg::is_statement_timeout(&error) {
             Self::unavailable(error)
         } else {
             Self::retry(error)
@@ -147,11 +150,7 @@ impl<E: Into<Self> + StdError> From<TransactionError<E>> for HandlerError {
 
 impl From<RedisError> for HandlerError {
     fn from(error: RedisError) -> Self {
-        if error.is_unavailable() {
-            Self::unavailable(error)
-        } else {
-            Self::retry(error)
-        }
+        if error.is_unavailable() { Self::unavailable(error) } else { Self::retry(error) }
     }
 }
 
@@ -177,6 +176,9 @@ pub enum RabbitError {
     /// There is no connection now.
     #[error("RabbitMQ is not connected")]
     NotConnected,
+    /// The connection was lost meanwhile; whether a message arrived is in doubt.
+    #[error("the connection to RabbitMQ was lost")]
+    Lost,
     /// The connection or channel failed; whether a message arrived is in doubt.
     #[error("RabbitMQ failed: {0}")]
     Broker(#[from] lapin::Error),
@@ -204,9 +206,7 @@ impl Rabbit {
     /// # Errors
     /// [`RabbitError::Url`] when the address cannot be parsed.
     pub fn connect(config: &RabbitConfig, shutdown: &Shutdown) -> Result<Self, RabbitError> {
-        Ok(Self {
-            hub: Hub::start(config, shutdown)?,
-        })
+        Ok(Self { hub: Hub::start(config, shutdown)? })
     }
 
     /// Makes sure that these queues exist before anything is published over this connection or
@@ -225,7 +225,7 @@ impl Rabbit {
     /// [`RabbitError`]: the event may or may not have been published; publish it again.
     pub async fn publish(&self, event: &Envelope) -> Result<(), RabbitError> {
         let link = self.hub.current().ok_or(RabbitError::NotConnected)?;
-        link.publisher.publish(event).await
+        link.publish(event).await
     }
 
     /// Consumes `queue` until the soft step of `shutdown`, then finishes the events already
@@ -258,11 +258,7 @@ impl Rabbit {
     ///
     /// # Errors
     /// [`RabbitError`].
-    pub async fn dead_letters(
-        &self,
-        queue: &str,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>, RabbitError> {
+    pub async fn dead_letters(&self, queue: &str, limit: usize) -> Result<Vec<DeadLetter>, RabbitError> {
         dead::list(&self.hub, queue, limit).await
     }
 
@@ -278,8 +274,6 @@ impl Rabbit {
 
 impl fmt::Debug for Rabbit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rabbit")
-            .field("connected", &self.is_connected())
-            .finish_non_exhaustive()
+        f.debug_struct("Rabbit").field("connected", &self.is_connected()).finish_non_exhaustive()
     }
 }

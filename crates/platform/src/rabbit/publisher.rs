@@ -1,5 +1,11 @@
 //! Publishing with confirms, many in flight.
 
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Mutex, PoisonError},
+};
+
 use events::Envelope;
 use lapin::{
     BasicProperties, Channel, Confirmation,
@@ -24,17 +30,17 @@ pub(super) struct Publisher {
     channel: Channel,
     exchange: ShortString,
     window: Semaphore,
+    order: Mutex<()>,
 }
 
 impl Publisher {
     pub(super) async fn new(channel: Channel, names: &Names) -> Result<Self, RabbitError> {
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Ok(Self {
             channel,
             exchange: short(names.exchange()),
             window: Semaphore::new(WINDOW),
+            order: Mutex::new(()),
         })
     }
 
@@ -54,36 +60,35 @@ impl Publisher {
             .with_timestamp(u64::try_from(event.time.timestamp()).unwrap_or(0));
         // Never closed, so this cannot fail; without a permit it would only be less bounded.
         let _permit = self.window.acquire().await.ok();
-        let options = BasicPublishOptions::default();
-        let confirm = self
-            .channel
-            .basic_publish(
-                self.exchange.clone(),
-                short(&event.name),
-                options,
-                &payload,
-                properties,
-            )
-            .await?;
+        let mut publishing = pin!(self.channel.basic_publish(
+            self.exchange.clone(),
+            short(&event.name),
+            BasicPublishOptions::default(),
+            &payload,
+            properties,
+        ));
+        // lapin first numbers the message and then queues it, both when first polled. Two at the
+        // same time could swap, and then each would get the other's confirm.
+        let in_turn = poll_fn(|context| {
+            let _turn = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+            publishing.as_mut().poll(context)
+        });
+        let confirm = in_turn.await?;
         confirmed(confirm.await?)
     }
 }
 
-/// Puts a message straight into a queue and waits for the confirm. The queue has to exist.
+/// Puts a message straight into a queue and waits for the confirm. The queue has to exist. One at
+/// a time on a channel: lapin gives a returned message to whichever confirm comes next.
 pub(super) async fn send_to_queue(
     channel: &Channel,
     queue: &str,
     payload: &[u8],
     properties: BasicProperties,
 ) -> Result<(), RabbitError> {
-    let options = BasicPublishOptions {
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
     let default_exchange = short("");
-    let confirm = channel
-        .basic_publish(default_exchange, short(queue), options, payload, properties)
-        .await?;
+    let confirm = channel.basic_publish(default_exchange, short(queue), options, payload, properties).await?;
     confirmed(confirm.await?)
 }
 

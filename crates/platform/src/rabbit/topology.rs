@@ -1,7 +1,5 @@
 //! Names of exchanges and queues, and how they are declared.
 
-use std::time::Duration;
-
 use lapin::{
     BasicProperties, Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
@@ -16,9 +14,6 @@ const DELIVERY_LIMIT: i64 = 20;
 pub(super) const ATTEMPTS: &str = "x-marquee-attempts";
 /// Header of a dead letter with the last failure.
 pub(super) const FAILURE: &str = "x-marquee-failure";
-/// Which of the delays is used while something is away: long enough not to hammer it, short
-/// enough that its return is noticed.
-const UNAVAILABLE_DELAY: usize = 1;
 
 /// The names that this installation uses.
 #[derive(Clone, Debug)]
@@ -55,13 +50,9 @@ impl Names {
         Some(self.delayed(name, *delay))
     }
 
-    /// Where a message waits while something is away.
-    pub(super) fn unavailable(&self, name: &str) -> Option<String> {
-        let delay = self
-            .delays_ms
-            .get(UNAVAILABLE_DELAY)
-            .or(self.delays_ms.first())?;
-        Some(self.delayed(name, *delay))
+    /// Where a message waits longest.
+    pub(super) fn last_retry(&self, name: &str) -> Option<String> {
+        self.retry(name, self.delays_ms.len())
     }
 
     /// The delay is part of the name, because a queue cannot change its time to live: other
@@ -91,22 +82,10 @@ pub(super) fn short(text: &str) -> ShortString {
 }
 
 /// Declares the exchange and these queues with everything around them. Idempotent.
-pub(super) async fn declare(
-    channel: &Channel,
-    names: &Names,
-    queues: &[Queue],
-) -> Result<(), RabbitError> {
-    let exchange = ExchangeDeclareOptions {
-        durable: true,
-        ..ExchangeDeclareOptions::default()
-    };
+pub(super) async fn declare(channel: &Channel, names: &Names, queues: &[Queue]) -> Result<(), RabbitError> {
+    let exchange = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     channel
-        .exchange_declare(
-            short(names.exchange()),
-            ExchangeKind::Topic,
-            exchange,
-            FieldTable::default(),
-        )
+        .exchange_declare(short(names.exchange()), ExchangeKind::Topic, exchange, FieldTable::default())
         .await?;
     for queue in queues {
         let (own, dead) = (names.queue(queue.name), names.dead(queue.name));
@@ -114,12 +93,12 @@ pub(super) async fn declare(
         for delay in &names.delays_ms {
             let delayed = names.delayed(queue.name, *delay);
             let time_to_live = ("x-message-ttl", AMQPValue::LongLongInt((*delay).into()));
-            let [exchange, key] = dead_letters_to(&own);
-            declare_queue(channel, &delayed, &[time_to_live, exchange, key]).await?;
+            let [strategy, exchange, key] = dead_letters_to(&own);
+            declare_queue(channel, &delayed, &[time_to_live, strategy, exchange, key]).await?;
         }
         let limit = ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT));
-        let [exchange, key] = dead_letters_to(&dead);
-        declare_queue(channel, &own, &[limit, exchange, key]).await?;
+        let [strategy, exchange, key] = dead_letters_to(&dead);
+        declare_queue(channel, &own, &[limit, strategy, exchange, key]).await?;
         for binding in queue.bindings {
             channel
                 .queue_bind(
@@ -136,8 +115,9 @@ pub(super) async fn declare(
 }
 
 /// Through the default exchange, whose routing keys are names of queues.
-fn dead_letters_to(queue: &str) -> [(&'static str, AMQPValue); 2] {
+fn dead_letters_to(queue: &str) -> [(&'static str, AMQPValue); 3] {
     [
+        ("x-dead-letter-strategy", text("at-least-once")),
         ("x-dead-letter-exchange", text("")),
         ("x-dead-letter-routing-key", text(queue)),
     ]
@@ -152,13 +132,10 @@ async fn declare_queue(
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("quorum"));
     arguments.insert("x-overflow".into(), text("reject-publish"));
-    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
     for (key, value) in more {
         arguments.insert((*key).into(), value.clone());
     }
-    channel
-        .queue_declare(short(name), QueueDeclareOptions::durable(), arguments)
-        .await?;
+    channel.queue_declare(short(name), QueueDeclareOptions::durable(), arguments).await?;
     Ok(())
 }
 
@@ -168,10 +145,7 @@ fn text(text: &str) -> AMQPValue {
 
 /// How often the message has failed before.
 pub(super) fn attempts(properties: &BasicProperties) -> usize {
-    let header = properties
-        .headers()
-        .as_ref()
-        .and_then(|headers| headers.inner().get(ATTEMPTS));
+    let header = properties.headers().as_ref().and_then(|headers| headers.inner().get(ATTEMPTS));
     match header {
         Some(AMQPValue::LongLongInt(attempts)) => usize::try_from(*attempts).unwrap_or(0),
         Some(AMQPValue::LongInt(attempts)) => usize::try_from(*attempts).unwrap_or(0),
@@ -207,18 +181,12 @@ pub(super) fn lane(key: u128, lanes: usize) -> usize {
     (hash % lanes.max(1) as u64) as usize
 }
 
-/// How long a lane waits when a message can neither be handled nor put aside.
-pub(super) const STUCK_DELAY: Duration = Duration::from_secs(1);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names::new(&RabbitConfig {
-            prefix: "t1.".to_owned(),
-            ..RabbitConfig::default()
-        })
+        Names::new(&RabbitConfig { prefix: "t1.".to_owned(), ..RabbitConfig::default() })
     }
 
     #[test]
@@ -237,11 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_waits_for_the_second_delay_or_the_only_one() {
-        assert_eq!(names().unavailable("q").as_deref(), Some("t1.q.retry.5s"));
+    fn a_long_outage_waits_for_the_last_delay() {
+        assert_eq!(names().last_retry("q").as_deref(), Some("t1.q.retry.10m"));
         let mut names = names();
         names.delays_ms = vec![50];
-        assert_eq!(names.unavailable("q").as_deref(), Some("t1.q.retry.50ms"));
+        assert_eq!(names.last_retry("q").as_deref(), Some("t1.q.retry.50ms"));
     }
 
     #[test]
@@ -256,7 +224,8 @@ mod tests {
         let mut counts = [0_u32; 8];
         // As UUIDs of version 7 are: a shared timestamp, then random bits.
         for random in 0..8_000_u64 {
-            let key = 0x0190_0000_0000_7000_u128 << 64 | u128::from(random.wrapping_mul(0x2545_F491_4F6C_DD1D));
+            let key =
+                0x0190_0000_0000_7000_u128 << 64 | u128::from(random.wrapping_mul(0x2545_F491_4F6C_DD1D));
             assert_eq!(lane(key, 8), lane(key, 8));
             counts[lane(key, 8)] += 1;
         }

@@ -103,14 +103,8 @@ impl From<fred::error::Error> for RedisError {
         // Error replies of a server that is up but does not serve now, see
         // https://redis.io/docs/latest/operate/oss_and_stack/management/replication/ and the
         // shared error objects in Redis's server.c.
-        const NOT_SERVING: [&str; 6] = [
-            "LOADING",
-            "READONLY",
-            "MASTERDOWN",
-            "CLUSTERDOWN",
-            "TRYAGAIN",
-            "MISCONF",
-        ];
+        const NOT_SERVING: [&str; 6] =
+            ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF"];
         let not_serving = |details: &str| NOT_SERVING.iter().any(|code| details.starts_with(code));
         match error.kind() {
             ErrorKind::IO
@@ -148,22 +142,15 @@ impl Redis {
     /// # Errors
     /// [`RedisError::Url`] when the address cannot be parsed.
     pub fn connect(config: &RedisConfig, shutdown: &Shutdown) -> Result<Self, RedisError> {
-        let mut server =
-            Config::from_url(config.url.expose_secret()).map_err(|_| RedisError::Url)?;
+        let mut server = Config::from_url(config.url.expose_secret()).map_err(|_| RedisError::Url)?;
         // Not "fail fast" here means: keep trying to reach a server that was never there.
         server.fail_fast = false;
         let timeout = Duration::from_millis(config.command_timeout_ms);
-        let options = Options {
-            fail_fast: true,
-            max_attempts: Some(1),
-            timeout: Some(timeout),
-            ..Options::default()
-        };
+        let options =
+            Options { fail_fast: true, max_attempts: Some(1), timeout: Some(timeout), ..Options::default() };
         let mut clients = Vec::with_capacity(config.pool_size);
         for _ in 0..config.pool_size {
-            let client = builder(server.clone(), timeout)
-                .build()
-                .map_err(|_| RedisError::Url)?;
+            let client = builder(server.clone(), timeout).build().map_err(|_| RedisError::Url)?;
             supervise(client.clone(), shutdown);
             clients.push(client.with_options(&options));
         }
@@ -220,10 +207,7 @@ impl Redis {
         args: Vec<Value>,
     ) -> Result<Value, RedisError> {
         let client = self.pool();
-        match client
-            .evalsha(script.sha(), keys.clone(), args.clone())
-            .await
-        {
+        match client.evalsha(script.sha(), keys.clone(), args.clone()).await {
             Err(error) if error.details().starts_with("NOSCRIPT") => {
                 Ok(client.eval(script.source(), keys, args).await?)
             }
@@ -317,24 +301,12 @@ mod tests {
     #[test]
     fn errors_tell_away_from_wrong() {
         let check = |kind: ErrorKind, details: &'static str, away: bool| {
-            assert_eq!(
-                RedisError::from(Error::new(kind, details)).is_unavailable(),
-                away,
-                "{details}"
-            );
+            assert_eq!(RedisError::from(Error::new(kind, details)).is_unavailable(), away, "{details}");
         };
         check(ErrorKind::Timeout, "Request timed out.", true);
         check(ErrorKind::Canceled, "Connection closed unexpectedly.", true);
-        check(
-            ErrorKind::Unknown,
-            "LOADING Redis is loading the dataset in memory",
-            true,
-        );
-        check(
-            ErrorKind::Unknown,
-            "WRONGTYPE Operation against a key",
-            false,
-        );
+        check(ErrorKind::Unknown, "LOADING Redis is loading the dataset in memory", true);
+        check(ErrorKind::Unknown, "WRONGTYPE Operation against a key", false);
         check(ErrorKind::Parse, "Cannot convert to number", false);
     }
 }

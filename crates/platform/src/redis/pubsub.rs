@@ -122,10 +122,7 @@ impl PubSub {
         let answer = if self.shared.client.is_connected() {
             self.shared.client.subscribe(name.clone()).await
         } else {
-            Err(fred::error::Error::new(
-                fred::error::ErrorKind::Canceled,
-                "not connected",
-            ))
+            Err(fred::error::Error::new(fred::error::ErrorKind::Canceled, "not connected"))
         };
         if let Err(error) = answer {
             self.shared.channels().remove(&name);

@@ -16,10 +16,7 @@ impl Script {
     pub fn new(source: &str) -> Self {
         let digest = Sha1::digest(source.as_bytes());
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self {
-            source: Str::from(source),
-            sha: Str::from(hex),
-        }
+        Self { source: Str::from(source), sha: Str::from(hex) }
     }
 
     /// The digest that Redis knows the script by: 40 hexadecimal digits.
@@ -42,9 +39,6 @@ mod tests {
     #[test]
     fn digest_is_the_one_redis_uses() {
         // From the documentation of fred's `Script`.
-        assert_eq!(
-            &*Script::new("return ARGV[1]").sha(),
-            "098e0f0d1448c0a81dafe820f66d460eb09263da"
-        );
+        assert_eq!(&*Script::new("return ARGV[1]").sha(), "098e0f0d1448c0a81dafe820f66d460eb09263da");
     }
 }

@@ -1,0 +1,208 @@
+//! What is done with one message, and what becomes of it.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use events::Envelope;
+use futures::FutureExt;
+use lapin::{
+    Channel,
+    message::Delivery,
+    options::{BasicAckOptions, BasicNackOptions},
+};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{
+    Handler, HandlerError, Queue, RabbitError,
+    connection::Link,
+    publisher::send_to_queue,
+    topology::{self, Names},
+};
+use crate::{backoff::Backoff, telemetry::with_trace};
+
+/// Bytes of a failure's text that are kept with a dead letter.
+const FAILURE_LENGTH: usize = 1_000;
+/// While something is away, a lane tries again after waits that grow between these.
+const OUTAGE_FIRST: Duration = Duration::from_millis(100);
+const OUTAGE_LIMIT: Duration = Duration::from_secs(10);
+/// A longer outage is waited for in the last delayed queue: RabbitMQ closes the channel of a
+/// consumer that does not answer for half an hour.
+const OUTAGE_IN_PLACE: Duration = Duration::from_secs(15 * 60);
+/// How long a lane waits when a message can neither be handled nor put aside.
+const STUCK_DELAY: Duration = Duration::from_secs(1);
+
+/// A delivery and what is in it.
+pub(super) struct Message {
+    pub(super) delivery: Delivery,
+    pub(super) event: Result<Envelope, serde_json::Error>,
+}
+
+/// What all lanes of a consumer share.
+pub(super) struct Processor {
+    pub(super) link: Arc<Link>,
+    pub(super) channel: Channel,
+    /// Held while a message is put aside: see [`send_to_queue`].
+    pub(super) aside: Mutex<()>,
+    pub(super) names: Names,
+    pub(super) queue: Queue,
+    pub(super) handler: Arc<dyn Handler>,
+    pub(super) soft: CancellationToken,
+}
+
+/// What becomes of a message.
+enum Fate {
+    Done,
+    Moved(Move),
+}
+
+/// A message goes to another queue.
+struct Move {
+    to: String,
+    /// How often it has failed now.
+    attempts: usize,
+    failure: HandlerError,
+    outcome: &'static str,
+}
+
+const DEAD: &str = "dead";
+
+impl Processor {
+    /// Handles the event and answers for it.
+    pub(super) async fn process(&self, Message { delivery, event }: Message) {
+        if self.is_lost(&delivery) {
+            return;
+        }
+        let attempts = topology::attempts(&delivery.properties);
+        let span = tracing::info_span!(
+            "event",
+            queue = self.queue.name,
+            name = tracing::field::Empty,
+            id = tracing::field::Empty,
+            traceparent = tracing::field::Empty,
+            attempts,
+        );
+        let processing = async {
+            let result = match &event {
+                Ok(event) => match self.handle_patiently(&delivery, event).await {
+                    Some(result) => result,
+                    None => return,
+                },
+                Err(error) => Err(HandlerError::reject(error.to_string())),
+            };
+            let fate = self.decide(result, attempts);
+            if let Err(error) = self.link.alive(self.settle(&delivery, fate)).await {
+                tracing::warn!(%error, "could not answer for an event; it will come again");
+            }
+        };
+        processing.instrument(span).await;
+    }
+
+    /// True when the message is back in its queue, because its channel is gone: it comes again.
+    fn is_lost(&self, delivery: &Delivery) -> bool {
+        self.link.down().is_cancelled() || delivery.acker.poisoned()
+    }
+
+    /// Handles an event, and waits in place while something that it needs is away. `None` when
+    /// there is nobody to answer any more (the connection is lost, or the process ends): the
+    /// event comes again.
+    async fn handle_patiently(
+        &self,
+        delivery: &Delivery,
+        event: &Envelope,
+    ) -> Option<Result<(), HandlerError>> {
+        let begin = Instant::now();
+        let mut backoff = Backoff::new(OUTAGE_FIRST, OUTAGE_LIMIT);
+        loop {
+            let start = Instant::now();
+            let result = self.handle(event).await;
+            metrics::histogram!("rabbitmq_handle_seconds", "queue" => self.queue.name)
+                .record(start.elapsed());
+            match result {
+                Err(HandlerError::Unavailable(error)) if begin.elapsed() < OUTAGE_IN_PLACE => {
+                    tracing::warn!(%error, "something needed is away; waiting for it");
+                    metrics::counter!("rabbitmq_outage_waits_total", "queue" => self.queue.name).increment(1);
+                }
+                result => return Some(result),
+            }
+            self.soft.run_until_cancelled(sleep(backoff.next())).await?;
+            if self.is_lost(delivery) {
+                return None;
+            }
+        }
+    }
+
+    async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
+        let span = tracing::Span::current();
+        span.record("name", event.name.as_str());
+        span.record("id", tracing::field::display(&event.id));
+        if let Some(trace) = &event.trace {
+            span.record("traceparent", trace.as_str());
+        }
+        let handling = with_trace(event.trace.clone(), self.handler.handle(event));
+        AssertUnwindSafe(handling)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(HandlerError::retry("the handler panicked")))
+    }
+
+    fn decide(&self, result: Result<(), HandlerError>, attempts: usize) -> Fate {
+        let name = self.queue.name;
+        let Err(failure) = result else {
+            return Fate::Done;
+        };
+        let (delayed, attempts, outcome) = match &failure {
+            HandlerError::Retry(_) => (self.names.retry(name, attempts + 1), attempts + 1, "retry"),
+            HandlerError::Unavailable(_) => (self.names.last_retry(name), attempts, "unavailable"),
+            HandlerError::Reject(_) => (None, attempts + 1, DEAD),
+        };
+        Fate::Moved(match delayed {
+            Some(to) => Move { to, attempts, failure, outcome },
+            None => Move { to: self.names.dead(name), attempts, failure, outcome: DEAD },
+        })
+    }
+
+    /// Answers for a message. One that moves is acknowledged only when the broker has confirmed
+    /// its copy: it may be there twice for a moment, never not at all.
+    async fn settle(&self, delivery: &Delivery, fate: Fate) -> Result<(), RabbitError> {
+        let outcome = match fate {
+            Fate::Done => "done",
+            Fate::Moved(moved) => {
+                let outcome = moved.outcome;
+                self.put_aside(delivery, moved).await?;
+                outcome
+            }
+        };
+        delivery.acker.ack(BasicAckOptions::default()).await?;
+        metrics::counter!(
+            "rabbitmq_consumed_total", "queue" => self.queue.name, "outcome" => outcome
+        )
+        .increment(1);
+        Ok(())
+    }
+
+    async fn put_aside(&self, delivery: &Delivery, moved: Move) -> Result<(), RabbitError> {
+        let Move { to, attempts, failure, outcome } = moved;
+        if outcome == DEAD {
+            tracing::error!(attempts, error = %failure, "event is now a dead letter");
+        } else {
+            tracing::warn!(attempts, error = %failure, to, "event will be tried again");
+        }
+        let mut failure = failure.to_string();
+        failure.truncate(failure.floor_char_boundary(FAILURE_LENGTH));
+        let properties = topology::republished(&delivery.properties, attempts, Some(&failure));
+        let turn = self.aside.lock().await;
+        let sent = send_to_queue(&self.channel, &to, &delivery.data, properties).await;
+        drop(turn);
+        if sent.is_err() && !delivery.acker.poisoned() {
+            // The queue is full or missing. Not at once again, or this would spin.
+            sleep(STUCK_DELAY).await;
+            let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
+            delivery.acker.nack(requeue).await?;
+        }
+        sent
+    }
+}

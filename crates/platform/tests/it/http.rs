@@ -1,0 +1,122 @@
+//! Health, readiness, metrics, and the end of a server.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, routing::get};
+use platform::{
+    DepsConfig, Shutdown, Telemetry,
+    http::{Readiness, ops_routes, serve},
+    pg::PgConfig,
+    rabbit::RabbitConfig,
+    redis::RedisConfig,
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::Notify};
+
+use crate::support::{database, deps, rabbit_config, redis_config, until, within};
+
+async fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    (listener, base)
+}
+
+/// One request on a connection of its own.
+async fn fetch(url: String) -> reqwest::Result<reqwest::Response> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+    client.get(url).send().await
+}
+
+async fn ready(base: &str) -> (u16, Value) {
+    let answer = fetch(format!("{base}/ready")).await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// The operator's routes for these dependencies.
+async fn operate(config: DepsConfig, shutdown: &Shutdown) -> String {
+    let deps = deps(&config, shutdown).await;
+    let readiness = Readiness::new(shutdown, &Telemetry::detached().unwrap())
+        .postgres(&deps.pg)
+        .redis(&deps.redis)
+        .rabbit(&deps.rabbit);
+    let (listener, base) = listener().await;
+    let serving = shutdown.clone();
+    shutdown.spawn("http", async move {
+        serve(listener, ops_routes(readiness), &serving).await.unwrap();
+    });
+    base
+}
+
+#[tokio::test]
+async fn ready_when_all_dependencies_answer() {
+    let shutdown = Shutdown::new();
+    let config = DepsConfig { pg: database().await, redis: redis_config(), rabbit: rabbit_config() };
+    let base = operate(config, &shutdown).await;
+    until("readiness", || async { ready(&base).await.0 == 200 }).await;
+    assert_eq!(
+        ready(&base).await.1,
+        json!({
+            "status": "ready",
+            "dependencies": { "postgres": "up", "rabbitmq": "up", "redis": "up" }
+        })
+    );
+    let metrics = fetch(format!("{base}/metrics")).await.unwrap();
+    assert_eq!(metrics.status(), 200);
+    assert!(shutdown.finish(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn lives_and_names_what_is_missing() {
+    let shutdown = Shutdown::new();
+    // A port that was free a moment ago.
+    let (closed, _) = listener().await;
+    let nowhere = closed.local_addr().unwrap();
+    drop(closed);
+    let config = DepsConfig {
+        pg: PgConfig {
+            url: format!("postgres://nobody@{nowhere}/none").into(),
+            acquire_timeout_ms: 100,
+            ..PgConfig::default()
+        },
+        redis: RedisConfig { url: format!("redis://{nowhere}").into(), ..redis_config() },
+        rabbit: RabbitConfig { url: format!("amqp://{nowhere}").into(), ..rabbit_config() },
+    };
+    let base = operate(config, &shutdown).await;
+    let health = fetch(format!("{base}/health")).await.unwrap();
+    assert_eq!(health.status(), 200);
+    assert_eq!(
+        ready(&base).await,
+        (
+            503,
+            json!({
+                "status": "unavailable",
+                "dependencies": { "postgres": "down", "rabbitmq": "down", "redis": "down" }
+            })
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_draining_server_finishes_its_answers_and_takes_no_more() {
+    let shutdown = Shutdown::new();
+    let (started, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (entered, wait) = (Arc::clone(&started), Arc::clone(&release));
+    let slow = get(async move || {
+        entered.notify_one();
+        wait.notified().await;
+        "finished"
+    });
+    let (listener, base) = listener().await;
+    let serving = shutdown.clone();
+    shutdown.spawn("http", async move {
+        serve(listener, Router::new().route("/slow", slow), &serving).await.unwrap();
+    });
+    let request = tokio::spawn(fetch(format!("{base}/slow")));
+    within("the request to arrive", started.notified()).await;
+    shutdown.begin();
+    until("new connections to be refused", || async { fetch(format!("{base}/slow")).await.is_err() }).await;
+    release.notify_one();
+    let answer = within("the answer", request).await.unwrap().unwrap();
+    assert_eq!(answer.text().await.unwrap(), "finished");
+    assert!(shutdown.finish(Duration::from_secs(5)).await);
+}

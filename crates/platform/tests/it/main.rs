@@ -1,0 +1,18 @@
+//! The platform against real PostgreSQL, Redis and RabbitMQ, with real faults in between.
+
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod inbox;
+#[cfg(test)]
+mod job;
+#[cfg(test)]
+mod outbox;
+#[cfg(test)]
+mod rabbit;
+#[cfg(test)]
+mod rabbit_faults;
+#[cfg(test)]
+mod redis;
+#[cfg(test)]
+mod support;

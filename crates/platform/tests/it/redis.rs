@@ -1,0 +1,135 @@
+//! Commands that fail fast, scripts that are never forgotten, subscriptions that tell what they
+//! missed.
+
+use std::time::{Duration, Instant};
+
+use fred::{bytes::Bytes, interfaces::*, types::Value};
+use platform::{
+    PubSubEvent, Redis, Script, Shutdown,
+    redis::{PubSubStream, RedisConfig},
+};
+
+use crate::support::{Proxy, redis_config, redis_url, until, within};
+
+async fn connected(config: &RedisConfig, shutdown: &Shutdown) -> Redis {
+    let redis = Redis::connect(config, shutdown).unwrap();
+    until("Redis of the tests", || async { redis.ping().await.is_ok() && redis.subscriber().is_connected() })
+        .await;
+    redis
+}
+
+async fn behind_proxy(shutdown: &Shutdown) -> (Redis, Proxy) {
+    let proxy = Proxy::to(&redis_url()).await;
+    let config = RedisConfig { url: proxy.url(&redis_url()).into(), ..redis_config() };
+    (connected(&config, shutdown).await, proxy)
+}
+
+/// The next message, as channel and text; `None` for a resync.
+async fn next(stream: &mut PubSubStream) -> Option<(String, String)> {
+    match within("a message", stream.next()).await.expect("not the end") {
+        PubSubEvent::Message(message) => {
+            Some((message.channel().to_owned(), String::from_utf8(message.payload.to_vec()).unwrap()))
+        }
+        PubSubEvent::Resync => None,
+    }
+}
+
+#[tokio::test]
+async fn a_script_runs_also_after_the_server_forgot_it() {
+    let shutdown = Shutdown::new();
+    let redis = connected(&redis_config(), &shutdown).await;
+    let script = Script::new("redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])");
+    for round in 0..3 {
+        let answer = redis.eval(&script, vec![redis.key("{k}")], vec![Value::from(round)]).await.unwrap();
+        assert_eq!(answer.as_i64(), Some(round));
+        let () = redis.pool().script_flush(false).await.unwrap();
+    }
+    assert_eq!(redis.delete(vec![redis.key("{k}")]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_error_of_a_script_is_no_outage() {
+    let shutdown = Shutdown::new();
+    let redis = connected(&redis_config(), &shutdown).await;
+    let script = Script::new("return redis.error_reply('NO not like this')");
+    let error = redis.eval(&script, vec![redis.key("k")], vec![]).await.unwrap_err();
+    assert!(!error.is_unavailable(), "{error}");
+}
+
+#[tokio::test]
+async fn starts_without_a_server_and_finds_it_later() {
+    let shutdown = Shutdown::new();
+    let proxy = Proxy::to(&redis_url()).await;
+    proxy.cut();
+    let config = RedisConfig { url: proxy.url(&redis_url()).into(), ..redis_config() };
+    let redis = Redis::connect(&config, &shutdown).unwrap();
+    assert!(redis.ping().await.unwrap_err().is_unavailable());
+    proxy.heal();
+    until("the server to be found", || async { redis.ping().await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn commands_fail_at_once_while_the_server_is_away() {
+    let shutdown = Shutdown::new();
+    let (redis, proxy) = behind_proxy(&shutdown).await;
+    proxy.cut();
+    until("the loss to be noticed", || async { redis.ping().await.is_err() }).await;
+    let start = Instant::now();
+    for _ in 0..100 {
+        let error = redis.ping().await.unwrap_err();
+        assert!(error.is_unavailable(), "{error}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    proxy.heal();
+    until("the server to be back", || async { redis.ping().await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn commands_time_out_while_the_server_hangs() {
+    let shutdown = Shutdown::new();
+    let (redis, proxy) = behind_proxy(&shutdown).await;
+    proxy.freeze();
+    let start = Instant::now();
+    let error = redis.ping().await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    proxy.heal();
+    until("the server to answer again", || async { redis.ping().await.is_ok() }).await;
+}
+
+#[tokio::test]
+async fn subscribers_get_what_is_published_to_their_channels() {
+    let shutdown = Shutdown::new();
+    let redis = connected(&redis_config(), &shutdown).await;
+    let pubsub = redis.subscriber();
+    let (mut first, mut second) = (pubsub.stream(), pubsub.stream());
+    pubsub.subscribe("show:1").await.unwrap();
+    pubsub.subscribe("show:2").await.unwrap();
+    pubsub.unsubscribe("show:1").await;
+    assert_eq!(redis.publish("show:1", Bytes::from_static(b"a")).await.unwrap(), 0);
+    assert_eq!(redis.publish("show:2", Bytes::from_static(b"b")).await.unwrap(), 1);
+    let expected = Some(("show:2".to_owned(), "b".to_owned()));
+    assert_eq!(next(&mut first).await, expected);
+    assert_eq!(next(&mut second).await, expected);
+}
+
+#[tokio::test]
+async fn a_lost_connection_ends_in_a_resync_and_then_messages_flow_again() {
+    let shutdown = Shutdown::new();
+    let (redis, proxy) = behind_proxy(&shutdown).await;
+    let publisher = connected(&RedisConfig { prefix: redis.key(""), ..redis_config() }, &shutdown).await;
+    let pubsub = redis.subscriber();
+    pubsub.subscribe("show:1").await.unwrap();
+    let mut stream = pubsub.stream();
+    proxy.cut();
+    until("the loss to be noticed", || async { !pubsub.is_connected() }).await;
+    assert!(pubsub.subscribe("show:2").await.unwrap_err().is_unavailable());
+    publisher.publish("show:1", Bytes::from_static(b"missed")).await.unwrap();
+    proxy.heal();
+    assert_eq!(next(&mut stream).await, None, "a resync");
+    // From the resync on nothing is missed: no waiting here.
+    let receivers = publisher.publish("show:1", Bytes::from_static(b"seen")).await.unwrap();
+    assert_eq!(receivers, 1);
+    assert_eq!(next(&mut stream).await, Some(("show:1".to_owned(), "seen".to_owned())));
+    assert_eq!(publisher.publish("show:2", Bytes::from_static(b"x")).await.unwrap(), 0);
+}

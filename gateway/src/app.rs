@@ -1,0 +1,60 @@
+//! The routes of the listener.
+
+use std::sync::Arc;
+
+use hive_router::pipeline::response_compression::ResponseCompressionService;
+use ntex::{
+    SharedCfg,
+    http::Request,
+    service::{IntoServiceFactory, ServiceFactory, fn_service},
+    web::{self, DefaultError, WebRequest, WebResponse},
+};
+
+use crate::{
+    edge::Edge,
+    ops::{self, Ops},
+    request,
+    router::Routers,
+    settings::{GRAPHQL, METRICS},
+    socket::{self, Sockets},
+};
+
+/// What each of the server's threads builds its services from.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) routers: Routers,
+    pub(crate) sockets: Arc<Sockets>,
+    /// Health, readiness and the metrics of the process, as every role answers them.
+    pub(crate) ops: axum::Router,
+    pub(crate) max_body: usize,
+}
+
+impl App {
+    /// The services of one thread.
+    pub(crate) async fn of_thread(
+        self,
+    ) -> impl ServiceFactory<Request, SharedCfg, Response = WebResponse, Error = web::Error, InitError = ()>
+    {
+        let router = self.routers.of_thread().await;
+        let shared = self.routers.queries;
+        let compression = ResponseCompressionService::new(shared.router_config);
+        let edge = Edge { router: router.clone(), shared, max_body: self.max_body };
+        web::App::new()
+            .middleware(compression)
+            .state(self.sockets)
+            .state(Ops { routes: self.ops, router: router.queries.clone() })
+            .state(router)
+            .service(
+                web::resource(GRAPHQL)
+                    .guard(web::guard::fn_guard(|head| request::is_upgrade(head.headers())))
+                    .route(web::get().to(socket::upgrade)),
+            )
+            .route("/health", web::get().to(ops::answer))
+            .route("/ready", web::get().to(ops::answer))
+            .route(METRICS, web::get().to(ops::metrics))
+            .default_service(fn_service(move |request: WebRequest<DefaultError>| {
+                edge.clone().answer(request)
+            }))
+            .into_factory()
+    }
+}

@@ -1,0 +1,222 @@
+//! The section `gateway` of the configuration.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use garde::Validate;
+use serde::Deserialize;
+use url::Url;
+
+/// The section `gateway` of the configuration.
+#[derive(Debug, Clone, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where clients connect.
+    #[garde(skip)]
+    pub listen: SocketAddr,
+    /// How browsers reach the gateway; its origin is always allowed.
+    #[garde(custom(web_url))]
+    pub public_url: Url,
+    /// The composed supergraph, relative to the working directory.
+    #[garde(skip)]
+    pub supergraph: PathBuf,
+    /// Where subgraphs are, if not where the supergraph says: name to URL.
+    #[garde(custom(web_urls))]
+    pub subgraph_urls: BTreeMap<String, Url>,
+    /// Subgraphs whose subscriptions go over a WebSocket: name to path. The others are asked for
+    /// server-sent events or multipart at their URL.
+    #[garde(custom(absolute_paths))]
+    pub websocket_paths: BTreeMap<String, String>,
+    /// Origins of web pages that may use the gateway, such as `https://marquee.example`. `*` is
+    /// any.
+    #[garde(custom(origins))]
+    pub allowed_origins: Vec<String>,
+    /// Whether pages served from this machine may use the gateway too.
+    #[garde(skip)]
+    pub allow_loopback_origins: bool,
+    /// Request headers that subgraphs get besides `authorization` and the tracing headers. They
+    /// may change answers, so only callers with equal values share an answer.
+    #[garde(inner(pattern("^[A-Za-z0-9-]+$")))]
+    pub forward_headers: Vec<String>,
+    /// Subscription fields that are the same for everyone: such a subscription is executed without
+    /// the caller's headers, once for all its viewers.
+    #[garde(inner(pattern("^[_A-Za-z][_0-9A-Za-z]*$")))]
+    pub shared_subscriptions: Vec<String>,
+    /// Whether equal queries in flight and equal subscriptions are executed once.
+    #[garde(skip)]
+    pub deduplicate: bool,
+    /// Sockets, and subscriptions of all transports together, that may be open at once.
+    #[garde(range(min = 1))]
+    pub max_long_lived_clients: usize,
+    /// Operations that one socket may have running at once.
+    #[garde(range(min = 1))]
+    pub max_operations_per_socket: usize,
+    /// Events of one subscription kept for a reader that is behind; it misses what is older.
+    #[garde(range(min = 1))]
+    pub broadcast_capacity: usize,
+    /// What one operation may be.
+    #[garde(dive)]
+    pub limits: Limits,
+    /// How long a query or mutation may take, in milliseconds.
+    #[garde(range(min = 1))]
+    pub request_timeout_ms: u64,
+    /// How long one request to a subgraph may take, in milliseconds.
+    #[garde(range(min = 1))]
+    pub subgraph_timeout_ms: u64,
+    /// How long `/ready` says 503 before anything is closed, in milliseconds: a little more than
+    /// the period of the load balancer's check.
+    #[garde(skip)]
+    pub drain_delay_ms: u64,
+    /// How long running operations may take to end after that, in milliseconds.
+    #[garde(range(min = 1))]
+    pub drain_timeout_ms: u64,
+    /// Whether a browser that opens `/graphql` gets GraphiQL.
+    #[garde(skip)]
+    pub explorer: bool,
+    /// Whether clients may read the schema.
+    #[garde(skip)]
+    pub introspection: bool,
+    /// Threads that serve clients; by default one for each core.
+    #[garde(inner(range(min = 1)))]
+    pub workers: Option<usize>,
+    /// A file with settings of the Hive router (YAML, JSON or TOML), laid over the gateway's own.
+    #[garde(skip)]
+    pub router_config: Option<PathBuf>,
+}
+
+/// What one operation may be. The defaults leave room for the introspection query.
+#[derive(Debug, Clone, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Levels of nested fields; introspection is not counted.
+    #[garde(range(min = 1))]
+    pub depth: usize,
+    /// Aliases.
+    #[garde(range(min = 1))]
+    pub aliases: usize,
+    /// Directives.
+    #[garde(range(min = 1))]
+    pub directives: usize,
+    /// Lexical tokens.
+    #[garde(range(min = 1))]
+    pub tokens: usize,
+    /// Bytes of a request body.
+    #[garde(range(min = 1))]
+    pub body_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
+            public_url: loopback(4000),
+            supergraph: PathBuf::from("schema/supergraph.graphql"),
+            subgraph_urls: BTreeMap::new(),
+            websocket_paths: BTreeMap::from([("booking".to_owned(), "/ws".to_owned())]),
+            allowed_origins: Vec::new(),
+            allow_loopback_origins: true,
+            forward_headers: vec!["accept-language".to_owned()],
+            shared_subscriptions: vec!["seatMapChanged".to_owned()],
+            deduplicate: true,
+            max_long_lived_clients: 50_000,
+            max_operations_per_socket: 64,
+            broadcast_capacity: 256,
+            limits: Limits::default(),
+            request_timeout_ms: 30_000,
+            subgraph_timeout_ms: 15_000,
+            drain_delay_ms: 0,
+            drain_timeout_ms: 10_000,
+            explorer: true,
+            introspection: true,
+            workers: None,
+            router_config: None,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: 15, aliases: 30, directives: 50, tokens: 4_000, body_bytes: 1024 * 1024 }
+    }
+}
+
+impl Config {
+    /// [`Config::drain_timeout_ms`].
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+/// `http://127.0.0.1:port`, without a parser that could fail.
+fn loopback(port: u16) -> Url {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    Url::parse(&format!("http://{address}"))
+        .unwrap_or_else(|error| unreachable!("a socket address makes a URL: {error}"))
+}
+
+fn web_url(url: &Url, _: &()) -> garde::Result {
+    match url.scheme() {
+        "http" | "https" if url.has_host() => Ok(()),
+        _ => Err(garde::Error::new(format!("`{url}` is not an http or https URL"))),
+    }
+}
+
+fn web_urls(urls: &BTreeMap<String, Url>, context: &()) -> garde::Result {
+    urls.values().try_for_each(|url| web_url(url, context))
+}
+
+fn absolute_paths(paths: &BTreeMap<String, String>, _: &()) -> garde::Result {
+    match paths.values().find(|path| !path.starts_with('/')) {
+        Some(path) => Err(garde::Error::new(format!("the path `{path}` does not begin with `/`"))),
+        None => Ok(()),
+    }
+}
+
+fn origins(origins: &[String], _: &()) -> garde::Result {
+    let wrong = origins.iter().find(|origin| {
+        let exact = Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == **origin);
+        !(exact || *origin == "*")
+    });
+    match wrong {
+        Some(origin) => Err(garde::Error::new(format!(
+            "`{origin}` is not an origin; write it like `https://marquee.example`, with nothing after it"
+        ))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(toml: serde_json::Value) -> Result<(), String> {
+        let config: Config = serde_json::from_value(toml).map_err(|error| error.to_string())?;
+        config.validate().map_err(|report| report.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_valid() {
+        check(serde_json::json!({})).unwrap();
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let mistakes = [
+            (serde_json::json!({ "lisen": "127.0.0.1:1" }), "lisen"),
+            (serde_json::json!({ "allowed_origins": ["https://a.example/"] }), "nothing after it"),
+            (serde_json::json!({ "websocket_paths": { "booking": "ws" } }), "does not begin with `/`"),
+            (serde_json::json!({ "subgraph_urls": { "user": "ftp://a" } }), "not an http or https URL"),
+            (serde_json::json!({ "limits": { "depth": 0 } }), "limits.depth"),
+            (serde_json::json!({ "forward_headers": ["x y"] }), "forward_headers"),
+        ];
+        for (mistake, hint) in mistakes {
+            let error = check(mistake).unwrap_err();
+            assert!(error.contains(hint), "{error}");
+        }
+    }
+
+    #[test]
+    fn any_origin_can_be_allowed() {
+        check(serde_json::json!({ "allowed_origins": ["*", "https://a.example", "http://b.example:8080"] }))
+            .unwrap();
+    }
+}

@@ -1,0 +1,89 @@
+//! The edge of Marquee: one federated GraphQL endpoint over HTTP, server-sent events and
+//! WebSocket. It embeds the Hive router as a library, on a thread and runtime of its own, beside
+//! the other roles of the process.
+//!
+//! | path | what |
+//! |---|---|
+//! | `POST /graphql`, `GET /graphql?query=` | queries and mutations; subscriptions by SSE or multipart (`Accept`) |
+//! | `GET /graphql` with `Upgrade: websocket` | `graphql-transport-ws`: all three kinds of operation |
+//! | `GET /graphql` in a browser | GraphiQL |
+//! | `GET /health`, `/ready`, `/metrics` | for machines |
+//!
+//! Architecture invariant: this is the only crate that names `hive_router` or `ntex`.
+//!
+//! Architecture invariant: the gateway needs a supergraph file and nothing else. It has no
+//! database, holds no key and verifies no token; it passes the caller's token on and every subgraph
+//! judges it.
+//!
+//! Architecture invariant: two callers share an answer only if every header that may change the
+//! answer is equal. What all may share is therefore executed without those headers
+//! ([`subscription`]).
+//!
+//! Architecture invariant: every operation goes through [`router`], whatever transport it came by,
+//! so that limits, plugins, deduplication and errors cannot differ between transports.
+
+// The router builds its services as one deep type.
+#![recursion_limit = "256"]
+
+mod app;
+mod audience;
+mod config;
+mod edge;
+mod error;
+mod ops;
+mod origin;
+mod plugins;
+mod refusal;
+mod request;
+mod router;
+mod server;
+mod settings;
+mod socket;
+mod subscription;
+mod supergraph;
+
+use platform::{Shutdown, Telemetry};
+use tokio::{net::TcpListener, sync::oneshot};
+
+pub use config::{Config, Limits};
+pub use error::GatewayError;
+
+/// Opens the address that the gateway listens on.
+///
+/// # Errors
+/// [`GatewayError::AddressInUse`] and [`GatewayError::Listen`].
+pub async fn bind(config: &Config) -> Result<TcpListener, GatewayError> {
+    TcpListener::bind(config.listen).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => GatewayError::AddressInUse { address: config.listen },
+        _ => GatewayError::Listen { address: config.listen, source },
+    })
+}
+
+/// Serves until `shutdown` begins, then drains: `/ready` answers 503 at once, sockets finish the
+/// queries and mutations they are running and are closed with code 1001, requests in flight are
+/// answered, and the listener closes.
+///
+/// # Errors
+/// The supergraph or the settings are not usable, or the server could not be started.
+pub async fn run(
+    config: Config,
+    telemetry: Telemetry,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), GatewayError> {
+    let supergraph = supergraph::Supergraph::load(&config.supergraph)?;
+    let address = listener.local_addr().map_err(GatewayError::Server)?;
+    let settings = settings::Settings::new(&config, &supergraph, address)?;
+    let listener = listener.into_std().map_err(GatewayError::Server)?;
+
+    // The runtime of ntex is bound to its threads, so the role gets one of its own. It ends with
+    // the server, and the server with `shutdown`.
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("gateway".to_owned())
+        .spawn(move || {
+            let _ = ended.send(server::serve(config, telemetry, supergraph, settings, listener, shutdown));
+        })
+        .map_err(GatewayError::Server)?;
+    end.await.unwrap_or(Err(GatewayError::Panicked))
+}

@@ -1,0 +1,62 @@
+//! Who asks. Requests share an answer when their operations and the headers of
+//! [`caller_headers`](crate::settings::caller_headers) are equal. The router compares only values
+//! of visible ASCII, but forwards all, and of several values it forwards the first alone. This
+//! plugin drops such a header, so that what subgraphs get is what was compared.
+
+use hive_router::{
+    async_trait,
+    plugins::{
+        hooks::{
+            on_http_request::{OnHttpRequestHookFuture, OnHttpRequestHookPayload},
+            on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
+        },
+        plugin_trait::{RouterPlugin, StartHookPayload},
+    },
+};
+use ntex::http::HeaderMap;
+use serde::Deserialize;
+
+/// See the module.
+pub(crate) struct CallerPlugin {
+    config: CallerConfig,
+}
+
+/// Settings of the plugin.
+#[derive(Deserialize)]
+pub(crate) struct CallerConfig {
+    /// Headers that decide what the caller may see; lower case.
+    headers: Vec<String>,
+}
+
+#[async_trait]
+impl RouterPlugin for CallerPlugin {
+    type Config = CallerConfig;
+
+    fn plugin_name() -> &'static str {
+        "caller"
+    }
+
+    fn on_plugin_init(payload: OnPluginInitPayload<Self>) -> OnPluginInitResult<Self> {
+        payload.initialize_plugin(Self { config: payload.config()? })
+    }
+
+    fn on_http_request<'req>(
+        &'req self,
+        mut payload: OnHttpRequestHookPayload<'req>,
+    ) -> OnHttpRequestHookFuture<'req> {
+        Box::pin(async move {
+            for name in &self.config.headers {
+                drop_malformed(payload.router_http_request.headers_mut(), name);
+            }
+            payload.proceed()
+        })
+    }
+}
+
+fn drop_malformed(headers: &mut HeaderMap, name: &str) {
+    let mut values = headers.get_all(name);
+    let first = values.next().map(|value| value.to_str().is_ok());
+    if first == Some(false) || values.next().is_some() {
+        headers.remove(name);
+    }
+}

@@ -1,0 +1,23 @@
+//! What the gateway adds to the router's pipeline: one plugin in each file.
+
+pub(crate) mod caller;
+pub(crate) mod errors;
+
+use hive_router::{PluginRegistry, plugins::plugin_trait::RouterPlugin};
+use serde_json::{Value, json};
+
+use crate::{Config, settings};
+
+/// The plugins, in the order in which they see a request.
+pub(crate) fn registry() -> PluginRegistry {
+    PluginRegistry::new().register::<caller::CallerPlugin>().register::<errors::ErrorsPlugin>()
+}
+
+/// Their settings. A plugin that is not named here does not run.
+pub(crate) fn settings(config: &Config) -> Value {
+    let plugin = |config: Value| json!({ "enabled": true, "warn_on_error": false, "config": config });
+    json!({
+        caller::CallerPlugin::plugin_name(): plugin(json!({ "headers": settings::caller_headers(config) })),
+        errors::ErrorsPlugin::plugin_name(): plugin(json!({})),
+    })
+}

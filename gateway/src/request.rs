@@ -1,0 +1,106 @@
+//! Requests as the edge sees them, and as it hands them to the router.
+
+use futures::{StreamExt, future::ready, stream};
+use ntex::{
+    http::{
+        HeaderMap, Method, Payload, Request, Uri,
+        body::{Body, ResponseBody},
+        error::PayloadError,
+        header::{self, HeaderValue},
+    },
+    util::{Bytes, BytesMut},
+    web::{DefaultError, WebRequest, WebResponse},
+};
+
+use crate::settings::GRAPHQL;
+
+/// What the router is asked for: it answers queries with JSON and subscriptions with events.
+const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// Whether a request wants to become a socket.
+pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
+/// Whether the client of a request can read server-sent events.
+pub(crate) fn accepts_events(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/event-stream")
+}
+
+/// Whether the client of a request can read a stream in parts.
+pub(crate) fn accepts_parts(headers: &HeaderMap) -> bool {
+    accepts(headers, "multipart/mixed")
+}
+
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .any(|accepted| accepted.contains(kind))
+}
+
+/// Whether a response is a stream of server-sent events.
+pub(crate) fn is_events(response: &WebResponse) -> bool {
+    response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// An operation of which only the headers are left.
+pub(crate) fn post(mut headers: HeaderMap, body: Bytes) -> Request {
+    headers.insert(header::ACCEPT, ACCEPT);
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.remove(header::CONTENT_LENGTH);
+    let mut request = Request::with_payload(payload(body));
+    let head = request.head_mut();
+    head.method = Method::POST;
+    head.uri = Uri::from_static(GRAPHQL);
+    head.headers = headers;
+    request
+}
+
+/// The request of a client, taken out of its connection. It keeps what is needed to answer it.
+pub(crate) fn take(request: &mut WebRequest<DefaultError>) -> Request {
+    let mut taken = Request::with_payload(request.take_payload());
+    let (head, from) = (taken.head_mut(), request.head_mut());
+    head.method = from.method.clone();
+    head.uri = from.uri.clone();
+    head.version = from.version;
+    head.headers = std::mem::take(&mut from.headers);
+    taken
+}
+
+/// Gives a body back that was read.
+pub(crate) fn put_back(request: &mut WebRequest<DefaultError>, body: Bytes) {
+    request.set_payload(payload(body));
+}
+
+fn payload(body: Bytes) -> Payload {
+    Payload::from_stream(stream::once(ready(Ok(body))))
+}
+
+/// Reads a body of up to `limit` bytes; `None` if it is longer.
+pub(crate) async fn read(mut payload: Payload, limit: usize) -> Result<Option<Bytes>, PayloadError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.recv().await {
+        body.extend_from_slice(&chunk?);
+        if body.len() > limit {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body.freeze()))
+}
+
+/// Reads the body of an answer that is no stream. What breaks off is short.
+pub(crate) async fn read_answer(mut body: ResponseBody<Body>) -> Bytes {
+    let mut read = BytesMut::new();
+    while let Some(Ok(chunk)) = body.next().await {
+        read.extend_from_slice(&chunk);
+    }
+    read.freeze()
+}

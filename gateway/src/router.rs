@@ -1,0 +1,114 @@
+//! The Hive router as a function: a request in, its answer out, no network between. All transports
+//! go through it.
+//!
+//! There are two of it over one schema, because deduplication is a setting of a whole router and
+//! its deduplication of subscriptions cannot be used: with it, hive-router 0.2.19 keeps a receiver
+//! of each subscription in its table of requests in flight until the subscription ends, and ends
+//! the subscription when it has no receivers. So queries and mutations go to a router that
+//! deduplicates and refuses subscriptions, and subscriptions to one that does not deduplicate, and
+//! [`crate::audience`] shares them.
+
+use std::{rc::Rc, sync::Arc};
+
+use hive_router::{
+    RouterPaths, RouterSharedState, SchemaState, configure_ntex_app,
+    pipeline::request_identifiers::RequestIdentifiersService, plugins::plugins_service::PluginService,
+    telemetry::PrometheusAttached,
+};
+use ntex::{
+    SharedCfg,
+    http::{HeaderMap, Request},
+    service::{IntoServiceFactory, ServiceFactory},
+    util::{BoxFuture, Bytes},
+    web::{self, WebResponse},
+};
+
+use crate::{
+    audience::{Audiences, Full, Viewer},
+    request,
+    settings::GRAPHQL,
+    subscription::{Rules, Subscription},
+};
+
+/// What the routers of all threads have in common.
+#[derive(Clone)]
+pub(crate) struct Routers {
+    pub(crate) schema: Arc<SchemaState>,
+    pub(crate) queries: Arc<RouterSharedState>,
+    pub(crate) subscriptions: Arc<RouterSharedState>,
+    pub(crate) metrics: Option<PrometheusAttached>,
+    pub(crate) audiences: Arc<Audiences>,
+    pub(crate) rules: Arc<Rules>,
+}
+
+/// The router, as one thread calls it.
+#[derive(Clone)]
+pub(crate) struct Router {
+    /// Answers queries and mutations.
+    pub(crate) queries: InProcess,
+    /// Answers everything, and shares nothing.
+    pub(crate) subscriptions: InProcess,
+    audiences: Arc<Audiences>,
+    rules: Arc<Rules>,
+}
+
+impl Routers {
+    /// The services of this thread.
+    pub(crate) async fn of_thread(&self) -> Router {
+        Router {
+            queries: self.in_process(&self.queries).await,
+            subscriptions: self.in_process(&self.subscriptions).await,
+            audiences: Arc::clone(&self.audiences),
+            rules: Arc::clone(&self.rules),
+        }
+    }
+
+    async fn in_process(&self, shared: &Arc<RouterSharedState>) -> InProcess {
+        let paths = RouterPaths::new(GRAPHQL.to_owned(), None, None);
+        let service = web::App::new()
+            .middleware(PluginService::new(paths.clone(), None))
+            .middleware(RequestIdentifiersService)
+            .state(Arc::clone(shared))
+            .state(Arc::clone(&self.schema))
+            .state(Arc::clone(&shared.telemetry_context))
+            .configure(|routes| configure_ntex_app(routes, &paths, self.metrics.clone()))
+            .into_factory()
+            .pipeline(SharedCfg::new("ROUTER").add(web::WebAppConfig::new()).into())
+            .await
+            .unwrap_or_else(|()| unreachable!("only a state factory could fail, and there is none"));
+        InProcess(Rc::new(move |request| Box::pin(service.call_static(request))))
+    }
+}
+
+impl Router {
+    /// The subscription that a body of JSON asks for, if it does.
+    pub(crate) fn subscription(&self, body: &[u8]) -> Option<Subscription> {
+        Subscription::parse(body, &self.rules)
+    }
+
+    /// Joins the audience of a subscription; `headers` and `body` are those of the request.
+    pub(crate) fn view(
+        &self,
+        subscription: Subscription,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Viewer, Full> {
+        let key = subscription.key(&mut headers, &self.rules);
+        self.audiences.join(key, || (self.subscriptions.clone(), request::post(headers, body)))
+    }
+
+    /// Answers a query or mutation; `headers` and `body` are those of the request.
+    pub(crate) async fn answer(&self, headers: HeaderMap, body: Bytes) -> Result<WebResponse, web::Error> {
+        self.queries.call(request::post(headers, body)).await
+    }
+}
+
+/// One of the two.
+#[derive(Clone)]
+pub(crate) struct InProcess(Rc<dyn Fn(Request) -> BoxFuture<'static, Result<WebResponse, web::Error>>>);
+
+impl InProcess {
+    pub(crate) async fn call(&self, request: Request) -> Result<WebResponse, web::Error> {
+        (self.0)(request).await
+    }
+}

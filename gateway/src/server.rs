@@ -1,0 +1,230 @@
+//! The gateway's thread: the runtime of ntex, the router's parts, and the HTTP server with its
+//! orderly end.
+
+use std::{
+    net::TcpListener,
+    sync::{Arc, Once},
+    time::Duration,
+};
+
+use hive_router::{
+    GraphQLError, RouterSharedState,
+    background_tasks::BackgroundTasksManager,
+    build_http_service_config,
+    config::HiveRouterConfig,
+    configure_app_from_config,
+    graphql_tools::validation::rules::default_rules_validation_plan,
+    init_rustls_crypto_provider, invoke_shutdown_hooks,
+    opentelemetry::metrics::MeterProvider,
+    telemetry::{
+        PrometheusAttached, TelemetryContext, build_resource, build_scope,
+        metrics::build_meter_provider_from_config, traces::set_tracing_enabled,
+    },
+};
+use kernel::error::ErrorCode;
+use ntex::{
+    SharedCfg,
+    rt::{DefaultRuntime, System},
+    server::Server,
+    web::HttpServer,
+};
+use platform::{
+    Shutdown, Telemetry,
+    http::{Readiness, ops_routes},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    Config, GatewayError,
+    app::App,
+    audience::Audiences,
+    plugins,
+    router::Routers,
+    settings::{GRAPHQL, METRICS, Settings},
+    socket::Sockets,
+    subscription::Rules,
+    supergraph::Supergraph,
+};
+
+/// A supergraph that has been checked is planned for within this time.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often it is looked whether the supergraph is loaded; the router does not tell.
+const LOAD_POLL: Duration = Duration::from_millis(5);
+/// Connections that one thread accepts besides long-lived ones.
+const SHORT_LIVED: usize = 25_000;
+
+/// Serves until `shutdown` begins and all is drained. Blocks its thread.
+pub(crate) fn serve(
+    config: Config,
+    telemetry: Telemetry,
+    supergraph: Supergraph,
+    settings: Settings,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), GatewayError> {
+    // The runtime has its own: signals are the business of `main`.
+    let system = System::build().name("gateway").disable_signals().build(DefaultRuntime);
+    system.block_on(async move {
+        let gateway = Gateway::start(config, telemetry, supergraph, settings, shutdown).await?;
+        gateway.serve(listener).await
+    })
+}
+
+struct Gateway {
+    config: Config,
+    routers: Routers,
+    /// Recording stops when it is dropped.
+    _meter: Option<Box<dyn MeterProvider>>,
+    background: BackgroundTasksManager,
+    telemetry: Telemetry,
+    shutdown: Shutdown,
+}
+
+impl Gateway {
+    /// Builds the router and waits until it can plan.
+    async fn start(
+        config: Config,
+        telemetry: Telemetry,
+        supergraph: Supergraph,
+        settings: Settings,
+        shutdown: Shutdown,
+    ) -> Result<Self, GatewayError> {
+        static CRYPTO: Once = Once::new();
+        CRYPTO.call_once(init_rustls_crypto_provider);
+        // Spans would be made for each request and go nowhere.
+        set_tracing_enabled(false);
+        // The router keeps its settings for the life of the process.
+        let (for_queries, for_subscriptions) =
+            (settings.queries.into_static(), settings.subscriptions.into_static());
+        let (context, registry, meter) = router_telemetry(for_queries)?;
+        let mut background = BackgroundTasksManager::new();
+        let (subscriptions, schema) =
+            configure_app_from_config(for_subscriptions, context, &mut background, plugins::registry())
+                .await
+                .map_err(|error| refused(&error))?;
+        let queries = beside(&subscriptions, for_queries).map_err(|error| refused(&error))?;
+
+        let deadline = Instant::now() + LOAD_TIMEOUT;
+        while schema.configured_runtime().is_none() {
+            if Instant::now() > deadline {
+                return Err(GatewayError::NotLoaded { path: supergraph.path });
+            }
+            sleep(LOAD_POLL).await;
+        }
+        let audiences =
+            Audiences::new(config.max_long_lived_clients, config.broadcast_capacity, config.deduplicate);
+        let rules = Arc::new(Rules::new(&config));
+        let routers = Routers { schema, queries, subscriptions, metrics: registry, audiences, rules };
+        Ok(Self { config, routers, _meter: meter, background, telemetry, shutdown })
+    }
+
+    async fn serve(mut self, listener: TcpListener) -> Result<(), GatewayError> {
+        let sockets = Arc::new(Sockets::new(&self.config, self.shutdown.clone()));
+        let server = self.listen(listener, Arc::clone(&sockets)).map_err(GatewayError::Server)?;
+        let address = self.routers.queries.router_config.address();
+        tracing::info!(graphql = %format_args!("http://{address}{GRAPHQL}"), "the gateway is serving");
+        let result = tokio::select! {
+            ended = server.clone() => ended.map_err(GatewayError::Server),
+            () = self.drained(&sockets) => {
+                let hard = self.shutdown.hard();
+                tokio::select! {
+                    () = server.stop(true) => {}
+                    () = hard.cancelled() => server.stop(false).await,
+                }
+                Ok(())
+            }
+        };
+        self.background.graceful_shutdown().await;
+        invoke_shutdown_hooks(&self.routers.queries).await;
+        result
+    }
+
+    fn listen(&self, listener: TcpListener, sockets: Arc<Sockets>) -> std::io::Result<Server> {
+        let schema = Arc::clone(&self.routers.schema);
+        let readiness = Readiness::new(&self.shutdown, &self.telemetry).check("supergraph", move || {
+            let loaded = schema.configured_runtime().is_some();
+            async move { loaded.then_some(()).ok_or("not loaded") }
+        });
+        let app = App {
+            routers: self.routers.clone(),
+            sockets,
+            ops: ops_routes(readiness),
+            max_body: self.config.limits.body_bytes,
+        };
+        let settings = self.routers.queries.router_config;
+        let mut server = HttpServer::new(async move || app.clone().of_thread().await)
+            .disable_signals()
+            .shutdown_timeout(settings.shutdown_timeout())
+            .maxconn(self.config.max_long_lived_clients.saturating_add(SHORT_LIVED))
+            .config(SharedCfg::new("GATEWAY").add(build_http_service_config(settings)));
+        if let Some(workers) = self.config.workers {
+            server = server.workers(workers);
+        }
+        Ok(server.listen(listener)?.run())
+    }
+
+    /// Returns when the shutdown has begun and nothing long-lived is left. New work is still taken
+    /// until then, except on sockets, for those who do not yet know.
+    async fn drained(&self, sockets: &Sockets) {
+        self.shutdown.token().cancelled().await;
+        sleep(Duration::from_millis(self.config.drain_delay_ms)).await;
+        // Sockets see the shutdown themselves. Their clients connect elsewhere and subscribe again,
+        // so they are closed before the subscriptions that they carry.
+        let hard = self.shutdown.hard();
+        let closed = timeout(self.config.drain_timeout() + Duration::from_secs(3), sockets.closed());
+        let _ = hard.run_until_cancelled(closed).await;
+        let subscriptions = &self.routers.subscriptions.active_subscriptions;
+        subscriptions.close_all_with_error(vec![GraphQLError::from_message_and_code(
+            "Shutting down. Connect again.",
+            ErrorCode::Unavailable.as_str(),
+        )]);
+    }
+}
+
+/// A second router over the schema of the first.
+fn beside(
+    first: &RouterSharedState,
+    settings: &'static HiveRouterConfig,
+) -> Result<Arc<RouterSharedState>, impl std::error::Error + use<>> {
+    RouterSharedState::new(
+        settings,
+        None,
+        default_rules_validation_plan(),
+        Arc::clone(&first.telemetry_context),
+        first.plugins.clone(),
+        first.active_subscriptions.clone(),
+        Arc::clone(&first.storage_manager),
+    )
+    .map(|mut second| {
+        // With the limits.
+        second.validation_plan = Arc::clone(&first.validation_plan);
+        Arc::new(second)
+    })
+}
+
+type RouterTelemetry = (TelemetryContext, Option<PrometheusAttached>, Option<Box<dyn MeterProvider>>);
+
+/// The router's metrics go to a registry of its own, and its logs where those of the process go.
+fn router_telemetry(settings: &HiveRouterConfig) -> Result<RouterTelemetry, GatewayError> {
+    let resource = build_resource(&settings.telemetry).map_err(|error| refused(&error))?;
+    let setup =
+        build_meter_provider_from_config(&settings.telemetry, resource).map_err(|error| refused(&error))?;
+    let context = TelemetryContext::from_propagation_config_with_meter(
+        &settings.telemetry.tracing.propagation,
+        &settings.log,
+        setup.as_ref().map(|setup| setup.provider.meter_with_scope(build_scope())),
+        false,
+    );
+    let Some(setup) = setup else { return Ok((context, None, None)) };
+    let registry = setup
+        .prometheus
+        .map(|prometheus| PrometheusAttached { registry: prometheus.registry, endpoint: METRICS.to_owned() });
+    Ok((context, registry, Some(Box::new(setup.provider))))
+}
+
+fn refused(error: &dyn std::error::Error) -> GatewayError {
+    GatewayError::Settings {
+        reason: error.to_string(),
+        advice: "Check the section `gateway` and the file of gateway.router_config".to_owned(),
+    }
+}

@@ -1,0 +1,297 @@
+//! One socket: its handshake, the operations that it has running, and its end. It lives on one
+//! thread, so that a cell is enough to share its state between the frames and the operations.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kernel::error::ErrorCode;
+use ntex::{
+    http::HeaderMap,
+    io::Control,
+    rt::{self, JoinHandle},
+    util::Bytes,
+    web::ws,
+};
+use serde_json::value::RawValue;
+use tokio::{
+    sync::Notify,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use super::{
+    Sockets, headers, operation,
+    protocol::{self, Close, Incoming},
+};
+use crate::{refusal, router::Router};
+
+/// How often a socket is pinged, and how long it may take to be initialised.
+const PING_EVERY: Duration = Duration::from_secs(10);
+/// A peer that was not heard of for so long is gone.
+const SILENCE: Duration = Duration::from_secs(25);
+/// How long a peer may take to answer a close frame.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One socket.
+pub(super) struct Connection {
+    sink: ws::WsSink,
+    sockets: Arc<Sockets>,
+    pub(super) router: Router,
+    state: RefCell<State>,
+    /// Told when the last operation that owes an answer has given it.
+    answered: Notify,
+    /// Told when what was written has been taken by the peer.
+    flushed: Notify,
+}
+
+struct State {
+    phase: Phase,
+    /// The headers of each operation.
+    headers: HeaderMap,
+    operations: HashMap<String, JoinHandle<()>>,
+    /// Operations that are neither streaming nor finished.
+    owing: usize,
+    /// Whether the peer reads slower than it is written to.
+    pressed: bool,
+    heard: Instant,
+    keeper: Option<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Open,
+    Closing,
+}
+
+impl Connection {
+    /// Begins with a socket whose client has offered the subprotocol, or closes it again.
+    pub(super) fn open(
+        sink: ws::WsSink,
+        sockets: Arc<Sockets>,
+        router: Router,
+        headers: HeaderMap,
+        spoken: bool,
+    ) -> Rc<Self> {
+        let state = State {
+            phase: Phase::Opening,
+            headers,
+            operations: HashMap::new(),
+            owing: 0,
+            pressed: false,
+            heard: Instant::now(),
+            keeper: None,
+        };
+        let connection = Rc::new(Self {
+            sink,
+            sockets,
+            router,
+            state: RefCell::new(state),
+            answered: Notify::new(),
+            flushed: Notify::new(),
+        });
+        let keeper = rt::spawn(Rc::clone(&connection).keep());
+        connection.state.borrow_mut().keeper = Some(keeper);
+        if !spoken {
+            // A browser shows a refused upgrade as a riddle, and a closed socket with its reason.
+            connection.close(Close::NotSpoken);
+        }
+        connection
+    }
+
+    /// Handles a frame; the answer is sent.
+    pub(super) fn frame(self: &Rc<Self>, frame: ws::Frame) -> Option<ws::Message> {
+        self.state.borrow_mut().heard = Instant::now();
+        let closing = self.state.borrow().phase == Phase::Closing;
+        match frame {
+            ws::Frame::Close(reason) => {
+                self.end();
+                if !closing {
+                    self.send(ws::Message::Close(reason));
+                }
+                self.sink.io().close();
+                None
+            }
+            _ if closing => None,
+            ws::Frame::Text(text) => self.text(&text),
+            ws::Frame::Ping(data) => Some(ws::Message::Pong(data)),
+            ws::Frame::Pong(_) => None,
+            ws::Frame::Binary(_) | ws::Frame::Continuation(_) => self.close(Close::NotText),
+        }
+    }
+
+    fn text(self: &Rc<Self>, text: &Bytes) -> Option<ws::Message> {
+        let Some(message) = std::str::from_utf8(text).ok().and_then(Incoming::parse) else {
+            return self.close(Close::BadMessage);
+        };
+        let open = self.state.borrow().phase == Phase::Open;
+        match message {
+            Incoming::Init { .. } if open => self.close(Close::SecondInit),
+            Incoming::Init { payload } => self.initialise(payload),
+            Incoming::Ping => Some(protocol::pong()),
+            Incoming::Pong => None,
+            Incoming::Subscribe { .. } | Incoming::Complete { .. } if !open => {
+                self.close(Close::NotInitialised)
+            }
+            Incoming::Subscribe { id, payload } => self.subscribe(&id, payload),
+            Incoming::Complete { id } => {
+                if let Some(operation) = self.state.borrow_mut().operations.remove(&*id) {
+                    operation.cancel();
+                }
+                None
+            }
+        }
+    }
+
+    fn initialise(&self, payload: Option<&RawValue>) -> Option<ws::Message> {
+        let payload = match payload.map(|payload| serde_json::from_str(payload.get())) {
+            None => serde_json::Map::new(),
+            Some(Ok(payload)) => payload,
+            Some(Err(_)) => return self.close(Close::BadMessage),
+        };
+        let mut state = self.state.borrow_mut();
+        headers::add_payload(&mut state.headers, &payload, &self.sockets.forwarded);
+        state.phase = Phase::Open;
+        Some(protocol::ack())
+    }
+
+    fn subscribe(self: &Rc<Self>, id: &str, payload: &RawValue) -> Option<ws::Message> {
+        let running = {
+            let state = self.state.borrow();
+            if state.operations.contains_key(id) { None } else { Some(state.operations.len()) }
+        };
+        let Some(running) = running else { return self.close(Close::DuplicateOperation) };
+        if running >= self.sockets.max_operations {
+            let message = "Too many operations are running on this socket.";
+            return Some(refused(id, ErrorCode::RateLimited, message));
+        }
+        if self.sockets.shutdown.is_draining() {
+            return Some(refused(id, ErrorCode::Unavailable, "Shutting down. Connect again."));
+        }
+        let body = Bytes::copy_from_slice(payload.get().as_bytes());
+        let headers = self.state.borrow().headers.clone();
+        let owing = Owing::new(Rc::clone(self));
+        let operation = rt::spawn(operation::run(owing, id.to_owned(), headers, body));
+        self.state.borrow_mut().operations.insert(id.to_owned(), operation);
+        None
+    }
+
+    /// Sends an operation's message, but not before a slow peer has taken what it was sent. The
+    /// operation waits meanwhile; events of a subscription are then skipped, and the next one shows
+    /// by its versions that some are missing.
+    pub(super) async fn deliver(&self, message: ws::Message) {
+        self.send(message);
+        while self.state.borrow().pressed {
+            self.flushed.notified().await;
+        }
+    }
+
+    /// The operation has ended by itself.
+    pub(super) fn finished(&self, id: &str) {
+        self.state.borrow_mut().operations.remove(id);
+    }
+
+    /// The peer reads too slowly, or has caught up.
+    pub(super) fn pressure(&self, control: Control) {
+        let pressed = matches!(control, Control::WBackPressureEnabled);
+        self.state.borrow_mut().pressed = pressed;
+        if !pressed {
+            self.flushed.notify_waiters();
+        }
+    }
+
+    /// Drops all operations. The socket is closing or gone.
+    pub(super) fn end(&self) {
+        let mut state = self.state.borrow_mut();
+        state.phase = Phase::Closing;
+        state.operations.drain().for_each(|(_, operation)| operation.cancel());
+        if let Some(keeper) = state.keeper.take() {
+            keeper.cancel();
+        }
+    }
+
+    /// Closes the socket; nothing else is sent.
+    fn close(&self, close: Close) -> Option<ws::Message> {
+        self.end();
+        self.send(close.into());
+        let sink = self.sink.clone();
+        rt::spawn(async move {
+            tokio::select! {
+                () = sink.on_disconnect() => {}
+                () = sleep(CLOSE_TIMEOUT) => sink.io().close(),
+            }
+        });
+        None
+    }
+
+    fn send(&self, message: ws::Message) {
+        // It is written to the buffer at once; the future is always ready.
+        drop(self.sink.send(message));
+    }
+
+    /// Pings the peer, and closes the socket when it is silent or the gateway shuts down.
+    async fn keep(self: Rc<Self>) {
+        let draining = self.sockets.shutdown.token();
+        let mut pings = interval(PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        pings.tick().await;
+        let close = loop {
+            tokio::select! {
+                _ = pings.tick() => {}
+                () = draining.cancelled() => break Close::GoingAway,
+            }
+            let (phase, heard) = {
+                let state = self.state.borrow();
+                (state.phase, state.heard)
+            };
+            if phase == Phase::Opening {
+                break Close::InitTimeout;
+            }
+            if heard.elapsed() > SILENCE {
+                break Close::Silent;
+            }
+            self.send(ws::Message::Ping(Bytes::new()));
+        };
+        if close == Close::GoingAway {
+            // Queries and mutations are answered first; subscriptions have no end to wait for.
+            let _ = timeout(self.sockets.drain_timeout, self.answers()).await;
+        }
+        self.close(close);
+    }
+
+    async fn answers(&self) {
+        while self.state.borrow().owing > 0 {
+            self.answered.notified().await;
+        }
+    }
+}
+
+fn refused(id: &str, code: ErrorCode, message: &str) -> ws::Message {
+    protocol::error(id, &refusal::errors(code, message).to_string())
+}
+
+/// An operation that has neither begun to stream nor been answered.
+pub(super) struct Owing {
+    pub(super) connection: Rc<Connection>,
+}
+
+impl Owing {
+    fn new(connection: Rc<Connection>) -> Self {
+        connection.state.borrow_mut().owing += 1;
+        Self { connection }
+    }
+}
+
+impl Drop for Owing {
+    fn drop(&mut self) {
+        let mut state = self.connection.state.borrow_mut();
+        state.owing -= 1;
+        if state.owing == 0 {
+            self.connection.answered.notify_one();
+        }
+    }
+}

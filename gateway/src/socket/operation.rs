@@ -1,0 +1,75 @@
+//! One operation of a socket: a request to the router, and its answer as messages.
+
+use std::rc::Rc;
+
+use ntex::{
+    http::{HeaderMap, StatusCode},
+    util::Bytes,
+    web::{WebResponse, ws},
+};
+
+use super::{
+    connection::{Connection, Owing},
+    protocol::{self, Answers, Outcome},
+};
+use crate::{
+    audience::{Event, Viewer},
+    refusal, request,
+};
+
+/// Runs the operation to its end. Dropping the future cancels it.
+pub(super) async fn run(owing: Owing, id: String, headers: HeaderMap, body: Bytes) {
+    let connection = Rc::clone(&owing.connection);
+    if let Some(subscription) = connection.router.subscription(&body) {
+        drop(owing);
+        match connection.router.view(subscription, headers, body) {
+            Ok(viewer) => relay(&connection, &id, viewer).await,
+            Err(_) => connection.deliver(protocol::error(&id, &refusal::full().to_string())).await,
+        }
+    } else {
+        match connection.router.answer(headers, body).await {
+            Ok(response) => answer(&connection, &id, response).await,
+            Err(error) => {
+                tracing::error!(%error, "the router failed on an operation of a socket");
+                connection.deliver(unexplained(&id, StatusCode::INTERNAL_SERVER_ERROR)).await;
+            }
+        }
+    }
+    connection.finished(&id);
+}
+
+async fn relay(connection: &Connection, id: &str, mut viewer: Viewer) {
+    let answers = Answers::to(id);
+    while let Some(event) = viewer.next().await {
+        match event {
+            Event::Next(json) => connection.deliver(answers.next(&json)).await,
+            Event::Refused(json) => {
+                return connection.deliver(refused(id, &json, StatusCode::INTERNAL_SERVER_ERROR)).await;
+            }
+        }
+    }
+    connection.deliver(protocol::complete(id)).await;
+}
+
+async fn answer(connection: &Connection, id: &str, mut response: WebResponse) {
+    let status = response.status();
+    let body = request::read_answer(response.take_body()).await;
+    if serde_json::from_slice::<Outcome<'_>>(&body).is_ok_and(|outcome| outcome.executed) {
+        connection.deliver(Answers::to(id).next(&body)).await;
+        connection.deliver(protocol::complete(id)).await;
+    } else {
+        connection.deliver(refused(id, &body, status)).await;
+    }
+}
+
+fn refused(id: &str, body: &[u8], status: StatusCode) -> ws::Message {
+    match serde_json::from_slice::<Outcome<'_>>(body) {
+        Ok(Outcome { errors: Some(errors), .. }) => protocol::error(id, errors.get()),
+        // The router answers in plain text when it refuses before it knows the operation.
+        Ok(_) | Err(_) => unexplained(id, status),
+    }
+}
+
+fn unexplained(id: &str, status: StatusCode) -> ws::Message {
+    protocol::error(id, &refusal::unexplained(status).to_string())
+}

@@ -1,0 +1,192 @@
+//! The messages of graphql-transport-ws. What goes through is not decoded: the payload of an
+//! operation becomes the body of a request as it stands, and the answer becomes a payload.
+
+use std::borrow::Cow;
+
+use ntex::{
+    util::{ByteString, BytesMut},
+    web::ws,
+};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde_json::{Value, value::RawValue};
+
+/// A message of the client.
+#[derive(Debug)]
+pub(super) enum Incoming<'m> {
+    Init { payload: Option<&'m RawValue> },
+    Ping,
+    Pong,
+    Subscribe { id: Cow<'m, str>, payload: &'m RawValue },
+    Complete { id: Cow<'m, str> },
+}
+
+#[derive(Deserialize)]
+struct Envelope<'m> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'m, str>,
+    #[serde(borrow)]
+    id: Option<Cow<'m, str>>,
+    #[serde(borrow)]
+    payload: Option<&'m RawValue>,
+}
+
+impl<'m> Incoming<'m> {
+    /// `None` for what is not a message of the protocol.
+    pub(super) fn parse(text: &'m str) -> Option<Self> {
+        let Envelope { kind, id, payload } = serde_json::from_str(text).ok()?;
+        Some(match &*kind {
+            "connection_init" => Self::Init { payload },
+            "ping" => Self::Ping,
+            "pong" => Self::Pong,
+            "subscribe" => Self::Subscribe { id: id?, payload: payload? },
+            "complete" => Self::Complete { id: id? },
+            _ => return None,
+        })
+    }
+}
+
+pub(super) fn ack() -> ws::Message {
+    ws::Message::Text(r#"{"type":"connection_ack"}"#.into())
+}
+
+pub(super) fn pong() -> ws::Message {
+    ws::Message::Text(r#"{"type":"pong"}"#.into())
+}
+
+/// Makes the answers to one operation; a socket may send thousands.
+pub(super) struct Answers {
+    head: String,
+}
+
+impl Answers {
+    pub(super) fn to(id: &str) -> Self {
+        Self { head: head("next", id) }
+    }
+
+    /// One answer. `payload` is JSON.
+    pub(super) fn next(&self, payload: &[u8]) -> ws::Message {
+        message(&self.head, payload)
+    }
+}
+
+/// The operation was refused. `errors` is a JSON array of GraphQL errors. Nothing follows it.
+pub(super) fn error(id: &str, errors: &str) -> ws::Message {
+    message(&head("error", id), errors.as_bytes())
+}
+
+pub(super) fn complete(id: &str) -> ws::Message {
+    let id = Value::from(id);
+    ws::Message::Text(format!(r#"{{"type":"complete","id":{id}}}"#).into())
+}
+
+/// A message up to its payload.
+fn head(kind: &str, id: &str) -> String {
+    let id = Value::from(id);
+    format!(r#"{{"type":"{kind}","id":{id},"payload":"#)
+}
+
+fn message(head: &str, payload: &[u8]) -> ws::Message {
+    let mut text = BytesMut::with_capacity(head.len() + payload.len() + 1);
+    text.extend_from_slice(head.as_bytes());
+    text.extend_from_slice(payload);
+    text.extend_from_slice(b"}");
+    // What the router writes is UTF-8.
+    ws::Message::Text(ByteString::try_from(text).unwrap_or_default())
+}
+
+/// Why a socket is closed; codes of the protocol, and those of RFC 6455 below 4000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Close {
+    GoingAway,
+    NotText,
+    BadMessage,
+    NotInitialised,
+    NotSpoken,
+    InitTimeout,
+    DuplicateOperation,
+    SecondInit,
+    Silent,
+}
+
+impl From<Close> for ws::Message {
+    fn from(close: Close) -> Self {
+        let (code, description) = match close {
+            Close::GoingAway => (1001, "Going away"),
+            Close::NotText => (1003, "Only whole text messages are accepted"),
+            Close::BadMessage => (4400, "Invalid message"),
+            Close::NotInitialised => (4401, "Unauthorized"),
+            Close::NotSpoken => (4406, "Subprotocol not acceptable"),
+            Close::InitTimeout => (4408, "Connection initialisation timeout"),
+            Close::DuplicateOperation => (4409, "Subscriber already exists"),
+            Close::SecondInit => (4429, "Too many initialisation requests"),
+            Close::Silent => (1002, "No answer to pings"),
+        };
+        Self::Close(Some(ws::CloseReason {
+            code: ws::CloseCode::from(code),
+            description: Some(description.to_owned()),
+        }))
+    }
+}
+
+/// The answer to a query or mutation, or to a subscription that was refused.
+#[derive(Debug, Deserialize)]
+pub(super) struct Outcome<'b> {
+    /// Whether the operation was executed; if not, it was refused.
+    #[serde(default, rename = "data", deserialize_with = "present")]
+    pub(super) executed: bool,
+    /// A JSON array.
+    #[serde(borrow)]
+    pub(super) errors: Option<&'b RawValue>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_read_without_decoding_the_operation() {
+        let text = r#"{"id":"a\"b","type":"subscribe","payload":{"query":"{ a }"}}"#;
+        let Some(Incoming::Subscribe { id, payload }) = Incoming::parse(text) else { panic!("{text}") };
+        assert_eq!(id, "a\"b");
+        assert_eq!(payload.get(), r#"{"query":"{ a }"}"#);
+        assert!(matches!(
+            Incoming::parse(r#"{"type":"connection_init","payload":null}"#),
+            Some(Incoming::Init { payload: None })
+        ));
+    }
+
+    #[test]
+    fn what_is_not_of_the_protocol_is_refused() {
+        for text in [
+            "",
+            "[]",
+            r#"{"type":"start","id":"1"}"#,
+            r#"{"type":"subscribe","id":"1"}"#,
+            r#"{"type":"subscribe","payload":{}}"#,
+            r#"{"type":"complete"}"#,
+        ] {
+            assert!(Incoming::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_are_escaped() {
+        let ws::Message::Text(text) = Answers::to("a\"b").next(br#"{"data":null}"#) else {
+            panic!("not text")
+        };
+        assert_eq!(&*text, r#"{"type":"next","id":"a\"b","payload":{"data":null}}"#);
+    }
+
+    #[test]
+    fn an_executed_operation_may_have_no_data() {
+        let outcome: Outcome<'_> = serde_json::from_str(r#"{"data":null,"errors":[{}]}"#).unwrap();
+        assert!(outcome.executed);
+        let outcome: Outcome<'_> = serde_json::from_str(r#"{"errors":[{}]}"#).unwrap();
+        assert!(!outcome.executed);
+        assert_eq!(outcome.errors.unwrap().get(), "[{}]");
+    }
+}

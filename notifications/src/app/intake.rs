@@ -1,0 +1,65 @@
+//! Takes in events: who people are, and what they are to be told.
+
+use std::sync::Arc;
+
+use events::{Envelope, user::UserSnapshot};
+use kernel::SharedClock;
+use platform::inbox;
+use sea_orm::{DatabaseConnection, DbErr, TransactionTrait as _};
+use tokio::sync::Notify;
+
+use super::sender::RECIPIENT_UNKNOWN;
+use crate::{
+    domain::Notice,
+    store::{SCHEMA, delivery, recipient},
+};
+
+/// Records events, each in one transaction with its inbox row.
+#[derive(Clone)]
+pub(crate) struct Intake {
+    pub pg: DatabaseConnection,
+    pub clock: SharedClock,
+    /// Wakes the sender of this process.
+    pub wake: Arc<Notify>,
+}
+
+impl Intake {
+    /// Takes over what `event` says of a person, and retries what waited for their address.
+    pub(crate) async fn user(
+        &self,
+        consumer: &str,
+        event: &Envelope,
+        user: &UserSnapshot,
+    ) -> Result<(), DbErr> {
+        let now = self.clock.now();
+        let txn = self.pg.begin().await?;
+        if !inbox::record(&txn, SCHEMA, consumer, event).await? {
+            return Ok(());
+        }
+        recipient::recipient_upsert(&txn, user, now).await?;
+        let due = delivery::delivery_retry_for(&txn, user.user_id, RECIPIENT_UNKNOWN, now).await?;
+        txn.commit().await?;
+        if due > 0 {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Notes that the owner of a booking is to be told of `event`.
+    pub(crate) async fn notice(
+        &self,
+        consumer: &str,
+        event: &Envelope,
+        notice: &Notice,
+    ) -> Result<(), DbErr> {
+        let txn = self.pg.begin().await?;
+        if !inbox::record(&txn, SCHEMA, consumer, event).await? {
+            return Ok(());
+        }
+        let user = notice.booking().user_id;
+        delivery::delivery_insert(&txn, user, event, self.clock.now()).await?;
+        txn.commit().await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Sends what is due.
+//!
+//! A delivery is first taken on for a while (in one statement, so by one worker), then sent, then
+//! marked. A worker that dies in between leaves it to the next one after that while. Whether the
+//! message had left by then nobody knows, so it is sent again; see the mailers for what that means
+//! for each of them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use futures::{StreamExt as _, stream};
+use kernel::{SharedClock, UserId};
+use platform::Shutdown;
+use sea_orm::{DatabaseConnection, DbErr};
+use tokio::{sync::Notify, time::sleep};
+
+use super::compose::{ComposeError, Composer};
+use crate::{
+    domain::{Notice, RetryPolicy},
+    mail::{MailError, Mailer},
+    store::{
+        delivery::{self, Delivery},
+        recipient::{self, Recipient},
+    },
+};
+
+/// A worker that has taken on a delivery and not marked it after this time counts as dead. Much
+/// longer than any mailer may take.
+const LEASE: TimeDelta = TimeDelta::minutes(5);
+/// Deliveries taken on at a time, for each that is sent at the same time: enough to keep all busy.
+const BATCHES: usize = 4;
+/// After the database failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The booking's event came before the one that tells who its owner is.
+pub(super) const RECIPIENT_UNKNOWN: &str = "recipient unknown";
+
+/// Sends what is due until told to stop.
+pub(crate) struct Sender {
+    pub pg: DatabaseConnection,
+    pub clock: SharedClock,
+    pub mailer: Arc<dyn Mailer>,
+    pub composer: Composer,
+    pub retry: RetryPolicy,
+    pub concurrency: usize,
+    pub poll: Duration,
+    pub wake: Arc<Notify>,
+}
+
+/// Why an attempt failed.
+#[derive(Debug, thiserror::Error)]
+enum AttemptError {
+    #[error("{RECIPIENT_UNKNOWN}")]
+    RecipientUnknown,
+    #[error("stored facts do not fit their kind")]
+    Facts(#[from] serde_json::Error),
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+}
+
+impl AttemptError {
+    /// Whether the next attempt would end the same way.
+    const fn is_permanent(&self) -> bool {
+        match self {
+            Self::RecipientUnknown => false,
+            Self::Facts(_) | Self::Compose(_) => true,
+            Self::Mail(error) => error.permanent,
+        }
+    }
+}
+
+impl Sender {
+    /// Sends until the soft step of `shutdown`; what was taken on is finished.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        let stop = shutdown.token();
+        while !stop.is_cancelled() {
+            let rest = match self.send_due().await {
+                // There may be more.
+                Ok(sent) if sent >= self.batch() => continue,
+                Ok(_) => self.poll,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot look for deliveries that are due");
+                    PAUSE
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.wake.notified() => {}
+                () = sleep(rest) => {}
+            }
+        }
+    }
+
+    const fn batch(&self) -> usize {
+        self.concurrency * BATCHES
+    }
+
+    /// Takes on a batch and attempts each; tells how many there were.
+    async fn send_due(&self) -> Result<usize, DbErr> {
+        let now = self.clock.now();
+        let due = delivery::delivery_claim(&self.pg, self.batch(), now, now + LEASE).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let users: Vec<UserId> = due.iter().map(Delivery::user).collect();
+        let recipients = recipient::recipient_map(&self.pg, &users).await?;
+        stream::iter(&due)
+            .for_each_concurrent(self.concurrency, |delivery| self.settle(delivery, &recipients))
+            .await;
+        Ok(due.len())
+    }
+
+    /// Attempts a delivery and marks how it went.
+    async fn settle(&self, delivery: &Delivery, recipients: &HashMap<UserId, Recipient>) {
+        let outcome = self.attempt(delivery, recipients.get(&delivery.user())).await;
+        let now = self.clock.now();
+        let (label, marked) = match outcome {
+            Ok(()) => {
+                let age = (now - delivery.created_at).to_std().unwrap_or_default();
+                metrics::histogram!("notification_delivery_age_seconds").record(age);
+                ("sent", delivery::delivery_sent(&self.pg, delivery, now).await)
+            }
+            Err(error) => {
+                let retry_at = (!error.is_permanent())
+                    .then(|| self.retry.delay_after(delivery.attempts()))
+                    .flatten()
+                    .map(|delay| now + delay);
+                self.log(delivery, &error, retry_at.is_some());
+                let reason = error.to_string();
+                let label = if retry_at.is_some() { "retry" } else { "gave_up" };
+                (label, delivery::delivery_failed(&self.pg, delivery, &reason, retry_at, now).await)
+            }
+        };
+        metrics::counter!(
+            "notification_attempts_total",
+            "kind" => delivery.kind.clone(), "outcome" => label
+        )
+        .increment(1);
+        if let Err(error) = marked {
+            // The next worker takes it on when the lease is over.
+            tracing::warn!(event = %delivery.event(), %error, "cannot mark a delivery");
+        }
+    }
+
+    async fn attempt(&self, delivery: &Delivery, recipient: Option<&Recipient>) -> Result<(), AttemptError> {
+        let recipient = recipient.ok_or(AttemptError::RecipientUnknown)?;
+        let notice = Notice::restore(&delivery.kind, delivery.facts.clone())?;
+        let message = self.composer.compose(delivery.event(), delivery.created_at, &notice, recipient)?;
+        Ok(self.mailer.send(delivery.event(), &message).await?)
+    }
+
+    fn log(&self, delivery: &Delivery, error: &AttemptError, again: bool) {
+        let (event, kind) = (delivery.event(), &delivery.kind);
+        let attempts = delivery.attempts();
+        if again {
+            tracing::warn!(%event, kind, attempts, %error, "delivery failed; will be tried again");
+        } else {
+            tracing::error!(%event, kind, attempts, %error, "delivery given up");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Messages as files, for development and tests.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use kernel::EventId;
+use lettre::Message;
+use tokio::fs;
+
+use super::{MailError, Mailer};
+
+/// Writes each message to `<event id>.eml` (RFC 5322) in a folder.
+///
+/// The name and the content depend on the event only, and the file appears whole or not at all:
+/// a message that is sent again after a crash is still one file.
+pub(crate) struct FileMailer {
+    folder: PathBuf,
+}
+
+impl FileMailer {
+    pub(crate) const fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+}
+
+#[async_trait]
+impl Mailer for FileMailer {
+    async fn send(&self, event: EventId, message: &Message) -> Result<(), MailError> {
+        write(&self.folder, event, &message.formatted())
+            .await
+            .map_err(|error| MailError::transient(format!("file: {}", error.kind())))
+    }
+}
+
+async fn write(folder: &Path, event: EventId, content: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(folder).await?;
+    // Named after the process too: another one may be writing the same message.
+    let part = folder.join(format!(".{event}.{}.part", std::process::id()));
+    fs::write(&part, content).await?;
+    fs::rename(&part, folder.join(format!("{event}.eml"))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Id, IdSource as _, SystemIds};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_repeat_is_the_same_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let nested = folder.path().join("mail");
+        let mailer = FileMailer::new(nested.clone());
+        let event = Id::from_uuid(SystemIds.uuid());
+        let message = Message::builder()
+            .from("a@example.com".parse().unwrap())
+            .to("b@example.com".parse().unwrap())
+            .body("hello".to_owned())
+            .unwrap();
+        mailer.send(event, &message).await.unwrap();
+        mailer.send(event, &message).await.unwrap();
+        let names: Vec<_> = std::fs::read_dir(nested)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert_eq!(names, [format!("{event}.eml")]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_made_is_worth_another_try() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let event = Id::from_uuid(SystemIds.uuid());
+        let error = write(file.path(), event, b"").await.unwrap_err();
+        assert!(error.kind() == io::ErrorKind::AlreadyExists || error.raw_os_error().is_some());
+    }
+}

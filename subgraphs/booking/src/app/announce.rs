@@ -1,0 +1,50 @@
+//! After a commit: Redis and watchers learn what PostgreSQL decided.
+//!
+//! The process may die between the commit and this. Then the event about the commit, which is in
+//! the outbox, does the same through [`App::booking_sync`]; the booking's version makes whichever
+//! comes later a no-op.
+
+use kernel::BookingId;
+
+use super::checkout::seat_numbers;
+use super::seats::Target;
+use super::{App, AppError};
+use crate::domain::booking::{Booking, BookingStatus};
+use crate::store::booking_seats::booking_seats;
+use crate::store::bookings::booking_get;
+
+impl App {
+    /// Tells Redis and watchers of a committed state. What fails is left to the event.
+    pub(crate) async fn announce(&self, booking: &Booking, seats: &[u16]) {
+        if let Err(error) = self.announce_now(booking, seats).await {
+            metrics::counter!("booking_announcements_failed_total").increment(1);
+            tracing::warn!(booking = %booking.id, %error, "announcement left to the event");
+        }
+    }
+
+    async fn announce_now(&self, booking: &Booking, seats: &[u16]) -> Result<(), AppError> {
+        let target = match booking.status {
+            BookingStatus::PendingPayment => {
+                Target::Claimed { until: booking.expires_at, from: Some(booking.hold) }
+            }
+            BookingStatus::Confirmed => Target::Sold,
+            BookingStatus::Cancelled
+            | BookingStatus::Refunded
+            | BookingStatus::Expired
+            | BookingStatus::Failed => Target::Freed,
+        };
+        self.seats.apply(booking.id, booking.version, seats, target).await?;
+        self.live.publish(booking.id).await?;
+        Ok(())
+    }
+
+    /// Tells Redis and watchers how a booking stands now.
+    ///
+    /// # Errors
+    /// When PostgreSQL or Redis is away.
+    pub async fn booking_sync(&self, id: BookingId) -> Result<(), AppError> {
+        let Some(booking) = booking_get(&self.deps.pg, id).await? else { return Ok(()) };
+        let seats = booking_seats(&self.deps.pg, id).await?;
+        self.announce_now(&booking, &seat_numbers(&seats)).await
+    }
+}

@@ -1,0 +1,272 @@
+//! Checkout: a hold becomes a pending booking that owns its seats, and a payment is created.
+//!
+//! * Twice at once, or repeated after a lost answer: the idempotency key and the hold are unique,
+//!   so one transaction makes the booking and everybody gets that one.
+//! * The process dies after the commit: the booking stands; `booking.pending` is in the outbox
+//!   and tells Redis; the buyer's repeat creates the payment, or the claim expires.
+//! * The process dies after the payment was created: the repeat asks the provider with the same
+//!   key, the booking's id, and gets the same payment.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use events::booking::BookingPending;
+use kernel::{BookingId, HoldId, UserId};
+use sha2::{Digest, Sha256};
+
+use super::facts::{booking_facts, show_facts};
+use super::{App, AppError};
+use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
+use crate::domain::payment::Payment;
+use crate::domain::pricing::{self, Quote};
+use crate::domain::reference::Reference;
+use crate::domain::show::Show;
+use crate::store::allocations::allocation_owners;
+use crate::store::booking_seats::booking_seats;
+use crate::store::bookings::{EarlierCheckout, booking_find_earlier};
+use crate::store::checkout::{Inserted, NewBooking, booking_insert};
+
+/// Attempts at the insert: each further one follows a collision or a claim that was just ended.
+const ATTEMPTS: usize = 4;
+/// The longest idempotency key that is taken, in bytes.
+pub const MAX_KEY: usize = 255;
+
+/// Who wants to check out what.
+#[derive(Debug, Clone)]
+pub struct CheckoutRequest {
+    /// The buyer.
+    pub user: UserId,
+    /// What they hold.
+    pub hold: HoldId,
+    /// The client's key for this checkout.
+    pub idempotency_key: String,
+}
+
+/// A booking that waits for (or already has) its payment.
+#[derive(Debug, Clone)]
+pub struct CheckedOut {
+    /// The booking.
+    pub booking: Booking,
+    /// How to pay for it.
+    pub payment: PaymentState,
+}
+
+/// How a booking can be paid.
+#[derive(Debug, Clone)]
+pub enum PaymentState {
+    /// At the provider, with this payment.
+    Ready(Box<Payment>),
+    /// There is nothing to pay, or the booking no longer waits for a payment.
+    NotNeeded,
+    /// The provider is away. The seats stay claimed; the same checkout again creates the payment.
+    Unavailable,
+}
+
+/// Why there is no booking.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckoutError {
+    /// The idempotency key is empty or too long.
+    #[error("not an idempotency key")]
+    InvalidKey,
+    /// The caller has no such hold.
+    #[error("no such hold")]
+    HoldNotFound,
+    /// The hold has ended.
+    #[error("the hold has expired")]
+    HoldExpired,
+    /// The show was cancelled or has begun.
+    #[error("the show is closed")]
+    ShowClosed,
+    /// Others own some of the seats.
+    #[error("seats are taken")]
+    SeatsTaken {
+        /// The show.
+        show: Arc<Show>,
+        /// Which seats, ascending.
+        seats: Vec<u16>,
+    },
+    /// The key was used for another checkout.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// It could not be carried out.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+
+impl App {
+    /// Turns a hold into a pending booking and creates its payment.
+    ///
+    /// # Errors
+    /// [`CheckoutError`].
+    pub async fn checkout(&self, request: &CheckoutRequest) -> Result<CheckedOut, CheckoutError> {
+        let outcome = self.checkout_inner(request).await;
+        let label = match &outcome {
+            Ok(CheckedOut { payment: PaymentState::Unavailable, .. }) => "payment_unavailable",
+            Ok(_) => "ok",
+            Err(CheckoutError::App(_)) => "error",
+            Err(CheckoutError::SeatsTaken { .. }) => "seats_taken",
+            Err(CheckoutError::HoldExpired) => "hold_expired",
+            Err(_) => "refused",
+        };
+        metrics::counter!("booking_checkouts_total", "outcome" => label).increment(1);
+        outcome
+    }
+
+    async fn checkout_inner(&self, request: &CheckoutRequest) -> Result<CheckedOut, CheckoutError> {
+        if !(1..=MAX_KEY).contains(&request.idempotency_key.len()) {
+            return Err(CheckoutError::InvalidKey);
+        }
+        let hold = self.seats.hold_get(request.hold).await.map_err(AppError::from)?;
+        let now = self.deps.clock.now();
+        let (booking, is_new) = match hold {
+            Some(hold) if hold.owner != request.user => return Err(CheckoutError::HoldNotFound),
+            Some(hold) if hold.expires_at > now => self.place(request, &hold.seats).await?,
+            _ => (self.earlier(request).await?.ok_or(CheckoutError::HoldExpired)?, false),
+        };
+        if booking.total.minor() == 0 && booking.status == BookingStatus::PendingPayment {
+            let booking = self.booking_confirm_free(booking.id).await?;
+            return Ok(CheckedOut { booking, payment: PaymentState::NotNeeded });
+        }
+        let payment = self.payment_ensure(&booking, is_new).await?;
+        Ok(CheckedOut { booking, payment })
+    }
+
+    /// Makes the booking, or finds the one that this key or hold made.
+    async fn place(
+        &self,
+        request: &CheckoutRequest,
+        seats: &[u16],
+    ) -> Result<(Booking, bool), CheckoutError> {
+        let show = self.show(request.hold.show()).await?;
+        let rates = self.config.pricing.rates();
+        let quote = pricing::quote(&show, seats, rates).map_err(AppError::from)?;
+        let request_hash = request_hash(request.hold);
+        for _ in 0..ATTEMPTS {
+            let now = self.deps.clock.now();
+            if !show.is_open(now) {
+                return match self.earlier(request).await? {
+                    Some(booking) => Ok((booking, false)),
+                    None => Err(CheckoutError::ShowClosed),
+                };
+            }
+            let booking = self.draw_booking(request, &quote, now);
+            let seats = booked_seats(&quote);
+            let event = self.envelope(&BookingPending {
+                booking: booking_facts(&show, &booking, &seats),
+                show: show_facts(&show),
+                expires_at: booking.expires_at,
+            })?;
+            let new = NewBooking {
+                booking: &booking,
+                seats: &seats,
+                idempotency_key: &request.idempotency_key,
+                request_hash: &request_hash,
+                event: &event,
+            };
+            match booking_insert(&self.deps.pg, &new).await.map_err(AppError::from)? {
+                Inserted::Done => {
+                    tracing::info!(booking = %booking.id, seats = seats.len(), "booking pending");
+                    self.announce(&booking, &seat_numbers(&seats)).await;
+                    return Ok((booking, true));
+                }
+                Inserted::Collision => {}
+                Inserted::Earlier | Inserted::SeatsTaken => {
+                    if let Some(booking) = self.earlier(request).await? {
+                        return Ok((booking, false));
+                    }
+                    self.clear_overdue(&show, &seat_numbers(&seats)).await?;
+                }
+            }
+        }
+        let seats = quote.lines.iter().map(|line| line.seat_no).collect();
+        Err(CheckoutError::SeatsTaken { show, seats })
+    }
+
+    /// Ends overdue claims to these seats, so that they can be taken over.
+    ///
+    /// They end in a transaction of their own: it takes locks in the order booking, seats, as all
+    /// others do, whereas taking over in the same transaction would not, and could deadlock.
+    async fn clear_overdue(&self, show: &Arc<Show>, seats: &[u16]) -> Result<(), CheckoutError> {
+        let owners = allocation_owners(&self.deps.pg, show.id, seats).await.map_err(AppError::from)?;
+        let bookings: Vec<BookingId> = owners.iter().map(|(_, booking)| *booking).collect();
+        let ended = self.claims_expire(show, &bookings).await?;
+        let taken: Vec<u16> =
+            owners.into_iter().filter(|(_, booking)| !ended.contains(booking)).map(|(seat, _)| seat).collect();
+        if taken.is_empty() {
+            Ok(())
+        } else {
+            Err(CheckoutError::SeatsTaken { show: Arc::clone(show), seats: taken })
+        }
+    }
+
+    /// The booking that an earlier checkout with this key, or of this hold, made.
+    async fn earlier(&self, request: &CheckoutRequest) -> Result<Option<Booking>, CheckoutError> {
+        let mut found =
+            booking_find_earlier(&self.deps.pg, request.user, &request.idempotency_key, request.hold)
+                .await
+                .map_err(AppError::from)?;
+        found.sort_by_key(|earlier| !earlier.same_key);
+        let Some(EarlierCheckout { booking, same_key, request_hash: hash }) = found.into_iter().next() else {
+            return Ok(None);
+        };
+        if same_key && hash != request_hash(request.hold) {
+            return Err(CheckoutError::KeyReused);
+        }
+        if booking.user != request.user {
+            return Err(CheckoutError::HoldNotFound);
+        }
+        if booking.status == BookingStatus::PendingPayment {
+            // The first one may have died before it told Redis.
+            let seats = booking_seats(&self.deps.pg, booking.id).await.map_err(AppError::from)?;
+            self.announce(&booking, &seat_numbers(&seats)).await;
+        }
+        Ok(Some(booking))
+    }
+
+    fn draw_booking(&self, request: &CheckoutRequest, quote: &Quote, now: DateTime<Utc>) -> Booking {
+        // PostgreSQL keeps microseconds; what is told now must be what is read later.
+        let now = now.trunc_subsecs(6);
+        let ids = &self.deps.ids;
+        Booking {
+            id: BookingId::new(request.hold.show(), ids.local()),
+            user: request.user,
+            reference: Reference::from_random(ids.local()),
+            status: BookingStatus::PendingPayment,
+            version: 1,
+            hold: request.hold,
+            subtotal: quote.subtotal,
+            fee: quote.fee,
+            tax: quote.tax,
+            total: quote.total,
+            expires_at: now + self.config.claim_ttl(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
+fn booked_seats(quote: &Quote) -> Vec<BookedSeat> {
+    quote
+        .lines
+        .iter()
+        .map(|line| BookedSeat {
+            seat_no: line.seat_no,
+            label: line.label.clone(),
+            kind: line.kind,
+            price: line.price,
+            fee: line.fee,
+            tax: line.tax,
+        })
+        .collect()
+}
+
+/// The seats' numbers.
+pub(crate) fn seat_numbers(seats: &[BookedSeat]) -> Vec<u16> {
+    seats.iter().map(|seat| seat.seat_no).collect()
+}
+
+/// What a key stands for: SHA-256 of all that a checkout is given besides it.
+fn request_hash(hold: HoldId) -> [u8; 32] {
+    Sha256::digest(hold.to_string().as_bytes()).into()
+}

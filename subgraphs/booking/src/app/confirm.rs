@@ -1,0 +1,239 @@
+//! A captured payment: tickets, or the money goes back.
+//!
+//! * The message comes twice: the inbox, and the payment that is captured already.
+//! * Another message tells of the same payment: the payment is captured already.
+//! * It comes late or after the end of the booking: [`settlement`](crate::domain::settlement).
+//! * The process dies before the commit: nothing happened, the message comes again. After it:
+//!   `booking.confirmed` is in the outbox and tells Redis.
+
+use std::sync::Arc;
+
+use events::Envelope;
+use events::booking::{
+    BookingCancelled, BookingConfirmed, BookingFailed, RefundCause, TicketFacts,
+};
+use events::payment::PaymentSucceeded;
+use kernel::{BookingId, TicketId};
+use platform::{HandlerError, inbox, outbox};
+use sea_orm::{ConnectionTrait, TransactionTrait};
+
+use super::checkout::seat_numbers;
+use super::facts::{booking_facts, show_facts};
+use super::{App, AppError};
+use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
+use crate::domain::payment::{Payment, PaymentStatus, payment_id};
+use crate::domain::settlement::{Facts, Verdict, decide};
+use crate::domain::show::{Show, ShowStatus};
+use crate::domain::ticket::{Claims, Ticket};
+use crate::store::allocations::{allocation_claim_free, allocation_lock_sorted, allocation_owners};
+use crate::store::booking_seats::booking_seats;
+use crate::store::bookings::{booking_lock, booking_lock_with_show};
+use crate::store::payments::payment_record_capture;
+use crate::store::sales::{allocation_release, booking_confirm, booking_release};
+use crate::store::{SCHEMA, StoreError};
+
+const CONSUMER: &str = "booking.payments";
+
+/// How one try at settling a payment ended.
+enum Settled {
+    /// Committed; the booking as it is now, when it changed.
+    Done(&'static str, Option<(Booking, Vec<u16>)>),
+    /// Rolled back: these seats are claimed by others, maybe by overdue claims.
+    SeatsTaken(Vec<u16>),
+}
+
+impl App {
+    /// Applies `payment.succeeded`.
+    ///
+    /// # Errors
+    /// Rejected when the booking does not exist: money without a booking needs a person.
+    pub async fn payment_succeeded(&self, envelope: &Envelope) -> Result<(), HandlerError> {
+        let paid: PaymentSucceeded = envelope.decode()?;
+        let show = self.show(paid.booking_id.show()).await?;
+        let mut settled = self.payment_settle(envelope, &paid, &show, false).await?;
+        if let Settled::SeatsTaken(seats) = settled {
+            let owners = allocation_owners(&self.deps.pg, show.id, &seats).await.map_err(AppError::from)?;
+            let owners: Vec<BookingId> = owners.into_iter().map(|(_, booking)| booking).collect();
+            self.claims_expire(&show, &owners).await?;
+            settled = self.payment_settle(envelope, &paid, &show, true).await?;
+        }
+        if let Settled::Done(outcome, changed) = settled {
+            outbox::wake(SCHEMA);
+            metrics::counter!("booking_payments_total", "outcome" => outcome).increment(1);
+            tracing::info!(booking = %paid.booking_id, outcome, "payment settled");
+            if let Some((booking, seats)) = changed {
+                self.announce(&booking, &seats).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn payment_settle(
+        &self,
+        envelope: &Envelope,
+        paid: &PaymentSucceeded,
+        show: &Arc<Show>,
+        last_try: bool,
+    ) -> Result<Settled, HandlerError> {
+        let now = self.deps.clock.now();
+        let txn = self.deps.pg.begin().await?;
+        if !inbox::record(&txn, SCHEMA, CONSUMER, envelope).await? {
+            txn.rollback().await?;
+            return Ok(Settled::Done("repeated", None));
+        }
+        let Some((booking, show_status)) =
+            booking_lock_with_show(&txn, paid.booking_id).await.map_err(AppError::from)?
+        else {
+            return Err(HandlerError::reject(format!("a payment for the unknown {}", paid.booking_id)));
+        };
+        let seats = booking_seats(&txn, booking.id).await.map_err(AppError::from)?;
+        let numbers = seat_numbers(&seats);
+        let payment = captured(paid);
+        let first = payment_record_capture(&txn, &payment, now).await.map_err(AppError::from)?;
+        let verdict = decide(&Facts {
+            status: booking.status,
+            due: booking.total,
+            paid: paid.amount,
+            seen: !first,
+            show_scheduled: show_status == ShowStatus::Scheduled,
+            show_ahead: now < show.starts_at,
+        });
+        let (outcome, changed) = match verdict {
+            Verdict::Ignore => ("ignored", None),
+            Verdict::Confirm | Verdict::Reclaim => {
+                if self.seats_secure(&txn, booking.id, &numbers).await? {
+                    let confirmed = self.booking_sell(&txn, show, &booking, &seats).await?;
+                    let late = verdict == Verdict::Reclaim;
+                    (if late { "confirmed_late" } else { "confirmed" }, Some(confirmed))
+                } else if last_try {
+                    allocation_release(&txn, booking.id, &numbers).await.map_err(AppError::from)?;
+                    self.payment_return(&txn, &payment, RefundCause::LatePayment).await?;
+                    ("refunded_late", None)
+                } else {
+                    txn.rollback().await?;
+                    return Ok(Settled::SeatsTaken(numbers));
+                }
+            }
+            Verdict::Refund(cause, next) => {
+                self.payment_return(&txn, &payment, cause).await?;
+                let ended = match next {
+                    Some(next) => Some(self.booking_end(&txn, show, &booking, &seats, next, paid).await?),
+                    None => None,
+                };
+                ("refunded", ended)
+            }
+        };
+        txn.commit().await?;
+        Ok(Settled::Done(outcome, changed.map(|booking| (booking, numbers))))
+    }
+
+    /// Locks the booking's seats in ascending order, and claims those again that it lost.
+    /// `false` when one belongs to somebody else.
+    async fn seats_secure<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        booking: BookingId,
+        seats: &[u16],
+    ) -> Result<bool, AppError> {
+        let owned = allocation_lock_sorted(conn, booking, seats).await?;
+        let missing: Vec<u16> = seats.iter().copied().filter(|seat| !owned.contains(seat)).collect();
+        if missing.is_empty() {
+            return Ok(true);
+        }
+        Ok(allocation_claim_free(conn, booking, &missing).await? == missing.len() as u64)
+    }
+
+    /// Confirms a locked booking whose seats are secured: sold, with tickets.
+    async fn booking_sell<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        show: &Show,
+        booking: &Booking,
+        seats: &[BookedSeat],
+    ) -> Result<Booking, AppError> {
+        let confirmed = booking.advance(BookingStatus::Confirmed, self.deps.clock.now())?;
+        let tickets: Vec<Ticket> = seats.iter().map(|seat| self.ticket_issue(show, booking.id, seat)).collect();
+        booking_confirm(conn, &confirmed, &tickets).await?;
+        let event = self.envelope(&BookingConfirmed {
+            booking: booking_facts(show, &confirmed, seats),
+            show: show_facts(show),
+            tickets: tickets
+                .iter()
+                .zip(seats)
+                .map(|(ticket, seat)| TicketFacts {
+                    ticket_id: ticket.id,
+                    seat_label: seat.label.clone(),
+                    code: ticket.code.clone(),
+                })
+                .collect(),
+        })?;
+        outbox::append(conn, SCHEMA, &event).await?;
+        Ok(confirmed)
+    }
+
+    fn ticket_issue(&self, show: &Show, booking: BookingId, seat: &BookedSeat) -> Ticket {
+        let id = TicketId::new(show.id, self.deps.ids.local());
+        let code = self.tickets.issue(&Claims {
+            ticket: id,
+            starts_at: show.starts_at,
+            seat_no: seat.seat_no,
+            label: seat.label.clone(),
+        });
+        Ticket { id, booking, seat_no: seat.seat_no, code }
+    }
+
+    /// Ends a locked pending booking whose payment goes back.
+    async fn booking_end<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        show: &Show,
+        booking: &Booking,
+        seats: &[BookedSeat],
+        next: BookingStatus,
+        paid: &PaymentSucceeded,
+    ) -> Result<Booking, AppError> {
+        let ended = booking.advance(next, self.deps.clock.now())?;
+        booking_release(conn, show.id, std::slice::from_ref(&ended)).await?;
+        let booking = booking_facts(show, &ended, seats);
+        let show = show_facts(show);
+        let event = if next == BookingStatus::Cancelled {
+            let (refund, cause) = (Some(paid.amount), RefundCause::ShowCancelled);
+            self.envelope(&BookingCancelled { booking, show, refund, cause })?
+        } else {
+            self.envelope(&BookingFailed { booking, show, reason: "amount_mismatch".to_owned() })?
+        };
+        outbox::append(conn, SCHEMA, &event).await?;
+        Ok(ended)
+    }
+
+    /// Confirms a booking that costs nothing.
+    pub(crate) async fn booking_confirm_free(&self, id: BookingId) -> Result<Booking, AppError> {
+        let show = self.show(id.show()).await?;
+        let txn = self.deps.pg.begin().await?;
+        let missing = || StoreError::corrupt("booking", id);
+        let booking = booking_lock(&txn, id).await?.ok_or_else(missing)?;
+        if booking.status != BookingStatus::PendingPayment {
+            txn.rollback().await?;
+            return Ok(booking);
+        }
+        let seats = booking_seats(&txn, id).await?;
+        let confirmed = self.booking_sell(&txn, &show, &booking, &seats).await?;
+        txn.commit().await?;
+        outbox::wake(SCHEMA);
+        self.announce(&confirmed, &seat_numbers(&seats)).await;
+        Ok(confirmed)
+    }
+}
+
+/// The payment as a provider's message describes it.
+fn captured(paid: &PaymentSucceeded) -> Payment {
+    Payment {
+        id: payment_id(paid.booking_id.show(), &paid.provider_intent_id),
+        booking: paid.booking_id,
+        provider: paid.provider.clone(),
+        intent: paid.provider_intent_id.clone(),
+        client_secret: None,
+        status: PaymentStatus::Succeeded,
+        amount: paid.amount,
+    }
+}

@@ -1,0 +1,109 @@
+//! Claims that lapsed unpaid.
+//!
+//! Nothing depends on this being done in time: an overdue claim gives way to whoever wants the
+//! seats, see [`App::checkout`], and a late payment finds its way. It makes seats visibly free.
+
+use std::collections::BTreeMap;
+
+use events::booking::BookingExpired;
+use kernel::{BookingId, ShowId};
+use platform::outbox;
+use sea_orm::TransactionTrait;
+
+use super::checkout::seat_numbers;
+use super::facts::{booking_facts, show_facts};
+use super::{App, AppError};
+use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
+use crate::domain::show::Show;
+use crate::store::SCHEMA;
+use crate::store::booking_seats::booking_seat_list;
+use crate::store::bookings::{booking_list_overdue, booking_lock_overdue};
+use crate::store::sales::booking_release;
+
+/// Claims ended in one transaction, and looked for at a time.
+const BATCH: u32 = 200;
+
+impl App {
+    /// Ends all claims that are overdue now, batch by batch.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn claims_expire_all(&self) -> Result<(), AppError> {
+        loop {
+            let overdue = booking_list_overdue(&self.deps.pg, self.deps.clock.now(), BATCH).await?;
+            let found = overdue.len();
+            let mut by_show: BTreeMap<ShowId, Vec<BookingId>> = BTreeMap::new();
+            for booking in overdue {
+                by_show.entry(booking.show()).or_default().push(booking);
+            }
+            let mut ended = 0;
+            for (show, bookings) in by_show {
+                let show = self.show(show).await?;
+                ended += self.claims_expire(&show, &bookings).await?.len();
+            }
+            // None ended: what is left is being worked on by others.
+            if found < BATCH as usize || ended == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Ends those of these bookings of one show that are overdue, and tells which they were.
+    /// Those that another transaction works on are left alone.
+    pub(crate) async fn claims_expire(
+        &self,
+        show: &Show,
+        bookings: &[BookingId],
+    ) -> Result<Vec<BookingId>, AppError> {
+        if bookings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.deps.clock.now();
+        let txn = self.deps.pg.begin().await?;
+        let overdue = booking_lock_overdue(&txn, show.id, bookings, now).await?;
+        if overdue.is_empty() {
+            txn.rollback().await?;
+            return Ok(Vec::new());
+        }
+        let expired = overdue
+            .iter()
+            .map(|booking| booking.advance(BookingStatus::Expired, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<BookingId> = expired.iter().map(|booking| booking.id).collect();
+        let seats = group(booking_seat_list(&txn, &ids).await?);
+        booking_release(&txn, show.id, &expired).await?;
+        let events = expired
+            .iter()
+            .map(|booking| {
+                let seats = seats.get(&booking.id).map_or(&[][..], Vec::as_slice);
+                self.envelope(&BookingExpired {
+                    booking: booking_facts(show, booking, seats),
+                    show: show_facts(show),
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        outbox::append_all(&txn, SCHEMA, &events).await?;
+        txn.commit().await?;
+        outbox::wake(SCHEMA);
+        metrics::counter!("booking_claims_expired_total").increment(expired.len() as u64);
+        self.announce_all(&expired, &seats).await;
+        Ok(ids)
+    }
+
+    /// Tells Redis and watchers of several bookings.
+    pub(crate) async fn announce_all(&self, bookings: &[Booking], seats: &BTreeMap<BookingId, Vec<BookedSeat>>) {
+        for booking in bookings {
+            let seats = seats.get(&booking.id).map(|seats| seat_numbers(seats)).unwrap_or_default();
+            self.announce(booking, &seats).await;
+        }
+    }
+}
+
+/// Seats by booking.
+pub(crate) fn group(seats: Vec<(BookingId, BookedSeat)>) -> BTreeMap<BookingId, Vec<BookedSeat>> {
+    let mut by_booking: BTreeMap<BookingId, Vec<BookedSeat>> = BTreeMap::new();
+    for (booking, seat) in seats {
+        by_booking.entry(booking).or_default().push(seat);
+    }
+    by_booking
+}

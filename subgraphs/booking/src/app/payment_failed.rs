@@ -1,0 +1,70 @@
+//! A payment that was declined or called off at the provider.
+//!
+//! After a decline the booking keeps waiting: the buyer may try again until the claim lapses.
+//! When the intent was called off no try is left, and the booking ends as failed.
+
+use events::Envelope;
+use events::booking::BookingFailed;
+use events::payment::PaymentFailed;
+use platform::{HandlerError, inbox, outbox};
+use sea_orm::TransactionTrait;
+
+use super::checkout::seat_numbers;
+use super::facts::{booking_facts, show_facts};
+use super::{App, AppError};
+use crate::domain::booking::BookingStatus;
+use crate::domain::payment::{PaymentStatus, payment_id};
+use crate::store::SCHEMA;
+use crate::store::booking_seats::booking_seats;
+use crate::store::bookings::booking_lock;
+use crate::store::payments::payment_record_failure;
+use crate::store::sales::booking_release;
+
+const CONSUMER: &str = "booking.payments";
+
+impl App {
+    /// Applies `payment.failed`.
+    ///
+    /// # Errors
+    /// When it has to come again.
+    pub async fn payment_failed(&self, envelope: &Envelope) -> Result<(), HandlerError> {
+        let failed: PaymentFailed = envelope.decode()?;
+        let id = failed.booking_id;
+        let show = self.show(id.show()).await?;
+        let now = self.deps.clock.now();
+        let txn = self.deps.pg.begin().await?;
+        if !inbox::record(&txn, SCHEMA, CONSUMER, envelope).await? {
+            txn.rollback().await?;
+            return Ok(());
+        }
+        let Some(booking) = booking_lock(&txn, id).await.map_err(AppError::from)? else {
+            // No money moved, so there is nothing that a person would have to look at.
+            tracing::warn!(booking = %id, "a failed payment for an unknown booking");
+            return Ok(());
+        };
+        let payment = payment_id(id.show(), &failed.provider_intent_id);
+        let status = if failed.cancelled { PaymentStatus::Cancelled } else { PaymentStatus::Failed };
+        payment_record_failure(&txn, payment, status, &failed.reason, now).await.map_err(AppError::from)?;
+        let mut ended = None;
+        if failed.cancelled && booking.status == BookingStatus::PendingPayment {
+            let seats = booking_seats(&txn, id).await.map_err(AppError::from)?;
+            let booking = booking.advance(BookingStatus::Failed, now).map_err(AppError::from)?;
+            booking_release(&txn, show.id, std::slice::from_ref(&booking)).await.map_err(AppError::from)?;
+            let event = self.envelope(&BookingFailed {
+                booking: booking_facts(&show, &booking, &seats),
+                show: show_facts(&show),
+                reason: failed.reason.clone(),
+            })?;
+            outbox::append(&txn, SCHEMA, &event).await?;
+            ended = Some((booking, seat_numbers(&seats)));
+        }
+        txn.commit().await?;
+        metrics::counter!("booking_payments_total", "outcome" => if failed.cancelled { "cancelled" } else { "declined" })
+            .increment(1);
+        if let Some((booking, seats)) = ended {
+            outbox::wake(SCHEMA);
+            self.announce(&booking, &seats).await;
+        }
+        Ok(())
+    }
+}

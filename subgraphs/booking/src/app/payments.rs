@@ -1,0 +1,126 @@
+//! Payments of bookings that wait for them.
+
+use events::payment::PaymentSucceeded;
+use kernel::BookingId;
+use platform::outbox;
+
+use super::checkout::PaymentState;
+use super::{App, AppError};
+use crate::domain::booking::{Booking, BookingStatus};
+use crate::domain::payment::{Payment, PaymentStatus, payment_id};
+use crate::payments::{Intent, IntentOrder, IntentStatus};
+use crate::store::SCHEMA;
+use crate::store::bookings::booking_get;
+use crate::store::payments::{payment_list, payment_record_failure, payment_record_intent};
+
+impl App {
+    /// The payment of a booking; created at the provider if the booking still waits for one.
+    ///
+    /// Safe at any time and any number of times: the provider gives the same intent for the same
+    /// booking, and the payment's id follows from the intent's.
+    pub(crate) async fn payment_ensure(
+        &self,
+        booking: &Booking,
+        is_new: bool,
+    ) -> Result<PaymentState, AppError> {
+        let known = if is_new { None } else { payment_list(&self.deps.pg, &[booking.id]).await?.pop() };
+        let waits = booking.status == BookingStatus::PendingPayment && !booking.is_overdue(self.deps.clock.now());
+        match known {
+            Some(payment) if payment.client_secret.is_some() || !waits => {
+                return Ok(PaymentState::Ready(Box::new(payment)));
+            }
+            _ if !waits => return Ok(PaymentState::NotNeeded),
+            _ => {}
+        }
+        let order = IntentOrder {
+            booking: booking.id,
+            amount: booking.total,
+            description: format!("Booking {}", booking.reference),
+        };
+        let intent = match self.provider.intent_create(&order).await {
+            Ok(intent) => intent,
+            Err(error) if error.is_unavailable() => {
+                tracing::warn!(booking = %booking.id, %error, "payment not created");
+                return Ok(PaymentState::Unavailable);
+            }
+            Err(error) => {
+                tracing::error!(booking = %booking.id, %error, "payment refused by the provider");
+                return Ok(PaymentState::Unavailable);
+            }
+        };
+        let payment = self.payment_of(booking.id, intent);
+        payment_record_intent(&self.deps.pg, &payment, self.deps.clock.now()).await?;
+        Ok(PaymentState::Ready(Box::new(payment)))
+    }
+
+    fn payment_of(&self, booking: BookingId, intent: Intent) -> Payment {
+        Payment {
+            id: payment_id(booking.show(), &intent.id),
+            booking,
+            provider: self.provider.name().to_owned(),
+            status: match intent.status {
+                IntentStatus::Processing => PaymentStatus::Processing,
+                IntentStatus::Cancelled => PaymentStatus::Cancelled,
+                // That it succeeded is recorded with its effect, by the event about it.
+                IntentStatus::RequiresPayment | IntentStatus::Succeeded => PaymentStatus::RequiresPayment,
+            },
+            client_secret: intent.client_secret,
+            amount: intent.amount,
+            intent: intent.id,
+        }
+    }
+
+    /// Calls off the payments of a booking that ended unpaid, so that late payments become rare.
+    ///
+    /// When it turns out that one was paid all the same, and its webhook is late or lost, the
+    /// payment takes the way that its webhook would have started.
+    ///
+    /// # Errors
+    /// When the store or the provider is away.
+    pub async fn payments_call_off(&self, id: BookingId) -> Result<(), AppError> {
+        let Some(booking) = booking_get(&self.deps.pg, id).await? else { return Ok(()) };
+        if booking.status.owns_seats() {
+            return Ok(());
+        }
+        for payment in payment_list(&self.deps.pg, &[id]).await? {
+            if !matches!(payment.status, PaymentStatus::Succeeded | PaymentStatus::Cancelled) {
+                self.payment_call_off(&payment).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn payment_call_off(&self, payment: &Payment) -> Result<(), AppError> {
+        let intent = match self.provider.intent_cancel(&payment.intent).await {
+            Ok(intent) => intent,
+            Err(error) if error.is_unavailable() => return Err(error.into()),
+            Err(error) => {
+                // It was only a courtesy: should the buyer pay, the money goes back.
+                tracing::error!(payment = %payment.id, %error, "payment cannot be called off");
+                return Ok(());
+            }
+        };
+        let now = self.deps.clock.now();
+        match intent.status {
+            IntentStatus::Cancelled => {
+                let status = PaymentStatus::Cancelled;
+                payment_record_failure(&self.deps.pg, payment.id, status, "abandoned", now).await?;
+            }
+            IntentStatus::Succeeded => {
+                tracing::warn!(payment = %payment.id, "paid without a webhook so far");
+                let event = self.envelope(&PaymentSucceeded {
+                    payment_id: Some(payment.id),
+                    booking_id: payment.booking,
+                    provider: payment.provider.clone(),
+                    provider_intent_id: payment.intent.clone(),
+                    amount: intent.amount,
+                    provider_event_id: format!("found:{}", payment.intent),
+                })?;
+                outbox::append(&self.deps.pg, SCHEMA, &event).await?;
+                outbox::wake(SCHEMA);
+            }
+            IntentStatus::Processing | IntentStatus::RequiresPayment => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,251 @@
+//! Refunds: decided once, asked for until answered, settled once.
+//!
+//! * `refund.requested` comes twice, or the process dies after the provider was asked: the refund's
+//!   id is the idempotency key, so the provider answers with the same refund.
+//! * It comes so late that the provider forgot the key: the provider is first asked whether it
+//!   has the refund.
+//! * The provider's answer is lost, or the webhook: [`App::refunds_chase`] asks again.
+//! * Settled twice, by answer and by webhook: the second finds it settled.
+
+use chrono::TimeDelta;
+use events::Envelope;
+use events::booking::{BookingRefunded, RefundCause};
+use events::payment::{RefundRequested, RefundSettled};
+use kernel::{Money, RefundId};
+use platform::{HandlerError, inbox, outbox};
+use sea_orm::{ConnectionTrait, TransactionTrait};
+
+use super::checkout::seat_numbers;
+use super::facts::{booking_facts, show_facts};
+use super::{App, AppError};
+use crate::domain::booking::BookingStatus;
+use crate::domain::payment::{Payment, Refund, RefundStatus};
+use crate::payments::{ProviderError, ProviderRefund, RefundOrder, RefundOutcome};
+use crate::store::booking_seats::booking_seats;
+use crate::store::bookings::{booking_lock, booking_update_status};
+use crate::store::refunds::{
+    refund_get, refund_insert, refund_list, refund_list_unsettled, refund_mark_requested,
+    refund_set_provider_id, refund_settle,
+};
+use crate::store::{SCHEMA, StoreError};
+
+const CONSUMER: &str = "booking.payments";
+/// After this time the provider may have forgotten the idempotency key (Stripe: 24 hours).
+const KEY_LIFE: TimeDelta = TimeDelta::hours(12);
+/// A refund that is pending for so long is asked for again.
+const CHASE_AFTER: TimeDelta = TimeDelta::minutes(30);
+/// Refunds chased in one run.
+const CHASE_BATCH: u32 = 100;
+
+impl App {
+    /// Records that (a part of) a payment goes back, under the booking's lock. Gives the refund
+    /// (the earlier one, when the payment already has one) and the event that asks for it.
+    pub(crate) async fn refund_owe<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        payment: &Payment,
+        amount: Money,
+        cause: RefundCause,
+    ) -> Result<(Refund, Option<Envelope>), AppError> {
+        let refund = Refund {
+            id: RefundId::new(payment.id.show(), self.deps.ids.local()),
+            booking: payment.booking,
+            payment: payment.id,
+            intent: payment.intent.clone(),
+            amount,
+            cause,
+            status: RefundStatus::Pending,
+            provider_refund: None,
+            created_at: self.deps.clock.now(),
+        };
+        if refund_insert(conn, &refund).await? {
+            metrics::counter!("booking_refunds_total", "step" => "owed").increment(1);
+            let event = self.envelope(&requested(&refund))?;
+            return Ok((refund, Some(event)));
+        }
+        let earlier = refund_list(conn, &[payment.booking])
+            .await?
+            .into_iter()
+            .find(|refund| refund.payment == payment.id)
+            .ok_or_else(|| StoreError::corrupt("refund of payment", payment.id))?;
+        Ok((earlier, None))
+    }
+
+    /// The same for a payment that buys nothing: all of it, and the event is appended.
+    pub(crate) async fn payment_return<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        payment: &Payment,
+        cause: RefundCause,
+    ) -> Result<(), AppError> {
+        let (_, event) = self.refund_owe(conn, payment, payment.amount, cause).await?;
+        if let Some(event) = event {
+            outbox::append(conn, SCHEMA, &event).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies `refund.requested`: asks the provider.
+    ///
+    /// # Errors
+    /// When it has to come again.
+    pub async fn refund_execute(&self, envelope: &Envelope) -> Result<(), HandlerError> {
+        let requested: RefundRequested = envelope.decode()?;
+        let id = requested.refund_id;
+        let Some(refund) = refund_get(&self.deps.pg, id).await.map_err(AppError::from)? else {
+            return Err(HandlerError::reject(format!("the unknown {id} was requested")));
+        };
+        if refund.status != RefundStatus::Pending {
+            return Ok(());
+        }
+        match self.refund_ask(&refund).await {
+            Ok(ProviderRefund { id: provider_refund, outcome: RefundOutcome::Pending }) => {
+                let now = self.deps.clock.now();
+                refund_set_provider_id(&self.deps.pg, id, &provider_refund, now).await.map_err(AppError::from)?;
+                Ok(())
+            }
+            Ok(answer) => Ok(self.refund_finish(id, Some(&answer.id), &answer.outcome, None).await?),
+            Err(ProviderError::Declined { code }) => {
+                Ok(self.refund_finish(id, None, &RefundOutcome::Failed(code), None).await?)
+            }
+            // A wrong key of ours is no verdict about the refund.
+            Err(error @ ProviderError::Invalid { status: 401 | 403, .. }) => Err(HandlerError::retry(error)),
+            Err(ProviderError::Invalid { code, .. }) => {
+                Ok(self.refund_finish(id, None, &RefundOutcome::Failed(code), None).await?)
+            }
+            Err(error @ ProviderError::Unavailable(_)) => Err(HandlerError::unavailable(error)),
+        }
+    }
+
+    async fn refund_ask(&self, refund: &Refund) -> Result<ProviderRefund, ProviderError> {
+        let order = RefundOrder {
+            refund: refund.id,
+            booking: refund.booking,
+            intent: refund.intent.clone(),
+            amount: refund.amount,
+        };
+        let is_old = self.deps.clock.now() - refund.created_at > KEY_LIFE;
+        if (is_old || refund.provider_refund.is_some())
+            && let Some(found) = self.provider.refund_find(&order).await?
+        {
+            return Ok(found);
+        }
+        self.provider.refund_create(&order).await
+    }
+
+    /// Applies `refund.settled`: what the provider's webhook said.
+    ///
+    /// # Errors
+    /// When it has to come again.
+    pub async fn refund_settled(&self, envelope: &Envelope) -> Result<(), HandlerError> {
+        let settled: RefundSettled = envelope.decode()?;
+        let outcome = if settled.succeeded {
+            RefundOutcome::Succeeded
+        } else {
+            RefundOutcome::Failed(settled.failure.unwrap_or_else(|| "unknown".to_owned()))
+        };
+        let provider_refund = Some(settled.provider_refund_id.as_str());
+        Ok(self.refund_finish(settled.refund_id, provider_refund, &outcome, Some(envelope)).await?)
+    }
+
+    /// Brings a refund to its end, once, and its booking with it.
+    async fn refund_finish(
+        &self,
+        id: RefundId,
+        provider_refund: Option<&str>,
+        outcome: &RefundOutcome,
+        envelope: Option<&Envelope>,
+    ) -> Result<(), AppError> {
+        let (status, failure) = match outcome {
+            RefundOutcome::Pending => return Ok(()),
+            RefundOutcome::Succeeded => (RefundStatus::Succeeded, None),
+            RefundOutcome::Failed(code) => (RefundStatus::Failed, Some(code.as_str())),
+        };
+        let show = self.show(id.show()).await?;
+        let now = self.deps.clock.now();
+        let txn = self.deps.pg.begin().await?;
+        if let Some(envelope) = envelope
+            && !inbox::record(&txn, SCHEMA, CONSUMER, envelope).await?
+        {
+            txn.rollback().await?;
+            return Ok(());
+        }
+        let unknown = || StoreError::corrupt("refund", id);
+        let refund = refund_get(&txn, id).await?.ok_or_else(unknown)?;
+        let booking = booking_lock(&txn, refund.booking).await?.ok_or_else(unknown)?;
+        // Read again: another may have settled it while we waited for the booking.
+        let refund = refund_get(&txn, id).await?.ok_or_else(unknown)?;
+        // A provider may take a success back (the buyer's bank refused), but not a failure.
+        let changes = refund.status == RefundStatus::Pending
+            || (refund.status == RefundStatus::Succeeded && status == RefundStatus::Failed);
+        if !changes {
+            txn.commit().await?;
+            return Ok(());
+        }
+        refund_settle(&txn, id, status, provider_refund, failure, now).await?;
+        let mut changed = None;
+        if status == RefundStatus::Succeeded {
+            let seats = booking_seats(&txn, booking.id).await?;
+            let mut current = booking;
+            let others = refund_list(&txn, &[current.id]).await?;
+            let all_back = !others.iter().any(|other| other.id != id && other.status == RefundStatus::Pending);
+            if all_back && current.status.can_become(BookingStatus::Refunded) {
+                current = current.advance(BookingStatus::Refunded, now)?;
+                booking_update_status(&txn, &current).await?;
+            }
+            let event = self.envelope(&BookingRefunded {
+                booking: booking_facts(&show, &current, &seats),
+                show: show_facts(&show),
+                refund: refund.amount,
+                cause: refund.cause,
+            })?;
+            outbox::append(&txn, SCHEMA, &event).await?;
+            changed = Some((current, seat_numbers(&seats)));
+        }
+        txn.commit().await?;
+        outbox::wake(SCHEMA);
+        if let Some(code) = failure {
+            metrics::counter!("booking_refunds_total", "step" => "failed").increment(1);
+            tracing::error!(refund = %id, booking = %refund.booking, code, "refund failed: a person has to look at it");
+        } else {
+            metrics::counter!("booking_refunds_total", "step" => "settled").increment(1);
+        }
+        if let Some((booking, seats)) = changed {
+            self.announce(&booking, &seats).await;
+        }
+        Ok(())
+    }
+
+    /// Asks again for refunds that have been pending for long: whatever was lost on the way, a
+    /// dead letter, an answer or a webhook.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn refunds_chase(&self) -> Result<(), AppError> {
+        let now = self.deps.clock.now();
+        let asked_before = now - CHASE_AFTER;
+        for id in refund_list_unsettled(&self.deps.pg, asked_before, CHASE_BATCH).await? {
+            let txn = self.deps.pg.begin().await?;
+            let refund = refund_get(&txn, id).await?;
+            if let Some(refund) = refund
+                && refund_mark_requested(&txn, id, asked_before, now).await?
+            {
+                outbox::append(&txn, SCHEMA, &self.envelope(&requested(&refund))?).await?;
+                metrics::counter!("booking_refunds_total", "step" => "chased").increment(1);
+            }
+            txn.commit().await?;
+        }
+        outbox::wake(SCHEMA);
+        Ok(())
+    }
+}
+
+fn requested(refund: &Refund) -> RefundRequested {
+    RefundRequested {
+        refund_id: refund.id,
+        booking_id: refund.booking,
+        provider_intent_id: refund.intent.clone(),
+        amount: refund.amount,
+        cause: refund.cause,
+    }
+}

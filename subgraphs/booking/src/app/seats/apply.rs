@@ -1,0 +1,55 @@
+//! Telling Redis what PostgreSQL decided.
+
+use kernel::BookingId;
+
+use super::{Seats, SeatsError};
+use crate::store::seats::{Applied, Decision};
+
+pub use crate::store::seats::Ownership as Target;
+
+/// Attempts when Redis believes that another booking has a seat.
+const ATTEMPTS: usize = 3;
+
+impl Seats {
+    /// Tells Redis what was committed about a booking: from `version` on it has all of `seats`
+    /// as `target` says, and no others.
+    ///
+    /// It may be told any number of times, late and in any order: of each booking the highest
+    /// version stands. A hold that loses a seat by it is broken up. A show that is not loaded
+    /// stays so: whoever loads it will know.
+    ///
+    /// # Errors
+    /// [`SeatsError`]; then it has to be told again.
+    pub async fn apply(
+        &self,
+        booking: BookingId,
+        version: i64,
+        seats: &[u16],
+        target: Target,
+    ) -> Result<(), SeatsError> {
+        let mut seats = seats.to_vec();
+        seats.sort_unstable();
+        let decision = Decision { booking, version, seats: &seats, ownership: target };
+        for _ in 0..ATTEMPTS {
+            match self.inner.store.booking_apply(decision).await? {
+                Applied::Done { ended, ends_first } => {
+                    if let (true, Target::Claimed { until, .. }) = (ends_first, target)
+                        && let Err(error) = self.inner.store.sweep_note(booking.show(), until).await
+                    {
+                        tracing::debug!(%error, "the sweeper does not know of a claim");
+                    }
+                    self.give_room_back(&ended).await;
+                    return Ok(());
+                }
+                Applied::Stale | Applied::Noted => return Ok(()),
+                // One of two bookings is told of late. What PostgreSQL says now was committed
+                // after both.
+                Applied::Conflict => self.inner.loader.reload(booking.show()).await?,
+            }
+        }
+        // The show was just loaded with what PostgreSQL says, so nothing is wrong that buyers
+        // could notice; but seats of a booking that are no seats of its show are worth a look.
+        tracing::error!(%booking, version, "a booking has seats that its show does not give it");
+        Ok(())
+    }
+}

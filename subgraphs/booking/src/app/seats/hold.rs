@@ -1,0 +1,275 @@
+//! Holding seats.
+//!
+//! Two places in Redis take part, on two nodes perhaps: the user's limits, then the show. Room is
+//! reserved with the user first, and given back when the show refuses. A crash in between leaves
+//! room reserved until the deadline that the hold would have had; and the repetition of the
+//! request carries on, because the id of the hold follows from the request.
+
+use std::sync::Arc;
+
+use graphql_kit::Identity;
+use kernel::{HoldId, SeatId, SeatKind, ShowId, UserId};
+
+use super::{HoldRefusal, Limit, Rules, Seats, SeatsError, request};
+use crate::domain::{
+    alternatives,
+    hold::{Hold, HoldEnd},
+    seats::{choose, taken},
+    show::{Show, ShowStatus},
+};
+use crate::store::seats::{
+    Extended, HoldRecord, HoldRequest, Placed, Released, Reservation, Reserved, Wanted,
+};
+
+/// Attempts when the show is not loaded, or loaded from an older revision.
+const ATTEMPTS: usize = 3;
+
+impl Seats {
+    /// The show that somebody wants seats of.
+    ///
+    /// # Errors
+    /// [`HoldRefusal::UnknownShow`], [`HoldRefusal::Failed`].
+    pub async fn show_to_hold(&self, id: ShowId) -> Result<Arc<Show>, HoldRefusal> {
+        self.show(id).await.map_err(|error| match error {
+            SeatsError::UnknownShow(_) => HoldRefusal::UnknownShow,
+            error => error.into(),
+        })
+    }
+
+    /// Holds the seats of these ids, all or none. The same request again gives the same hold.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub async fn hold_chosen(
+        &self,
+        who: &Identity,
+        show: &Show,
+        seats: &[SeatId],
+        key: &str,
+    ) -> Result<Hold, HoldRefusal> {
+        let seats = choose(show, seats, self.inner.rules.max_seats)?;
+        self.hold(who, show, &seats, key).await
+    }
+
+    /// Holds `seats` (ascending), all or none. The same request again gives the same hold.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub async fn hold(
+        &self,
+        who: &Identity,
+        show: &Show,
+        seats: &[u16],
+        key: &str,
+    ) -> Result<Hold, HoldRefusal> {
+        count(self.place(who, show, Wanted::Seats(seats), key).await)
+    }
+
+    /// Holds the best block of `quantity` adjacent seats: of `kind`, or of any kind but
+    /// wheelchair and companion places. What is best, [`crate::domain::best_available`] says.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub async fn best_available(
+        &self,
+        who: &Identity,
+        show: &Show,
+        quantity: u16,
+        kind: Option<SeatKind>,
+        key: &str,
+    ) -> Result<Hold, HoldRefusal> {
+        count(self.place(who, show, Wanted::Best { quantity, kind }, key).await)
+    }
+
+    /// Lets a hold live for another full time, within the longest life of a hold.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub async fn extend(&self, who: &Identity, id: HoldId) -> Result<Hold, HoldRefusal> {
+        let rules = &self.inner.rules;
+        match self.inner.store.hold_extend(id, who.user_id, rules.ttl, rules.longest).await? {
+            Extended::Held(hold) => {
+                let remember = rules.remember();
+                let extended = self.inner.store.user_extend(id, who.user_id, hold.expires_at, remember).await;
+                if let Err(error) = extended {
+                    tracing::warn!(%error, "the limits of a user are loose for a while");
+                }
+                Ok(hold)
+            }
+            Extended::Limit => {
+                let minutes = rules.longest.as_secs().div_ceil(60);
+                Err(HoldRefusal::Limit(Limit::Life { minutes }))
+            }
+            Extended::Gone(end) => Err(HoldRefusal::Gone(end)),
+            Extended::None => Err(HoldRefusal::NotFound),
+        }
+    }
+
+    /// Gives the seats of a hold back. Once is as good as twice.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub async fn release(&self, who: &Identity, id: HoldId) -> Result<(), HoldRefusal> {
+        match self.inner.store.hold_release(id, who.user_id).await? {
+            Released::Done | Released::Gone(HoldEnd::Released) => {
+                self.give_room_back(&[(id, who.user_id)]).await;
+                Ok(())
+            }
+            Released::Gone(end) => Err(HoldRefusal::Gone(end)),
+            Released::None => Err(HoldRefusal::NotFound),
+        }
+    }
+
+    /// A hold that lives now.
+    ///
+    /// # Errors
+    /// [`SeatsError`].
+    pub async fn hold_get(&self, id: HoldId) -> Result<Option<Hold>, SeatsError> {
+        Ok(match self.inner.store.hold_get(id).await? {
+            Some(HoldRecord::Live { hold, .. }) => Some(hold),
+            Some(HoldRecord::Gone { .. }) | None => None,
+        })
+    }
+
+    /// The holds have ended: their owners may hold as much again.
+    pub(super) async fn give_room_back(&self, ended: &[(HoldId, UserId)]) {
+        for (hold, user) in ended {
+            if let Err(error) = self.inner.store.user_release(*hold, *user).await {
+                tracing::warn!(%hold, %error, "the limits of a user are tight for a while");
+            }
+        }
+    }
+
+    async fn place(
+        &self,
+        who: &Identity,
+        show: &Show,
+        wanted: Wanted<'_>,
+        key: &str,
+    ) -> Result<Hold, HoldRefusal> {
+        let key_digest = request::key_digest(key)?;
+        let seats = self.check(show, wanted)?;
+        let Rules { ttl, limits, .. } = self.inner.rules.clone();
+        let request = HoldRequest {
+            id: request::hold_id(who.user_id, show.id, key),
+            owner: who.user_id,
+            digest: request::body_digest(show.id, wanted),
+            ttl,
+            revision: show.revision,
+        };
+        let reservation = Reservation {
+            hold: request.id,
+            user: who.user_id,
+            seats,
+            key_digest,
+            digest: request.digest.clone(),
+            attempt: format!("{:016x}", self.inner.ids.local()),
+            ttl,
+            remember: self.inner.rules.remember(),
+        };
+        let mut reserved = self.inner.store.user_reserve(&reservation, limits, false).await?;
+        if reserved == Reserved::Repeated {
+            match self.inner.store.hold_get(request.id).await? {
+                Some(record) => return replay(record, &request.digest),
+                // The first one is under way still, or died, or the seats were refused to it.
+                None => reserved = self.inner.store.user_reserve(&reservation, limits, true).await?,
+            }
+        }
+        match reserved {
+            Reserved::Done | Reserved::Repeated => {}
+            Reserved::KeyReused => return Err(HoldRefusal::KeyReused),
+            Reserved::TooManySeats => return Err(HoldRefusal::Limit(Limit::Seats { max: limits.seats })),
+            Reserved::TooManyShows => return Err(HoldRefusal::Limit(Limit::Shows { max: limits.shows })),
+        }
+        let placed = self.place_reserved(show, &request, wanted).await;
+        // After a failure nobody knows whether the seats are held: then the room stays taken until
+        // the deadline, or until the repetition finds out.
+        if let Err(refusal) = &placed
+            && !matches!(refusal, HoldRefusal::Failed(_))
+            && let Err(error) = self.inner.store.user_cancel(&reservation).await
+        {
+            tracing::warn!(%error, "the limits of a user are tight for a while");
+        }
+        placed
+    }
+
+    /// Refuses what can never be held. Tells how many seats there would be.
+    fn check(&self, show: &Show, wanted: Wanted<'_>) -> Result<u16, HoldRefusal> {
+        let max = self.inner.rules.max_seats;
+        let quantity = match wanted {
+            Wanted::Seats(seats) => u16::try_from(seats.len()).unwrap_or(u16::MAX),
+            Wanted::Best { quantity, .. } => quantity,
+        };
+        if !(1..=max).contains(&quantity) {
+            return Err(HoldRefusal::InvalidQuantity { max });
+        }
+        if show.status == ShowStatus::Cancelled {
+            return Err(HoldRefusal::ShowCancelled);
+        }
+        if !show.is_open(self.inner.clock.now()) {
+            return Err(HoldRefusal::ShowStarted);
+        }
+        Ok(quantity)
+    }
+
+    async fn place_reserved(
+        &self,
+        show: &Show,
+        request: &HoldRequest,
+        wanted: Wanted<'_>,
+    ) -> Result<Hold, HoldRefusal> {
+        for _ in 0..ATTEMPTS {
+            match self.inner.store.hold(request, wanted).await? {
+                Placed::Held { hold, ends_first, .. } => {
+                    if ends_first
+                        && let Err(error) = self.inner.store.sweep_note(show.id, hold.expires_at).await
+                    {
+                        tracing::debug!(%error, "the sweeper does not know of a hold");
+                    }
+                    return Ok(hold);
+                }
+                Placed::Taken { states } => {
+                    return Err(match wanted {
+                        Wanted::Seats(seats) => HoldRefusal::SeatsUnavailable {
+                            seats: taken(&states, seats),
+                            alternatives: alternatives::near(&show.layout, &states, seats),
+                        },
+                        Wanted::Best { quantity, kind } => HoldRefusal::SeatsUnavailable {
+                            seats: Vec::new(),
+                            alternatives: alternatives::instead_of_block(
+                                &show.layout,
+                                &states,
+                                quantity.into(),
+                                kind,
+                            ),
+                        },
+                    });
+                }
+                Placed::Gone(end) => return Err(HoldRefusal::Gone(end)),
+                Placed::Reused => return Err(HoldRefusal::KeyReused),
+                Placed::NotLoaded => self.inner.loader.ensure(show.id).await?,
+                Placed::Outdated => self.inner.loader.reload(show.id).await?,
+            }
+        }
+        Err(SeatsError::load_timeout(show.id).into())
+    }
+}
+
+/// The answer to a request that was answered before.
+fn replay(record: HoldRecord, digest: &str) -> Result<Hold, HoldRefusal> {
+    match record {
+        HoldRecord::Live { digest: first, .. } | HoldRecord::Gone { digest: first, .. }
+            if first != digest =>
+        {
+            Err(HoldRefusal::KeyReused)
+        }
+        HoldRecord::Live { hold, .. } => Ok(hold),
+        HoldRecord::Gone { end, .. } => Err(HoldRefusal::Gone(end)),
+    }
+}
+
+fn count(outcome: Result<Hold, HoldRefusal>) -> Result<Hold, HoldRefusal> {
+    let label = outcome.as_ref().map_or_else(HoldRefusal::label, |_| "held");
+    metrics::counter!("booking_holds_total", "outcome" => label).increment(1);
+    outcome
+}

@@ -1,0 +1,276 @@
+//! One watched show: takes in what is published, makes few deltas of many, and checks from time
+//! to time that nothing was lost on the way.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use kernel::ShowId;
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
+};
+
+use super::{SeatsError, watch::HubInner};
+use crate::domain::delta::{Conflator, Delta, Position};
+
+/// Published messages that may wait for the topic; one that finds no room is lost, and that shows
+/// in the versions.
+const INBOX: usize = 4_096;
+/// Deltas that a watcher may lag behind: with the usual window, some six seconds.
+const BACKLOG: usize = 256;
+/// How often it is looked whether anybody watches. A topic that nobody watches twice in a row
+/// ends: who reads a page anew comes back before that.
+const LINGER: Duration = Duration::from_secs(2);
+/// Messages arrive this long after what Redis says now, at the latest.
+const LATENESS: Duration = Duration::from_secs(1);
+
+/// What a topic is told.
+pub(super) enum Input {
+    /// A message of its channel.
+    Published(Bytes),
+    /// Messages may have been lost.
+    Resync,
+}
+
+type Start = Option<Result<Position, SeatsError>>;
+
+/// A watched show.
+pub(super) struct Topic {
+    inbox: mpsc::Sender<Input>,
+    /// Weak, so that the end of the task is the end of the streams.
+    deltas: broadcast::WeakSender<Arc<Delta>>,
+    position: watch::Receiver<Start>,
+}
+
+/// One who watches it.
+pub(super) struct Watcher {
+    pub(super) deltas: broadcast::Receiver<Arc<Delta>>,
+    position: watch::Receiver<Start>,
+}
+
+impl Watcher {
+    /// Waits until nothing can be missed. Tells where the seat map stands.
+    pub(super) async fn ready(&mut self) -> Result<Position, SeatsError> {
+        match self.position.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(start)) => start.clone(),
+            // The process ends.
+            Ok(None) | Err(_) => Err(SeatsError::stopping()),
+        }
+    }
+}
+
+impl Topic {
+    /// A topic, and the task that runs it.
+    pub(super) fn new(show: ShowId, hub: Arc<HubInner>) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (inbox, inputs) = mpsc::channel(INBOX);
+        let deltas = broadcast::Sender::new(BACKLOG);
+        let (position, position_rx) = watch::channel(None);
+        let topic = Self { inbox, deltas: deltas.downgrade(), position: position_rx };
+        (topic, run(show, hub, inputs, deltas, position))
+    }
+
+    pub(super) fn watcher(&self) -> Watcher {
+        let deltas = match self.deltas.upgrade() {
+            Some(deltas) => deltas.subscribe(),
+            // The task is ending: so does the stream, and the client comes back.
+            None => broadcast::Sender::new(1).subscribe(),
+        };
+        Watcher { deltas, position: self.position.clone() }
+    }
+
+    pub(super) fn tell(&self, input: Input) {
+        if self.inbox.try_send(input).is_err() {
+            metrics::counter!("booking_seat_messages_dropped_total").increment(1);
+        }
+    }
+}
+
+async fn run(
+    show: ShowId,
+    hub: Arc<HubInner>,
+    inputs: mpsc::Receiver<Input>,
+    deltas: broadcast::Sender<Arc<Delta>>,
+    position: watch::Sender<Start>,
+) {
+    let start = match hub.subscribe(show).await {
+        Ok(()) => present(&hub, show).await,
+        Err(error) => Err(error),
+    };
+    match start {
+        Ok(start) => {
+            position.send_replace(Some(Ok(start.clone())));
+            let task = Task::new(show, Arc::clone(&hub), inputs, deltas, position, start);
+            task.run().await;
+        }
+        Err(error) => {
+            // First forget, so that whoever comes next tries again.
+            hub.forget_if(show, || true);
+            position.send_replace(Some(Err(error)));
+        }
+    }
+    hub.unsubscribe(show).await;
+}
+
+/// Where the seat map stands in Redis now; loads the show if need be.
+async fn present(hub: &HubInner, show: ShowId) -> Result<Position, SeatsError> {
+    if let Some((position, _)) = hub.store.expire(show).await? {
+        return Ok(position);
+    }
+    hub.loader.ensure(show).await?;
+    match hub.store.expire(show).await? {
+        Some((position, _)) => Ok(position),
+        None => Err(SeatsError::load_timeout(show)),
+    }
+}
+
+struct Task {
+    show: ShowId,
+    hub: Arc<HubInner>,
+    inputs: mpsc::Receiver<Input>,
+    deltas: broadcast::Sender<Arc<Delta>>,
+    position: watch::Sender<Start>,
+    conflator: Conflator,
+    /// When what came in goes out; `None` when nothing came in.
+    flush_at: Option<Instant>,
+    /// Before this nothing goes out.
+    quiet_until: Instant,
+    /// By then everything up to this position must have come in.
+    check: Option<(Instant, Position)>,
+}
+
+impl Task {
+    fn new(
+        show: ShowId,
+        hub: Arc<HubInner>,
+        inputs: mpsc::Receiver<Input>,
+        deltas: broadcast::Sender<Arc<Delta>>,
+        position: watch::Sender<Start>,
+        start: Position,
+    ) -> Self {
+        let conflator = Conflator::new(start);
+        Self {
+            show,
+            hub,
+            inputs,
+            deltas,
+            position,
+            conflator,
+            flush_at: None,
+            quiet_until: Instant::now(),
+            check: None,
+        }
+    }
+
+    async fn run(mut self) {
+        let mut heartbeat = ticks(self.hub.heartbeat);
+        let mut linger = ticks(LINGER);
+        let mut was_idle = false;
+        let stop = self.hub.stop.clone();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => {
+                    self.hub.forget_if(self.show, || true);
+                    return;
+                }
+                input = self.inputs.recv() => match input {
+                    Some(Input::Published(payload)) => self.take_in(&payload),
+                    Some(Input::Resync) => {
+                        self.look_for_losses().await;
+                    }
+                    None => return,
+                },
+                () = at(self.flush_at) => self.flush(),
+                () = at(self.check.as_ref().map(|(at, _)| *at)) => self.check_losses().await,
+                _ = heartbeat.tick() => {
+                    // Silence tells viewers that nobody can vouch for what they see.
+                    if self.look_for_losses().await {
+                        self.flush();
+                        self.give_out(Delta::heartbeat(self.conflator.sent().clone()));
+                    }
+                }
+                _ = linger.tick() => {
+                    let idle = self.deltas.receiver_count() == 0;
+                    if idle && was_idle && self.hub.forget_if(self.show, || self.deltas.receiver_count() == 0) {
+                        return;
+                    }
+                    was_idle = idle;
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, payload: &[u8]) {
+        let delta = match Delta::parse(payload) {
+            Ok(delta) => delta,
+            Err(error) => {
+                // It will be missing, and that will show.
+                tracing::error!(show = %self.show, %error, "unreadable delta");
+                return;
+            }
+        };
+        if let Some(before) = self.conflator.push(delta) {
+            self.give_out(before);
+        }
+        if self.flush_at.is_none() {
+            // After a quiet time at once, else at the end of the window.
+            self.flush_at = Some(self.quiet_until);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.flush_at = None;
+        if let Some(delta) = self.conflator.flush() {
+            self.quiet_until = Instant::now() + self.hub.conflate;
+            self.give_out(delta);
+        }
+    }
+
+    fn give_out(&self, delta: Delta) {
+        // First the position: who joins in between gets what he knows, rather than miss something.
+        let position = Position { epoch: Arc::clone(&delta.epoch), version: delta.version };
+        self.position.send_replace(Some(Ok(position)));
+        // Nobody listening is fine.
+        let _ = self.deltas.send(Arc::new(delta));
+    }
+
+    /// Asks Redis where the seat map stands, to see later whether everything came in. False when
+    /// Redis cannot tell.
+    async fn look_for_losses(&mut self) -> bool {
+        match present(&self.hub, self.show).await {
+            Ok(position) => {
+                self.check = Some((Instant::now() + LATENESS, position));
+                true
+            }
+            Err(error) => {
+                tracing::debug!(show = %self.show, %error, "cannot vouch for a seat map");
+                false
+            }
+        }
+    }
+
+    async fn check_losses(&mut self) {
+        let Some((_, expected)) = self.check.take() else { return };
+        if self.conflator.has_reached(&expected) {
+            return;
+        }
+        // Reloaded in between, or lost: either way the viewers have to read anew.
+        let Ok(position) = present(&self.hub, self.show).await else { return };
+        metrics::counter!("booking_seat_map_losses_total").increment(1);
+        self.flush();
+        self.conflator.restart(position.clone());
+        self.give_out(Delta::heartbeat(position));
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}

@@ -1,0 +1,114 @@
+//! Webhooks of the payment provider: believed when signed, taken in once, answered at once.
+//!
+//! The message and the event that carries it on are stored in one transaction. What it means is
+//! worked out from the queue: in any order, any number of times.
+
+use events::Envelope;
+use events::payment::{PaymentFailed, PaymentSucceeded, RefundSettled};
+use kernel::ShowId;
+use platform::outbox;
+use sea_orm::TransactionTrait;
+use secrecy::ExposeSecret;
+
+use super::{App, AppError};
+use crate::domain::payment::payment_id;
+use crate::domain::signature::{self, SignatureError};
+use crate::payments::{Notice, NoticeError, parse_notice};
+use crate::store::SCHEMA;
+use crate::store::provider_events::provider_event_insert;
+
+/// Why a webhook was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// It is not from the provider, or too old.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// It is from the provider, but it is no event.
+    #[error(transparent)]
+    Malformed(#[from] NoticeError),
+    /// It could not be stored: the provider has to send it again.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+impl App {
+    /// Takes in a webhook.
+    ///
+    /// # Errors
+    /// [`WebhookError`]. A repeat, and a message that does not concern us, are no errors.
+    pub async fn webhook_accept(&self, signature: &str, body: &[u8]) -> Result<(), WebhookError> {
+        let outcome = self.webhook_store(signature, body).await;
+        let label = match &outcome {
+            Ok(label) => label,
+            Err(WebhookError::Signature(_)) => "bad_signature",
+            Err(WebhookError::Malformed(_)) => "malformed",
+            Err(WebhookError::App(_)) => "error",
+        };
+        metrics::counter!("booking_webhooks_total", "outcome" => label).increment(1);
+        outcome.map(drop)
+    }
+
+    async fn webhook_store(&self, signature: &str, body: &[u8]) -> Result<&'static str, WebhookError> {
+        let now = self.deps.clock.now();
+        let payments = &self.config.payments;
+        let secrets = payments.webhook_secrets.iter().map(|secret| secret.expose_secret().as_bytes());
+        signature::verify(signature, body, secrets, now.timestamp(), payments.webhook_tolerance_seconds)?;
+        let (id, kind, notice) = parse_notice(body)?;
+        let Some(notice) = notice else {
+            tracing::debug!(event = id, kind, "a webhook that does not concern us");
+            return Ok("ignored");
+        };
+        let (show, envelope) = self.webhook_event(notice, &id)?;
+        let provider = self.provider.name();
+        let txn = self.deps.pg.begin().await.map_err(AppError::from)?;
+        let is_new = provider_event_insert(&txn, show, provider, &id, &kind, now).await.map_err(AppError::from)?;
+        if !is_new {
+            txn.rollback().await.map_err(AppError::from)?;
+            return Ok("repeated");
+        }
+        outbox::append(&txn, SCHEMA, &envelope).await.map_err(AppError::from)?;
+        txn.commit().await.map_err(AppError::from)?;
+        outbox::wake(SCHEMA);
+        tracing::info!(event = id, kind, "webhook stored");
+        Ok("stored")
+    }
+
+    fn webhook_event(&self, notice: Notice, id: &str) -> Result<(ShowId, Envelope), AppError> {
+        let provider = self.provider.name().to_owned();
+        let provider_event_id = id.to_owned();
+        Ok(match notice {
+            Notice::Paid { booking, intent, amount } => {
+                let event = PaymentSucceeded {
+                    payment_id: Some(payment_id(booking.show(), &intent)),
+                    booking_id: booking,
+                    provider,
+                    provider_intent_id: intent,
+                    amount,
+                    provider_event_id,
+                };
+                (booking.show(), self.envelope(&event)?)
+            }
+            Notice::NotPaid { booking, intent, reason, cancelled } => {
+                let event = PaymentFailed {
+                    payment_id: Some(payment_id(booking.show(), &intent)),
+                    booking_id: booking,
+                    provider,
+                    provider_intent_id: intent,
+                    reason,
+                    cancelled,
+                    provider_event_id,
+                };
+                (booking.show(), self.envelope(&event)?)
+            }
+            Notice::Refunded { refund, provider_refund, failure } => {
+                let event = RefundSettled {
+                    refund_id: refund,
+                    provider_refund_id: provider_refund,
+                    succeeded: failure.is_none(),
+                    failure,
+                };
+                (refund.show(), self.envelope(&event)?)
+            }
+        })
+    }
+}

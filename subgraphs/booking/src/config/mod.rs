@@ -1,0 +1,77 @@
+//! `[booking]` of the configuration, one section per file.
+
+mod holds;
+mod payments;
+mod pricing;
+mod seat_map;
+mod tickets;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use garde::Validate;
+use graphql_kit::auth::AuthConfig;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+pub use holds::HoldsConfig;
+pub use payments::PaymentsConfig;
+pub use pricing::PricingConfig;
+pub use seat_map::SeatMapConfig;
+pub use tickets::TicketKeyError;
+
+/// Everything that can be set for booking.
+#[derive(Debug, Clone, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the role listens.
+    #[garde(skip)]
+    pub listen: SocketAddr,
+    /// How bearer tokens are checked.
+    #[garde(dive)]
+    pub auth: AuthConfig,
+    /// Surcharges.
+    #[garde(dive)]
+    pub pricing: PricingConfig,
+    /// Limits and lifetimes of holds.
+    #[garde(dive)]
+    pub holds: HoldsConfig,
+    /// How seat maps are kept and shown.
+    #[garde(dive)]
+    pub seat_map: SeatMapConfig,
+    /// How long an unpaid booking keeps its seats, in seconds.
+    #[garde(range(min = 60, max = 86_400))]
+    pub claim_ttl_seconds: u32,
+    /// Base64 of the 32-byte Ed25519 seed that signs tickets.
+    #[garde(skip)]
+    pub ticket_signing_key: SecretString,
+    /// Base64 of the 32-byte public keys that signed tickets before; still published.
+    #[garde(skip)]
+    pub previous_ticket_keys: Vec<String>,
+    /// The payment provider.
+    #[garde(dive)]
+    pub payments: PaymentsConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4002)),
+            auth: AuthConfig::default(),
+            pricing: PricingConfig::default(),
+            holds: HoldsConfig::default(),
+            seat_map: SeatMapConfig::default(),
+            claim_ttl_seconds: 15 * 60,
+            ticket_signing_key: SecretString::default(),
+            previous_ticket_keys: Vec::new(),
+            payments: PaymentsConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// How long an unpaid booking keeps its seats.
+    pub fn claim_ttl(&self) -> Duration {
+        Duration::from_secs(self.claim_ttl_seconds.into())
+    }
+}

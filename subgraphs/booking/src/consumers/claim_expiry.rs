@@ -1,0 +1,19 @@
+//! Ends overdue claims every few seconds, so that their seats are seen to be free.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::{Shutdown, job};
+
+use crate::app::App;
+
+const PERIOD: Duration = Duration::from_secs(3);
+
+pub(super) fn start(app: &Arc<App>, shutdown: &Shutdown) {
+    let app = Arc::clone(app);
+    // No leader: processes skip what another has locked.
+    job::every("booking-claim-expiry", PERIOD, shutdown, move || {
+        let app = Arc::clone(&app);
+        async move { app.claims_expire_all().await }
+    });
+}

@@ -1,0 +1,26 @@
+//! Queue `payments.intents`: calls off the payment of a booking that ended unpaid.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use events::Envelope;
+use platform::{Handler, HandlerError, Queue};
+
+use super::booking_of;
+use crate::app::App;
+
+pub(super) const QUEUE: Queue = Queue {
+    name: "payments.intents",
+    bindings: &["booking.expired", "booking.cancelled", "booking.failed"],
+    lanes: 8,
+    prefetch: 32,
+};
+
+pub(super) struct Intents(pub Arc<App>);
+
+#[async_trait]
+impl Handler for Intents {
+    async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
+        Ok(self.0.payments_call_off(booking_of(event)?).await?)
+    }
+}

@@ -1,0 +1,145 @@
+//! Payments and refunds as booking records them.
+
+use chrono::{DateTime, Utc};
+use events::booking::RefundCause;
+use kernel::{BookingId, Money, PaymentId, RefundId, ShowId};
+use sha2::{Digest, Sha256};
+
+/// Where a payment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PaymentStatus {
+    /// The buyer has to act.
+    RequiresPayment,
+    /// The provider is working on it.
+    Processing,
+    /// Captured.
+    Succeeded,
+    /// The last attempt was declined; the buyer may try again while the booking waits.
+    Failed,
+    /// Called off at the provider; it can never succeed.
+    Cancelled,
+}
+
+impl PaymentStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::RequiresPayment,
+        Self::Processing,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The name in the database and in GraphQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RequiresPayment => "REQUIRES_PAYMENT",
+            Self::Processing => "PROCESSING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// The inverse of [`as_str`](Self::as_str).
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// A payment of a booking: one intent at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payment {
+    /// Its id, see [`payment_id`].
+    pub id: PaymentId,
+    /// What it pays for.
+    pub booking: BookingId,
+    /// The provider's name, such as `stripe`.
+    pub provider: String,
+    /// The provider's id of the intent.
+    pub intent: String,
+    /// What the buyer's browser needs to pay; absent when the intent was first heard of by a
+    /// webhook.
+    pub client_secret: Option<String>,
+    /// Where it stands.
+    pub status: PaymentStatus,
+    /// What is (to be) paid.
+    pub amount: Money,
+}
+
+/// The id of the payment behind a provider's intent.
+///
+/// It is computed (63 bits of SHA-256 of the intent's id), so that a webhook and the
+/// checkout that created the intent name the same payment without asking anyone.
+pub fn payment_id(show: ShowId, intent: &str) -> PaymentId {
+    let digest = Sha256::digest(intent.as_bytes());
+    let bits = digest.iter().take(8).fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+    PaymentId::new(show, bits)
+}
+
+/// Where a refund stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RefundStatus {
+    /// Owed, asked for or on its way.
+    Pending,
+    /// The provider says that the money went back.
+    Succeeded,
+    /// The provider refused; somebody has to look at it.
+    Failed,
+}
+
+impl RefundStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Succeeded, Self::Failed];
+
+    /// The name in the database and in GraphQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// The inverse of [`as_str`](Self::as_str).
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// Money on its way back. A payment has at most one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// Its id; also the idempotency key at the provider.
+    pub id: RefundId,
+    /// The booking it belongs to.
+    pub booking: BookingId,
+    /// The payment that is returned, in full or in part.
+    pub payment: PaymentId,
+    /// The provider's id of that payment's intent.
+    pub intent: String,
+    /// How much.
+    pub amount: Money,
+    /// Why.
+    pub cause: RefundCause,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// The provider's id of the refund, once it took the order.
+    pub provider_refund: Option<String>,
+    /// When it was decided.
+    pub created_at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payment_id_depends_on_show_and_intent_only() {
+        let show = ShowId::from_uuid(uuid::Uuid::from_u128(7));
+        let other = ShowId::from_uuid(uuid::Uuid::from_u128(8));
+        assert_eq!(payment_id(show, "pi_1"), payment_id(show, "pi_1"));
+        assert_ne!(payment_id(show, "pi_1"), payment_id(show, "pi_2"));
+        assert_ne!(payment_id(show, "pi_1"), payment_id(other, "pi_1"));
+    }
+}

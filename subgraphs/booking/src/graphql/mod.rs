@@ -1,0 +1,43 @@
+//! The GraphQL face of booking: parse, call `app`, map.
+
+mod error;
+mod loaders;
+mod model;
+mod mutation;
+mod query;
+mod subscription;
+
+use std::sync::Arc;
+
+use async_graphql::SchemaBuilder;
+use axum::Router;
+use graphql_kit::{TokenVerifier, shell};
+use platform::Shutdown;
+
+use crate::app::App;
+use loaders::Loaders;
+use mutation::Mutation;
+use query::Query;
+use subscription::Subscription;
+
+/// The schema of this subgraph.
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .enable_federation()
+        .enable_subscription_in_federation()
+}
+
+/// The schema without anything behind it, to be exported.
+pub fn schema() -> Schema {
+    builder().finish()
+}
+
+/// `/graphql` and `/ws` over `app`.
+pub(crate) fn routes(app: &Arc<App>, verifier: TokenVerifier, shutdown: &Shutdown) -> Router {
+    let schema = builder().data(Arc::clone(app)).finish();
+    let app = Arc::clone(app);
+    let prepare: shell::Prepare = Arc::new(move |request| request.data(Loaders::new(&app)));
+    shell::routes(schema, verifier, prepare, shutdown.token())
+}

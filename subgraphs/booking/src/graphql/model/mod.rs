@@ -1,0 +1,12 @@
+//! What clients see: one noun per file.
+
+pub mod booked_seat;
+pub mod booking;
+pub mod hold;
+pub mod payment;
+pub mod refund;
+pub mod seat_kind;
+pub mod seat_map;
+pub mod ticket;
+pub mod user;
+pub mod user_error;

@@ -1,0 +1,43 @@
+//! `Ticket`.
+
+use async_graphql::{ID, Object, Result};
+use graphql_kit::ApiError;
+use qrcode::render::svg;
+use qrcode::{EcLevel, QrCode};
+
+use super::booked_seat::BookedSeatObject;
+use crate::domain::ticket::Ticket;
+
+/// Edge of one module of the QR code, in SVG units.
+const MODULE: u32 = 4;
+
+/// Opens the door for one seat.
+pub struct TicketObject {
+    pub(crate) ticket: Ticket,
+    pub(crate) seat: BookedSeatObject,
+}
+
+#[Object(name = "Ticket")]
+impl TicketObject {
+    /// Opaque, starts with `ticket_`.
+    async fn id(&self) -> ID {
+        ID(self.ticket.id.to_string())
+    }
+
+    /// For which seat.
+    async fn seat(&self) -> &BookedSeatObject {
+        &self.seat
+    }
+
+    /// What the QR code says: signed, checkable offline with the keys of `ticketKeys`.
+    async fn code(&self) -> &str {
+        &self.ticket.code
+    }
+
+    /// The code as an SVG image.
+    async fn qr_svg(&self) -> Result<String> {
+        let code = QrCode::with_error_correction_level(&self.ticket.code, EcLevel::M)
+            .map_err(|error| ApiError::internal(&error))?;
+        Ok(code.render::<svg::Color<'_>>().module_dimensions(MODULE, MODULE).build())
+    }
+}

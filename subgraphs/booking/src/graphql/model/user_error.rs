@@ -1,0 +1,70 @@
+//! Refusals as data.
+
+use async_graphql::{Interface, SimpleObject};
+use chrono::{DateTime, Utc};
+use graphql_kit::user_error::{
+    ConflictError, InvalidInputError, LimitExceededError, NotAllowedError, NotFoundError,
+};
+
+use super::hold::SeatsUnavailableError;
+
+graphql_kit::user_errors! {
+    /// The hold has ended; its seats may be gone. Hold again.
+    HoldExpiredError "HOLD_EXPIRED";
+    /// The show was cancelled or has begun: nothing is sold any more.
+    ShowClosedError "SHOW_CLOSED";
+    /// The payment provider is away. The booking stands and keeps its seats until it expires; the
+    /// same checkout again creates the payment.
+    PaymentUnavailableError "PAYMENT_UNAVAILABLE";
+    /// The booking ended before it was paid: there is nothing to cancel.
+    BookingEndedError "BOOKING_ENDED";
+}
+
+/// It is too late to cancel.
+#[derive(Debug, Clone, SimpleObject)]
+pub struct CancellationClosedError {
+    /// What is wrong and what to do, in words for a person.
+    pub message: String,
+    /// The same for a program: stable, in upper case.
+    pub code: String,
+    /// Where in the mutation's arguments, from the outside in.
+    pub path: Option<Vec<String>>,
+    /// Until when it could have been cancelled.
+    pub closed_at: DateTime<Utc>,
+}
+
+/// Why a mutation did not do what it was asked for.
+#[derive(Interface)]
+#[graphql(
+    field(
+        name = "message",
+        ty = "&String",
+        desc = "What is wrong and what to do, in words for a person."
+    ),
+    field(name = "code", ty = "&String", desc = "The same for a program: stable, in upper case."),
+    field(
+        name = "path",
+        ty = "&Option<Vec<String>>",
+        desc = "Where in the mutation's arguments, from the outside in."
+    )
+)]
+pub enum UserError {
+    InvalidInput(InvalidInputError),
+    NotFound(NotFoundError),
+    Conflict(ConflictError),
+    LimitExceeded(LimitExceededError),
+    NotAllowed(NotAllowedError),
+    SeatsUnavailable(SeatsUnavailableError),
+    HoldExpired(HoldExpiredError),
+    ShowClosed(ShowClosedError),
+    PaymentUnavailable(PaymentUnavailableError),
+    BookingEnded(BookingEndedError),
+    CancellationClosed(CancellationClosedError),
+}
+
+/// An idempotency key that cannot be one.
+pub(crate) fn invalid_key() -> UserError {
+    InvalidInputError::new("idempotencyKey must have 1 to 255 bytes; a UUID is a good one")
+        .at(&["input", "idempotencyKey"])
+        .into()
+}

@@ -1,0 +1,71 @@
+//! `holdBestAvailable`.
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use graphql_kit::require_user;
+
+use crate::graphql::{
+    error::app,
+    model::{
+        hold::{HoldObject, no_such_show, refusal},
+        seat_kind::SeatKind,
+        user_error::UserError,
+    },
+};
+
+/// What to look for and hold.
+#[derive(InputObject)]
+pub struct HoldBestAvailableInput {
+    /// Which show.
+    show_id: ID,
+    /// How many seats side by side.
+    quantity: i32,
+    /// Of which kind; any but wheelchair and companion places when nobody says.
+    kind: Option<SeatKind>,
+    /// Makes it safe to send this again: the same key gives the same hold.
+    idempotency_key: String,
+}
+
+/// What came of holding the best seats.
+#[derive(SimpleObject)]
+pub struct HoldBestAvailablePayload {
+    /// The hold.
+    hold: Option<HoldObject>,
+    /// Why there is none.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct HoldBestAvailableMutation;
+
+#[Object]
+impl HoldBestAvailableMutation {
+    /// Chooses the best seats that are free side by side, and keeps them for the caller for some
+    /// minutes, to check out.
+    async fn hold_best_available(
+        &self,
+        ctx: &Context<'_>,
+        input: HoldBestAvailableInput,
+    ) -> Result<HoldBestAvailablePayload> {
+        let user = require_user(ctx)?;
+        let app = app(ctx)?;
+        let Ok(show) = input.show_id.parse() else { return Ok(refused(no_such_show())) };
+        let show = match app.seats.show_to_hold(show).await {
+            Ok(show) => show,
+            Err(error) => return Ok(refused(refusal(error, None)?)),
+        };
+        // What is no u16 is refused like zero.
+        let quantity = u16::try_from(input.quantity).unwrap_or_default();
+        let kind = input.kind.map(Into::into);
+        match app.seats.best_available(user, &show, quantity, kind, &input.idempotency_key).await {
+            Ok(hold) => {
+                let hold = HoldObject::new(&show, &hold, app.config.pricing.rates())?;
+                Ok(HoldBestAvailablePayload { hold: Some(hold), user_errors: Vec::new() })
+            }
+            Err(error) => Ok(refused(refusal(error, Some(&show))?)),
+        }
+    }
+}
+
+fn refused(error: UserError) -> HoldBestAvailablePayload {
+    HoldBestAvailablePayload { hold: None, user_errors: vec![error] }
+}

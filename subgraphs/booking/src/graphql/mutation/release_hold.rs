@@ -1,0 +1,49 @@
+//! `releaseHold`.
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use graphql_kit::require_user;
+
+use crate::graphql::{
+    error::app,
+    model::{
+        hold::{no_such_hold, refusal},
+        user_error::UserError,
+    },
+};
+
+/// What to give back.
+#[derive(InputObject)]
+pub struct ReleaseHoldInput {
+    /// A hold of the caller.
+    hold_id: ID,
+}
+
+/// What came of `releaseHold`.
+#[derive(SimpleObject)]
+pub struct ReleaseHoldPayload {
+    /// The caller gave the seats back, now or before.
+    released: bool,
+    /// Why not.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct ReleaseHoldMutation;
+
+#[Object]
+impl ReleaseHoldMutation {
+    /// Gives the seats of a hold back at once. Safe to send again.
+    async fn release_hold(&self, ctx: &Context<'_>, input: ReleaseHoldInput) -> Result<ReleaseHoldPayload> {
+        let user = require_user(ctx)?;
+        let app = app(ctx)?;
+        let Ok(id) = input.hold_id.parse() else { return Ok(refused(no_such_hold())) };
+        match app.seats.release(user, id).await {
+            Ok(()) => Ok(ReleaseHoldPayload { released: true, user_errors: Vec::new() }),
+            Err(error) => Ok(refused(refusal(error, None)?)),
+        }
+    }
+}
+
+fn refused(error: UserError) -> ReleaseHoldPayload {
+    ReleaseHoldPayload { released: false, user_errors: vec![error] }
+}

@@ -1,0 +1,67 @@
+//! `Show`, as far as its seats go.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, ID, Object, Result, dataloader::Loader};
+use kernel::ShowId;
+
+use crate::app::{App, seats::SeatsError};
+use crate::domain::availability;
+use crate::graphql::{
+    error::app,
+    loaders::Loaders,
+    model::{
+        hold::failure,
+        seat_map::{Availability, SeatMap},
+    },
+};
+
+/// A title on a screen at a time; the catalog knows the rest.
+pub struct Show(pub ShowId);
+
+#[Object]
+impl Show {
+    /// Opaque, starts with `show_`.
+    async fn id(&self) -> ID {
+        ID(self.0.to_string())
+    }
+
+    /// The seats as they are now; null for a show that is not on sale yet.
+    async fn seat_map(&self, ctx: &Context<'_>) -> Result<Option<SeatMap>> {
+        match app(ctx)?.seats.snapshot(self.0).await {
+            Ok(snapshot) => Ok(Some(SeatMap::new(self.0, snapshot))),
+            Err(SeatsError::UnknownShow(_)) => Ok(None),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    /// How full the show is; may lag behind the seat map by some seconds. Null when it is not on
+    /// sale.
+    async fn availability(&self, ctx: &Context<'_>) -> Result<Option<Availability>> {
+        let badge = ctx.data::<Loaders>()?.availability.load_one(self.0).await;
+        Ok(badge.map_err(|error| failure(&error))?.map(Availability::from))
+    }
+}
+
+/// How full the shows of one request are.
+pub(in crate::graphql) struct AvailabilityLoader(pub(in crate::graphql) Arc<App>);
+
+impl Loader<ShowId> for AvailabilityLoader {
+    type Value = availability::Availability;
+    type Error = SeatsError;
+
+    async fn load(&self, shows: &[ShowId]) -> Result<HashMap<ShowId, Self::Value>, Self::Error> {
+        self.0.seats.availability(shows).await
+    }
+}
+
+#[derive(Default)]
+pub struct ShowSeatsQuery;
+
+#[Object]
+impl ShowSeatsQuery {
+    #[graphql(entity)]
+    async fn find_show_by_id(&self, id: ID) -> Option<Show> {
+        id.parse().ok().map(Show)
+    }
+}

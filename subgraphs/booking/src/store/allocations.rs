@@ -1,0 +1,199 @@
+//! `booking.seat_allocations`: the rows that make a double sale impossible.
+
+use chrono::{DateTime, Utc};
+use kernel::{BookingId, ShowId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use uuid::Uuid;
+
+use super::{StoreError, decode, sql};
+
+/// A seat that a pending or confirmed booking owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allocation {
+    /// Seat index in layout order.
+    pub seat_no: u16,
+    /// The owner.
+    pub booking: BookingId,
+    /// The owner's version when it was read.
+    pub booking_version: i64,
+    /// Paid for?
+    pub sold: bool,
+    /// While unpaid: when the claim lapses.
+    pub claimed_until: Option<DateTime<Utc>>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    seat_no: i16,
+    booking_no: i64,
+    version: i64,
+    sold: bool,
+    expires_at: DateTime<Utc>,
+}
+
+/// All seats of a show that have an owner, ascending.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn allocation_list<C: ConnectionTrait>(
+    conn: &C,
+    show: ShowId,
+) -> Result<Vec<Allocation>, StoreError> {
+    let rows = conn
+        .query_all_raw(sql(
+            "select a.seat_no, a.booking_no, b.version, a.sold, b.expires_at
+               from booking.seat_allocations a
+               join booking.bookings b using (show_id, booking_no)
+              where a.show_id = $1
+              order by a.seat_no",
+            [show.uuid().into()],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let row = Row::from_query_result(row, "")?;
+            Ok(Allocation {
+                seat_no: decode::seat_no(row.seat_no)?,
+                booking: BookingId::from_db(show.uuid(), row.booking_no),
+                booking_version: row.version,
+                sold: row.sold,
+                claimed_until: (!row.sold).then_some(row.expires_at),
+            })
+        })
+        .collect()
+}
+
+/// Every booking of a show with its version, owners of seats or not: what a rebuilt seat map must
+/// regard as already applied.
+///
+/// A rebuild reads this *before* [`allocation_list`] (or both in one repeatable-read transaction):
+/// a version that is too old makes a transition be applied twice, which is harmless; one that is
+/// too new would make it be ignored.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn booking_versions<C: ConnectionTrait>(
+    conn: &C,
+    show: ShowId,
+) -> Result<Vec<(BookingId, i64)>, StoreError> {
+    let rows = conn
+        .query_all_raw(sql(
+            "select booking_no, version from booking.bookings where show_id = $1",
+            [show.uuid().into()],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let booking_no: i64 = row.try_get("", "booking_no")?;
+            let version: i64 = row.try_get("", "version")?;
+            Ok((BookingId::from_db(show.uuid(), booking_no), version))
+        })
+        .collect()
+}
+
+/// How many seats of each show have an owner. Shows without any are absent.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn allocation_count_by_show<C: ConnectionTrait>(
+    conn: &C,
+    shows: &[ShowId],
+) -> Result<Vec<(ShowId, u64)>, StoreError> {
+    let ids: Vec<Uuid> = shows.iter().map(|id| id.uuid()).collect();
+    let rows = conn
+        .query_all_raw(sql(
+            "select show_id, count(*) as seats
+               from booking.seat_allocations
+              where show_id = any($1)
+              group by show_id",
+            [ids.into()],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let show: Uuid = row.try_get("", "show_id")?;
+            let seats: i64 = row.try_get("", "seats")?;
+            let seats = u64::try_from(seats).map_err(|_| StoreError::corrupt("count", seats))?;
+            Ok((ShowId::from_uuid(show), seats))
+        })
+        .collect()
+}
+
+/// Which of `seats` have an owner, with the owner; ascending.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn allocation_owners<C: ConnectionTrait>(
+    conn: &C,
+    show: ShowId,
+    seats: &[u16],
+) -> Result<Vec<(u16, BookingId)>, StoreError> {
+    let rows = conn
+        .query_all_raw(sql(
+            "select seat_no, booking_no
+               from booking.seat_allocations
+              where show_id = $1 and seat_no = any($2)
+              order by seat_no",
+            [show.uuid().into(), decode::seat_columns(seats)?.into()],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let booking_no: i64 = row.try_get("", "booking_no")?;
+            Ok((decode::seat_no(row.try_get("", "seat_no")?)?, BookingId::from_db(show.uuid(), booking_no)))
+        })
+        .collect()
+}
+
+/// Locks those of `seats` that `booking` owns, in ascending order, and tells which they are.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn allocation_lock_sorted<C: ConnectionTrait>(
+    conn: &C,
+    booking: BookingId,
+    seats: &[u16],
+) -> Result<Vec<u16>, StoreError> {
+    let rows = conn
+        .query_all_raw(sql(
+            "select seat_no
+               from booking.seat_allocations
+              where show_id = $1 and seat_no = any($3) and booking_no = $2
+              order by seat_no
+                for update",
+            [
+                booking.show().uuid().into(),
+                booking.local_i64().into(),
+                decode::seat_columns(seats)?.into(),
+            ],
+        ))
+        .await?;
+    rows.iter().map(|row| decode::seat_no(row.try_get("", "seat_no")?)).collect()
+}
+
+/// Claims those of `seats` that are free for `booking`, in ascending order, and tells how many
+/// that were. Waits for a concurrent claim to be decided.
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn allocation_claim_free<C: ConnectionTrait>(
+    conn: &C,
+    booking: BookingId,
+    seats: &[u16],
+) -> Result<u64, StoreError> {
+    let done = conn
+        .execute_raw(sql(
+            "insert into booking.seat_allocations (show_id, seat_no, booking_no, sold)
+             select $1, seat_no, $2, false
+               from unnest($3::smallint[]) as s(seat_no)
+              order by seat_no
+                 on conflict on constraint seat_allocations_pkey do nothing",
+            [
+                booking.show().uuid().into(),
+                booking.local_i64().into(),
+                decode::seat_columns(seats)?.into(),
+            ],
+        ))
+        .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,122 @@
+//! The one statement of a checkout.
+
+use events::Envelope;
+use sea_orm::ConnectionTrait;
+
+use super::{StoreError, decode, sql};
+use crate::domain::booking::{BookedSeat, Booking};
+
+/// All that a checkout writes.
+#[derive(Debug)]
+pub struct NewBooking<'a> {
+    /// The booking, in version 1.
+    pub booking: &'a Booking,
+    /// Its seats, ascending.
+    pub seats: &'a [BookedSeat],
+    /// The client's key.
+    pub idempotency_key: &'a str,
+    /// SHA-256 of what the key is used for.
+    pub request_hash: &'a [u8; 32],
+    /// `booking.pending`.
+    pub event: &'a Envelope,
+}
+
+/// What became of a checkout. Unless `Inserted`, nothing was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// Everything is there.
+    Done,
+    /// This key or this hold made a booking before.
+    Earlier,
+    /// Somebody owns one of the seats.
+    SeatsTaken,
+    /// The reference or the number is in use: draw another.
+    Collision,
+}
+
+/// Inserts a pending booking, its seats, their allocations in ascending order, and its event: all
+/// of them or nothing, in one statement and so in one round trip.
+///
+/// # Errors
+/// When the tables cannot be written.
+pub async fn booking_insert<C: ConnectionTrait>(
+    conn: &C,
+    new: &NewBooking<'_>,
+) -> Result<Inserted, StoreError> {
+    let NewBooking { booking, seats, event, .. } = new;
+    let numbers =
+        seats.iter().map(|seat| decode::seat_column(seat.seat_no)).collect::<Result<Vec<_>, _>>()?;
+    let labels: Vec<String> = seats.iter().map(|seat| seat.label.clone()).collect();
+    let kinds: Vec<String> = seats.iter().map(|seat| seat.kind.code().to_string()).collect();
+    let prices: Vec<i64> = seats.iter().map(|seat| seat.price.minor()).collect();
+    let fees: Vec<i64> = seats.iter().map(|seat| seat.fee.minor()).collect();
+    let taxes: Vec<i64> = seats.iter().map(|seat| seat.tax.minor()).collect();
+    let done = conn
+        .execute_raw(sql(
+            "with line as (
+                 select * from unnest($16::smallint[], $17::text[], $18::text[], $19::bigint[],
+                                      $20::bigint[], $21::bigint[])
+                     as l(seat_no, label, kind, price_minor, fee_minor, tax_minor)
+             ), booked as (
+                 insert into booking.bookings
+                     (show_id, booking_no, user_id, reference, status, version, hold_no,
+                      idempotency_key, request_hash, currency, subtotal_minor, fee_minor, tax_minor,
+                      total_minor, expires_at, created_at, updated_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $22, $22)
+             ), seated as (
+                 insert into booking.booking_seats
+                     (show_id, booking_no, seat_no, label, kind, price_minor, fee_minor, tax_minor)
+                 select $1, $2, seat_no, label, kind, price_minor, fee_minor, tax_minor from line
+             ), claimed as (
+                 insert into booking.seat_allocations (show_id, seat_no, booking_no, sold)
+                 select $1, seat_no, $2, false from line order by seat_no
+             )
+             insert into booking.outbox (key, event_id, name, version, time, trace, body)
+             values ($1, $23, $24, $25, $26, $27, $28)",
+            [
+                booking.id.show().uuid().into(),
+                booking.id.local_i64().into(),
+                booking.user.uuid().into(),
+                booking.reference.as_str().into(),
+                booking.status.as_str().into(),
+                booking.version.into(),
+                booking.hold.local_i64().into(),
+                new.idempotency_key.into(),
+                new.request_hash.to_vec().into(),
+                booking.total.currency().code().into(),
+                booking.subtotal.minor().into(),
+                booking.fee.minor().into(),
+                booking.tax.minor().into(),
+                booking.total.minor().into(),
+                booking.expires_at.into(),
+                numbers.into(),
+                labels.into(),
+                kinds.into(),
+                prices.into(),
+                fees.into(),
+                taxes.into(),
+                booking.created_at.into(),
+                event.id.uuid().into(),
+                event.name.as_str().into(),
+                i32::from(event.version).into(),
+                event.time.into(),
+                event.trace.clone().or_else(platform::telemetry::current_trace).into(),
+                event.body.clone().into(),
+            ],
+        ))
+        .await;
+    let error = match done {
+        Ok(_) => return Ok(Inserted::Done),
+        Err(error) => error,
+    };
+    let violates = |constraint| platform::pg::is_unique_violation(&error, constraint);
+    if violates("seat_allocations_pkey") {
+        Ok(Inserted::SeatsTaken)
+    } else if violates("bookings_idempotency") || violates("bookings_once_per_hold") {
+        Ok(Inserted::Earlier)
+    } else if violates("bookings_reference") || violates("bookings_pkey") {
+        Ok(Inserted::Collision)
+    } else {
+        Err(error.into())
+    }
+}

@@ -1,0 +1,9 @@
+-- Reads one hold, or its tombstone.
+-- ARGV[3] hold
+local record = open('h' .. ARGV[3])
+if record == nil then return { 'NONE' } end
+commit()
+if not record then return { 'NONE' } end
+local hold = endings().parse_hold(record)
+if hold.status ~= 'L' then return { 'GONE', hold.status, hold.digest } end
+return { 'HELD', hold.created, text(hold.deadline), hold.seats, hold.user, hold.digest }

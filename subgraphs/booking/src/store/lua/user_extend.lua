@@ -1,0 +1,7 @@
+-- Moves the deadline of a hold's entry. KEYS[1] as in user_reserve.lua.
+-- ARGV[1] hold, ARGV[2] new deadline in ms, ARGV[3] how long the entries are kept in ms
+local entry = redis.call('HGET', KEYS[1], ARGV[1])
+if not entry then return { 'NONE' } end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. string.match(entry, '|.*$'))
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return { 'EXTENDED' }

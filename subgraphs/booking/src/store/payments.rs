@@ -1,0 +1,149 @@
+//! `booking.payments`.
+
+use chrono::{DateTime, Utc};
+use kernel::{BookingId, PaymentId};
+use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
+use uuid::Uuid;
+
+use super::{StoreError, bookings, decode, sql};
+use crate::domain::payment::{Payment, PaymentStatus};
+
+#[derive(FromQueryResult)]
+struct Row {
+    show_id: Uuid,
+    payment_no: i64,
+    booking_no: i64,
+    provider: String,
+    provider_intent: String,
+    client_secret: Option<String>,
+    status: String,
+    currency: String,
+    amount_minor: i64,
+}
+
+fn payment(row: &QueryResult) -> Result<Payment, StoreError> {
+    let row = Row::from_query_result(row, "")?;
+    Ok(Payment {
+        id: PaymentId::from_db(row.show_id, row.payment_no),
+        booking: BookingId::from_db(row.show_id, row.booking_no),
+        provider: row.provider,
+        intent: row.provider_intent,
+        client_secret: row.client_secret,
+        status: PaymentStatus::parse(&row.status)
+            .ok_or_else(|| StoreError::corrupt("payment status", &row.status))?,
+        amount: decode::money(row.amount_minor, &row.currency)?,
+    })
+}
+
+/// The payments of these bookings, the latest of a booking last.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn payment_list<C: ConnectionTrait>(
+    conn: &C,
+    ids: &[BookingId],
+) -> Result<Vec<Payment>, StoreError> {
+    let (shows, numbers) = bookings::columns(ids);
+    let rows = conn
+        .query_all_raw(sql(
+            "select p.show_id, p.payment_no, p.booking_no, p.provider, p.provider_intent,
+                    p.client_secret, p.status, p.currency, p.amount_minor
+               from unnest($1::uuid[], $2::bigint[]) as want(show_id, booking_no)
+               join booking.payments p using (show_id, booking_no)
+              order by p.show_id, p.booking_no, p.created_at, p.payment_no",
+            [shows.into(), numbers.into()],
+        ))
+        .await?;
+    rows.iter().map(payment).collect()
+}
+
+/// Records an intent that was created at the provider. When a webhook told of it first, only the
+/// client secret is filled in.
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn payment_record_intent<C: ConnectionTrait>(
+    conn: &C,
+    payment: &Payment,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    conn.execute_raw(sql(
+        "insert into booking.payments as p
+                (show_id, payment_no, booking_no, provider, provider_intent, client_secret, status,
+                 currency, amount_minor, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+             on conflict on constraint payments_pkey do update
+            set client_secret = coalesce(p.client_secret, excluded.client_secret)",
+        values(payment, now),
+    ))
+    .await?;
+    Ok(())
+}
+
+/// Records that the provider captured a payment. `true` the first time.
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn payment_record_capture<C: ConnectionTrait>(
+    conn: &C,
+    payment: &Payment,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let done = conn
+        .execute_raw(sql(
+            "insert into booking.payments as p
+                    (show_id, payment_no, booking_no, provider, provider_intent, client_secret,
+                     status, currency, amount_minor, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+                 on conflict on constraint payments_pkey do update
+                set status = excluded.status, failure = null, currency = excluded.currency,
+                    amount_minor = excluded.amount_minor, updated_at = excluded.updated_at
+              where p.status <> excluded.status",
+            values(payment, now),
+        ))
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Records that an attempt failed or that the intent was cancelled. A captured payment stays
+/// captured: then this message came late.
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn payment_record_failure<C: ConnectionTrait>(
+    conn: &C,
+    id: PaymentId,
+    status: PaymentStatus,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    conn.execute_raw(sql(
+        "update booking.payments
+            set status = $3, failure = $4, updated_at = $5
+          where show_id = $1 and payment_no = $2 and status not in ('SUCCEEDED', 'CANCELLED')",
+        [
+            id.show().uuid().into(),
+            id.local_i64().into(),
+            status.as_str().into(),
+            reason.into(),
+            now.into(),
+        ],
+    ))
+    .await?;
+    Ok(())
+}
+
+fn values(payment: &Payment, now: DateTime<Utc>) -> [sea_orm::Value; 10] {
+    [
+        payment.id.show().uuid().into(),
+        payment.id.local_i64().into(),
+        payment.booking.local_i64().into(),
+        payment.provider.as_str().into(),
+        payment.intent.as_str().into(),
+        payment.client_secret.clone().into(),
+        payment.status.as_str().into(),
+        payment.amount.currency().code().into(),
+        payment.amount.minor().into(),
+        now.into(),
+    ]
+}

@@ -1,0 +1,141 @@
+//! Rebuilding the state of a show.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use fred::{
+    interfaces::KeysInterface,
+    types::{Expiration, SetOptions, Value},
+};
+use kernel::{BookingId, HoldId, ShowId, UserId};
+use platform::redis::RedisError;
+
+use super::{SeatStore, apply::ended_holds, moment, runs, token};
+use crate::domain::best_available::Plan;
+
+/// How long a loader may take from before it reads PostgreSQL until it loads.
+pub(super) const LOCK: Duration = Duration::from_secs(10);
+
+/// What PostgreSQL says of one booking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatOwner {
+    /// The booking.
+    pub booking: BookingId,
+    /// Its version.
+    pub version: i64,
+    /// Paid for?
+    pub sold: bool,
+    /// When its claim lapses, while it is not paid.
+    pub claimed_until: Option<DateTime<Utc>>,
+    /// The seats that it owns, ascending; a booking without any is known by its version only.
+    pub seats: Vec<u16>,
+}
+
+/// What a show is loaded with.
+#[derive(Debug, Clone)]
+pub struct Contents<'a> {
+    /// A name for this life of the seat map that no other has.
+    pub epoch: &'a str,
+    /// The revision of the show that the rest was read from.
+    pub revision: i64,
+    /// The seats.
+    pub plan: &'a Plan,
+    /// Those that are not on sale.
+    pub blocked: &'a [u16],
+    /// When the state of the show may be forgotten.
+    pub purge_at: DateTime<Utc>,
+    /// Every booking of the show.
+    pub owners: &'a [SeatOwner],
+}
+
+/// What came of loading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Loaded {
+    /// The show is loaded.
+    Done {
+        /// Holds that lost a seat.
+        ended: Vec<(HoldId, UserId)>,
+        /// When something of it ends.
+        next_end: DateTime<Utc>,
+    },
+    /// The lock was lost: begin again.
+    LockLost,
+    /// What was read is too old to decide about a seat: begin again.
+    Conflict,
+}
+
+impl SeatStore {
+    /// Takes the lock of the show's loader, for at most [`LOCK`]. False when another has it.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn load_lock(&self, show: ShowId, token: &str) -> Result<bool, RedisError> {
+        let expire = Some(Expiration::PX(super::ms(LOCK)));
+        let answer: Value =
+            self.redis.pool().set(self.keys(show).lock(), token, expire, Some(SetOptions::NX), false).await?;
+        Ok(!answer.is_null())
+    }
+
+    /// Gives the lock back without loading.
+    ///
+    /// # Errors
+    /// When Redis is away; then the lock ends by itself.
+    pub async fn load_unlock(&self, show: ShowId, token: &str) -> Result<(), RedisError> {
+        self.redis.eval(&self.scripts.unlock, vec![self.keys(show).lock()], vec![token.into()]).await?;
+        Ok(())
+    }
+
+    /// Loads a show under the lock, and gives the lock back. A show that is loaded already is
+    /// left as it is, unless `replace`.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn load(
+        &self,
+        show: ShowId,
+        token: &str,
+        replace: bool,
+        contents: &Contents<'_>,
+    ) -> Result<Loaded, RedisError> {
+        let keys = self.keys(show);
+        let blocked: String = contents.blocked.iter().map(|seat| format!("{seat},")).collect();
+        let blocked = if blocked.is_empty() { blocked } else { format!(",{blocked}") };
+        let mut args: Vec<Value> = vec![
+            token.into(),
+            i64::from(replace).into(),
+            contents.epoch.into(),
+            contents.revision.into(),
+            (contents.plan.places().len() as i64).into(),
+            blocked.into(),
+            contents.purge_at.timestamp_millis().into(),
+            contents.plan.bytes().as_slice().into(),
+        ];
+        args.extend(
+            contents.owners.iter().flat_map(|owner| {
+                [Value::from(self::token(owner.booking.local())), Value::from(record(owner))]
+            }),
+        );
+        let reply =
+            self.run(&self.scripts.load, show, [keys.notes(), keys.plan(), keys.lock()], args).await?;
+        match reply.word()? {
+            "LOADED" => Ok(Loaded::Done {
+                ended: ended_holds(show, &reply.texts(4)?)?,
+                next_end: moment(reply.number(3)?)?,
+            }),
+            "LOST" => Ok(Loaded::LockLost),
+            "CONFLICT" => Ok(Loaded::Conflict),
+            _ => Err(reply.unknown()),
+        }
+    }
+}
+
+/// `version|status|until|seats`
+fn record(owner: &SeatOwner) -> String {
+    let until = owner.claimed_until.map_or(0, |until| until.timestamp_millis());
+    let status = match owner {
+        SeatOwner { seats, .. } if seats.is_empty() => 'F',
+        SeatOwner { sold: true, .. } => 'S',
+        SeatOwner { .. } => 'C',
+    };
+    format!("{}|{status}|{until}|{}", owner.version, runs::format(&owner.seats))
+}

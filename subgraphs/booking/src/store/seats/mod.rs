@@ -1,0 +1,96 @@
+//! The live state of seats, in Redis.
+//!
+//! Each operation on a show is one Lua script (`store/lua`), so it happens at once or not at all,
+//! by Redis's own clock. The keys and records are described in `store/lua/show_prelude.lua`.
+//!
+//! Architecture invariant: Redis must not evict keys (`maxmemory-policy noeviction`): a show
+//! without some of its keys would be neither loaded nor not loaded.
+
+mod apply;
+mod hold;
+mod keys;
+mod load;
+mod read;
+mod reply;
+mod runs;
+mod scripts;
+mod sweep;
+mod user;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use fred::types::Value;
+use kernel::ShowId;
+use platform::{
+    Redis, Script,
+    redis::{PubSub, RedisError},
+};
+
+pub use apply::{Applied, Decision, Ownership};
+pub use hold::{Extended, HoldRecord, HoldRequest, Placed, Released, Wanted};
+pub use keys::{delta_channel, show_of_channel};
+pub use load::{Contents, Loaded, SeatOwner};
+pub use read::Snapshot;
+pub use user::{Limits, Reservation, Reserved};
+
+use keys::ShowKeys;
+use reply::Reply;
+use scripts::Scripts;
+
+/// How long the tombstone of a hold answers late duplicates, after the hold's deadline.
+const TOMBSTONE: Duration = Duration::from_secs(60 * 60);
+
+/// The scripts and their keys. Cheap to clone.
+#[derive(Clone)]
+pub struct SeatStore {
+    redis: Redis,
+    scripts: Arc<Scripts>,
+}
+
+impl SeatStore {
+    /// The state of seats in this Redis.
+    pub fn new(redis: Redis) -> Self {
+        Self { redis, scripts: Arc::new(Scripts::new()) }
+    }
+
+    /// Where deltas arrive.
+    pub fn subscriber(&self) -> PubSub {
+        self.redis.subscriber()
+    }
+
+    /// Runs a script on one show. All have the channel and the life of tombstones as their first
+    /// arguments.
+    async fn run(
+        &self,
+        script: &Script,
+        show: ShowId,
+        more_keys: impl IntoIterator<Item = String>,
+        args: impl IntoIterator<Item = Value>,
+    ) -> Result<Reply, RedisError> {
+        let keys = self.keys(show);
+        let common = [keys.channel().into(), ms(TOMBSTONE).into()];
+        let args = common.into_iter().chain(args).collect();
+        let keys = keys.core().into_iter().chain(more_keys).collect();
+        self.redis.eval(script, keys, args).await.map(Reply::new)
+    }
+
+    fn keys(&self, show: ShowId) -> ShowKeys {
+        ShowKeys::new(&self.redis, show)
+    }
+}
+
+/// Whole milliseconds, as scripts take them.
+fn ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The moment that a script names in milliseconds.
+fn moment(ms: i64) -> Result<DateTime<Utc>, RedisError> {
+    DateTime::from_timestamp_millis(ms).ok_or_else(|| reply::unexpected("a moment", ms))
+}
+
+/// The local part of an id as it stands in keys and records.
+fn token(local: u64) -> String {
+    format!("{local:016x}")
+}

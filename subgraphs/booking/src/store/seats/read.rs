@@ -1,0 +1,91 @@
+//! Reading seats.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use fred::{interfaces::KeysInterface, types::Value};
+use kernel::ShowId;
+use platform::redis::RedisError;
+
+use super::{SeatStore, moment, reply};
+use crate::domain::{delta::Position, seats};
+
+/// All seats of a show at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Where in the history of the seat map this is.
+    pub position: Position,
+    /// A letter per seat in layout order.
+    pub states: Bytes,
+}
+
+impl Snapshot {
+    /// How many seats can be had.
+    pub fn available(&self) -> u32 {
+        seats::available(&self.states)
+    }
+}
+
+impl SeatStore {
+    /// The seats as they are now; `None` when the show is not loaded.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn snapshot(&self, show: ShowId) -> Result<Option<Snapshot>, RedisError> {
+        let reply = self.run(&self.scripts.read, show, [], []).await?;
+        match reply.word()? {
+            "SEATS" => Ok(Some(Snapshot { position: position(&reply)?, states: reply.bytes(3)? })),
+            "NOT_LOADED" => Ok(None),
+            _ => Err(reply.unknown()),
+        }
+    }
+
+    /// Ends what is overdue. Tells where the seat map stands, and when there may be something to
+    /// end again; `None` when the show is not loaded.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn expire(&self, show: ShowId) -> Result<Option<(Position, DateTime<Utc>)>, RedisError> {
+        let reply = self.run(&self.scripts.expire, show, [], []).await?;
+        match reply.word()? {
+            "DONE" => Ok(Some((position(&reply)?, moment(reply.number(3)?)?))),
+            "NOT_LOADED" => Ok(None),
+            _ => Err(reply.unknown()),
+        }
+    }
+
+    /// The states of those of `shows` that are loaded, in one round trip. What is overdue still
+    /// counts as held.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn states_of(&self, shows: &[ShowId]) -> Result<HashMap<ShowId, Bytes>, RedisError> {
+        let pipeline = self.redis.pipeline();
+        for show in shows {
+            let _: Value = pipeline.get(self.keys(*show).states()).await?;
+        }
+        let answers = pipeline.try_all::<Value>().await;
+        if answers.len() != shows.len() {
+            // The pipeline failed as a whole, with one error.
+            return match answers.into_iter().next() {
+                Some(Err(error)) => Err(error.into()),
+                other => Err(reply::unexpected("an answer for each show", other)),
+            };
+        }
+        let mut states = HashMap::with_capacity(shows.len());
+        for (show, answer) in shows.iter().zip(answers) {
+            if let Some(letters) = answer?.into_bytes() {
+                states.insert(*show, letters);
+            }
+        }
+        Ok(states)
+    }
+}
+
+/// `… EPOCH VERSION …`
+fn position(reply: &reply::Reply) -> Result<Position, RedisError> {
+    let version = reply.number(2)?;
+    let version = u64::try_from(version).map_err(|_| reply::unexpected("a version", version))?;
+    Ok(Position { epoch: Arc::from(reply.text(1)?), version })
+}

@@ -1,0 +1,59 @@
+//! The scripts, put together from their parts.
+
+use platform::Script;
+
+/// A script of one show: what all share, then the parts.
+macro_rules! show_script {
+    ($($part:literal),+) => {
+        Script::new(concat!(
+            include_str!("../lua/show_prelude.lua"),
+            $("\n", include_str!(concat!("../lua/", $part, ".lua"))),+
+        ))
+    };
+}
+
+macro_rules! script {
+    ($name:literal) => {
+        Script::new(include_str!(concat!("../lua/", $name, ".lua")))
+    };
+}
+
+pub(super) struct Scripts {
+    pub(super) hold: Script,
+    pub(super) best_available: Script,
+    pub(super) extend: Script,
+    pub(super) release: Script,
+    pub(super) lookup: Script,
+    pub(super) read: Script,
+    pub(super) expire: Script,
+    pub(super) apply: Script,
+    pub(super) load: Script,
+    pub(super) unlock: Script,
+    pub(super) user_reserve: Script,
+    pub(super) user_cancel: Script,
+    pub(super) user_extend: Script,
+    pub(super) sweep_take: Script,
+    pub(super) sweep_note: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            hold: show_script!("hold_prelude", "hold"),
+            best_available: show_script!("hold_prelude", "best_available"),
+            extend: show_script!("extend"),
+            release: show_script!("release"),
+            lookup: show_script!("lookup"),
+            read: show_script!("read"),
+            expire: show_script!("expire"),
+            apply: show_script!("apply"),
+            load: show_script!("load"),
+            unlock: script!("unlock"),
+            user_reserve: script!("user_reserve"),
+            user_cancel: script!("user_cancel"),
+            user_extend: script!("user_extend"),
+            sweep_take: script!("sweep_take"),
+            sweep_note: script!("sweep_note"),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What one user may hold at a time, and which request used which idempotency key.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use fred::interfaces::HashesInterface;
+use kernel::{HoldId, UserId};
+use platform::redis::RedisError;
+
+use super::{SeatStore, keys, ms, reply::Reply};
+
+/// How much one user may hold at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Seats, over all shows.
+    pub seats: u16,
+    /// Shows.
+    pub shows: u16,
+}
+
+/// Room for a coming hold.
+#[derive(Debug, Clone)]
+pub struct Reservation {
+    /// The hold.
+    pub hold: HoldId,
+    /// Its owner.
+    pub user: UserId,
+    /// How many seats.
+    pub seats: u16,
+    /// Digest of the idempotency key.
+    pub key_digest: String,
+    /// Digest of all that was asked for.
+    pub digest: String,
+    /// Names this attempt: only it may take the reservation back.
+    pub attempt: String,
+    /// How long the hold will live, unless it is extended.
+    pub ttl: Duration,
+    /// How long the key is remembered.
+    pub remember: Duration,
+}
+
+/// The answer to a [`Reservation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserved {
+    /// There is room, and it is taken.
+    Done,
+    /// The same request came before. Nothing was taken.
+    Repeated,
+    /// The key belongs to another request.
+    KeyReused,
+    /// Too many seats with this hold.
+    TooManySeats,
+    /// Too many shows with this hold.
+    TooManyShows,
+}
+
+impl SeatStore {
+    /// Takes room for a hold from its user's limits. A repetition takes nothing, unless it is
+    /// known that it has no hold.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn user_reserve(
+        &self,
+        reservation: &Reservation,
+        limits: Limits,
+        without_hold: bool,
+    ) -> Result<Reserved, RedisError> {
+        let args = vec![
+            reservation.digest.as_str().into(),
+            reservation.hold.to_string().into(),
+            reservation.hold.show().to_string().into(),
+            reservation.seats.into(),
+            ms(reservation.ttl).into(),
+            ms(reservation.remember).into(),
+            limits.seats.into(),
+            limits.shows.into(),
+            reservation.attempt.as_str().into(),
+            i64::from(without_hold).into(),
+        ];
+        let keys = self.reservation_keys(reservation);
+        let reply = Reply::new(self.redis.eval(&self.scripts.user_reserve, keys, args).await?);
+        match reply.word()? {
+            "RESERVED" => Ok(Reserved::Done),
+            "REPEATED" => Ok(Reserved::Repeated),
+            "REUSED" => Ok(Reserved::KeyReused),
+            "SEATS" => Ok(Reserved::TooManySeats),
+            "SHOWS" => Ok(Reserved::TooManyShows),
+            _ => Err(reply.unknown()),
+        }
+    }
+
+    /// Gives the room back, and forgets the key: nothing came of the request.
+    ///
+    /// # Errors
+    /// When Redis is away; then the room comes back with the time.
+    pub async fn user_cancel(&self, reservation: &Reservation) -> Result<(), RedisError> {
+        let args = vec![reservation.hold.to_string().into(), reservation.attempt.as_str().into()];
+        self.redis.eval(&self.scripts.user_cancel, self.reservation_keys(reservation), args).await?;
+        Ok(())
+    }
+
+    /// The hold lives until `deadline`, and so does its room.
+    ///
+    /// # Errors
+    /// When Redis is away; then the room comes back too early.
+    pub async fn user_extend(
+        &self,
+        hold: HoldId,
+        user: UserId,
+        deadline: DateTime<Utc>,
+        remember: Duration,
+    ) -> Result<(), RedisError> {
+        let keys = vec![keys::user_holds(&self.redis, user)];
+        let args = vec![hold.to_string().into(), deadline.timestamp_millis().into(), ms(remember).into()];
+        self.redis.eval(&self.scripts.user_extend, keys, args).await?;
+        Ok(())
+    }
+
+    /// The hold has ended: its room is free. The key stays known.
+    ///
+    /// # Errors
+    /// When Redis is away; then the room comes back with the time.
+    pub async fn user_release(&self, hold: HoldId, user: UserId) -> Result<(), RedisError> {
+        let _: i64 = self.redis.pool().hdel(keys::user_holds(&self.redis, user), hold.to_string()).await?;
+        Ok(())
+    }
+
+    fn reservation_keys(&self, reservation: &Reservation) -> Vec<String> {
+        vec![
+            keys::user_holds(&self.redis, reservation.user),
+            keys::user_key(&self.redis, reservation.user, &reservation.key_digest),
+        ]
+    }
+}

@@ -1,0 +1,148 @@
+//! Giving a booking up.
+
+use booking::app::cancel::CancelError;
+use booking::domain::booking::BookingStatus;
+use booking::domain::payment::RefundStatus;
+use chrono::TimeDelta;
+use events::booking::RefundCause;
+use futures::future::join_all;
+
+use crate::support::{World, distinct, eur};
+
+/// Cancels a paid booking of 27.51 EUR so long before the show.
+async fn check(left: TimeDelta, refund: Option<i64>) {
+    let world = World::with(|config| config.pricing.fee_percent = 0).await;
+    world.execute(r#"update booking.shows set prices = '{"R": 1200, "P": 1551}'"#).await;
+    world.app.shows.forget(world.show_id()).await;
+    let user = world.person();
+    let (booking, _) = world.confirmed(user, &[0, 8]).await;
+    world.before_show(left);
+    let outcome = world.cancel(user, booking.id, "c").await;
+    match refund {
+        Some(minor) => {
+            let cancelled = outcome.unwrap();
+            assert_eq!(cancelled.booking.status, BookingStatus::Cancelled);
+            let refund = cancelled.refund.unwrap();
+            assert_eq!((refund.amount, refund.status), (eur(minor), RefundStatus::Pending));
+            assert_eq!((world.owned().await, world.tickets(booking.id).await), (vec![], vec![]));
+            world.deliver().await;
+            assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+            assert_eq!(world.provider.refund()["amount"], minor);
+        }
+        None => {
+            let refused = outcome.unwrap_err();
+            let CancelError::Closed { until } = refused else { panic!("{refused}") };
+            assert_eq!(until, world.show.starts_at - TimeDelta::hours(2));
+            assert_eq!(world.status(booking.id).await, BookingStatus::Confirmed);
+            assert_eq!(world.owned().await.len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_day_before_everything_comes_back() {
+    check(TimeDelta::hours(24), Some(2_751)).await;
+}
+
+#[tokio::test]
+async fn on_the_day_half_comes_back_rounded_for_the_buyer() {
+    check(TimeDelta::hours(24) - TimeDelta::seconds(1), Some(1_376)).await;
+}
+
+#[tokio::test]
+async fn two_hours_before_half_comes_back() {
+    check(TimeDelta::hours(2), Some(1_376)).await;
+}
+
+#[tokio::test]
+async fn later_it_is_refused() {
+    check(TimeDelta::hours(2) - TimeDelta::seconds(1), None).await;
+}
+
+#[tokio::test]
+async fn repeats_give_the_same_refund_under_any_key_at_any_time() {
+    let world = World::new().await;
+    let user = world.person();
+    let (booking, _) = world.confirmed(user, &[1]).await;
+    let first = world.cancel(user, booking.id, "c").await.unwrap().refund.unwrap();
+    for key in ["c", "another"] {
+        assert_eq!(world.cancel(user, booking.id, key).await.unwrap().refund.unwrap().id, first.id);
+    }
+    world.deliver().await;
+    world.before_show(TimeDelta::minutes(5));
+    let late = world.cancel(user, booking.id, "c").await.unwrap();
+    assert_eq!(late.booking.status, BookingStatus::Refunded);
+    let refund = late.refund.unwrap();
+    assert_eq!((refund.id, refund.status), (first.id, RefundStatus::Succeeded));
+    assert_eq!(world.provider.calls("refund_create"), 1);
+}
+
+#[tokio::test]
+async fn many_at_once_make_one_refund() {
+    let world = World::new().await;
+    let user = world.person();
+    let (booking, _) = world.confirmed(user, &[1]).await;
+    let keys: Vec<String> = (0..6).map(|n| format!("c{}", n % 3)).collect();
+    let all = join_all(keys.iter().map(|key| world.cancel(user, booking.id, key))).await;
+    let refunds = all.into_iter().map(|cancelled| cancelled.unwrap().refund.unwrap().id);
+    assert_eq!(distinct(refunds), 1);
+    assert_eq!(world.told().await, ["refund.requested", "booking.cancelled"]);
+}
+
+#[tokio::test]
+async fn a_key_cancels_one_booking() {
+    let world = World::new().await;
+    let user = world.person();
+    let (first, _) = world.confirmed(user, &[1]).await;
+    let (second, _) = world.confirmed(user, &[2]).await;
+    world.cancel(user, first.id, "c").await.unwrap();
+    let refused = world.cancel(user, second.id, "c").await.unwrap_err();
+    assert!(matches!(refused, CancelError::KeyReused), "{refused}");
+    assert_eq!(world.status(second.id).await, BookingStatus::Confirmed);
+}
+
+#[tokio::test]
+async fn nobody_cancels_what_belongs_to_another() {
+    let world = World::new().await;
+    let (booking, _) = world.confirmed(world.person(), &[1]).await;
+    let refused = world.cancel(world.person(), booking.id, "c").await.unwrap_err();
+    assert!(matches!(refused, CancelError::NotFound), "{refused}");
+}
+
+#[tokio::test]
+async fn an_unpaid_booking_is_cancelled_without_a_refund_and_its_payment_called_off() {
+    let world = World::new().await;
+    let user = world.person();
+    let (booking, payment) = world.pending(user, &[1]).await;
+    // Also when it would be too late for a paid one.
+    world.before_show(TimeDelta::minutes(30));
+    let cancelled = world.cancel(user, booking.id, "c").await.unwrap();
+    assert_eq!((cancelled.booking.status, cancelled.refund), (BookingStatus::Cancelled, None));
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Cancelled);
+    assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
+    assert_eq!(world.owned().await, []);
+}
+
+#[tokio::test]
+async fn an_expired_booking_cannot_be_cancelled() {
+    let world = World::new().await;
+    let user = world.person();
+    let (booking, _) = world.pending(user, &[1]).await;
+    world.clock.advance(TimeDelta::minutes(16));
+    world.app.claims_expire_all().await.unwrap();
+    let refused = world.cancel(user, booking.id, "c").await.unwrap_err();
+    assert!(matches!(refused, CancelError::Ended), "{refused}");
+}
+
+#[tokio::test]
+async fn freed_seats_are_sold_again() {
+    let world = World::new().await;
+    let user = world.person();
+    let (first, _) = world.confirmed(user, &[1, 2]).await;
+    world.cancel(user, first.id, "c").await.unwrap();
+    world.deliver().await;
+    let (second, _) = world.confirmed(world.person(), &[1, 2]).await;
+    assert_eq!(world.owned().await, [(1, second.id, true), (2, second.id, true)]);
+    assert_eq!(world.refunds(first.id).await[0].cause, RefundCause::Cancelled);
+}

@@ -1,0 +1,50 @@
+//! Claims that lapse unpaid.
+
+use booking::domain::booking::BookingStatus;
+use chrono::TimeDelta;
+use futures::future::join_all;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn overdue_claims_end_and_their_payments_are_called_off() {
+    let world = World::new().await;
+    let (overdue, payment) = world.pending(world.person(), &[1, 2]).await;
+    world.clock.advance(TimeDelta::minutes(10));
+    let (fresh, _) = world.pending(world.person(), &[3]).await;
+    world.clock.advance(TimeDelta::minutes(5));
+    world.app.claims_expire_all().await.unwrap();
+    assert_eq!(world.status(overdue.id).await, BookingStatus::Expired);
+    assert_eq!(world.status(fresh.id).await, BookingStatus::PendingPayment);
+    assert_eq!(world.owned().await, [(3, fresh.id, false)]);
+    world.deliver().await;
+    assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
+}
+
+#[tokio::test]
+async fn several_processes_end_each_claim_once() {
+    let world = World::new().await;
+    for seat in 0..6 {
+        world.pending(world.person(), &[seat]).await;
+    }
+    world.take_events().await;
+    world.clock.advance(TimeDelta::minutes(15));
+    for outcome in join_all((0..4).map(|_| world.app.claims_expire_all())).await {
+        outcome.unwrap();
+    }
+    world.app.claims_expire_all().await.unwrap();
+    assert_eq!(world.told().await, ["booking.expired"; 6]);
+    assert_eq!(world.owned().await, []);
+}
+
+#[tokio::test]
+async fn a_payment_whose_webhook_was_lost_is_found_when_the_claim_ends() {
+    let world = World::new().await;
+    let (booking, payment) = world.pending(world.person(), &[1]).await;
+    world.provider.pay(&payment.intent);
+    world.clock.advance(TimeDelta::minutes(15));
+    world.app.claims_expire_all().await.unwrap();
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Confirmed);
+    assert_eq!(world.owned().await, [(1, booking.id, true)]);
+}

@@ -1,0 +1,28 @@
+//! From hold to ticket and back: against real PostgreSQL and Redis, with a provider that does as
+//! it is told. Events are taken from the outbox and handed to the consumers by the test, so that
+//! it decides what comes twice, late or never.
+
+#[cfg(test)]
+mod cancel;
+#[cfg(test)]
+mod checkout;
+#[cfg(test)]
+mod expiry;
+#[cfg(test)]
+mod graphql;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod payment;
+#[cfg(test)]
+mod provider;
+#[cfg(test)]
+mod refund;
+#[cfg(test)]
+mod show_cancelled;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod watch;
+#[cfg(test)]
+mod webhook;

@@ -1,0 +1,129 @@
+//! Money goes back: once, whatever is lost on the way.
+
+use booking::domain::booking::BookingStatus;
+use booking::domain::payment::RefundStatus;
+use chrono::TimeDelta;
+use platform::HandlerError;
+
+use crate::support::World;
+
+/// A cancelled booking whose `refund.requested` waits in the outbox.
+async fn cancelled(world: &World) -> booking::domain::booking::Booking {
+    let user = world.person();
+    let (booking, _) = world.confirmed(user, &[1]).await;
+    world.cancel(user, booking.id, "c").await.unwrap().booking
+}
+
+#[tokio::test]
+async fn while_the_provider_is_away_the_request_waits_and_keeps_its_key() {
+    let world = World::new().await;
+    let booking = cancelled(&world).await;
+    let events = world.take_events().await;
+    let request = events.iter().find(|event| event.name == "refund.requested").unwrap();
+    world.provider.state().broken = Some(500);
+    let error = world.hand(request).await.unwrap_err();
+    assert!(matches!(error, HandlerError::Unavailable(_)), "{error}");
+    world.provider.state().broken = None;
+    world.hand(request).await.unwrap();
+    world.hand(request).await.unwrap();
+    let keys: Vec<_> = world
+        .provider
+        .state()
+        .calls
+        .iter()
+        .filter(|(operation, _)| operation == "refund_create")
+        .map(|(_, key)| key.clone().unwrap())
+        .collect();
+    let refund = &world.refunds(booking.id).await[0];
+    assert_eq!(keys, [refund.id.to_string(), refund.id.to_string()]);
+    assert_eq!(refund.status, RefundStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_had_again() {
+    let world = World::new().await;
+    let booking = cancelled(&world).await;
+    let events = world.take_events().await;
+    let request = events.iter().find(|event| event.name == "refund.requested").unwrap();
+    world.hand(request).await.unwrap();
+    // As if the process had died before it wrote the answer down.
+    world.execute("update booking.refunds set status = 'PENDING', provider_refund = null").await;
+    world.execute("update booking.bookings set status = 'CANCELLED'").await;
+    world.hand(request).await.unwrap();
+    assert_eq!(world.provider.state().refunds.len(), 1);
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Succeeded);
+    assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+}
+
+#[tokio::test]
+async fn a_key_that_the_provider_forgot_does_not_pay_twice() {
+    let world = World::new().await;
+    let booking = cancelled(&world).await;
+    let events = world.take_events().await;
+    let request = events.iter().find(|event| event.name == "refund.requested").unwrap();
+    world.hand(request).await.unwrap();
+    world.execute("update booking.refunds set status = 'PENDING', provider_refund = null").await;
+    // A dead letter that is replayed two days later.
+    world.provider.state().forgetful = true;
+    world.clock.advance(TimeDelta::days(2));
+    world.hand(request).await.unwrap();
+    assert_eq!(world.provider.state().refunds.len(), 1);
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_pending_refund_is_settled_by_the_webhook_once() {
+    let world = World::new().await;
+    world.provider.state().refund_status = "pending".into();
+    let booking = cancelled(&world).await;
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Cancelled);
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Pending);
+    let settled = world.provider.settle_refund("succeeded");
+    world.webhook(&settled).await;
+    world.webhook(&crate::provider::event("refund.updated", &settled["data"]["object"])).await;
+    world.deliver().await;
+    let refunded = world.booking(booking.id).await;
+    assert_eq!((refunded.status, refunded.version), (BookingStatus::Refunded, 4));
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Succeeded);
+}
+
+#[tokio::test]
+async fn a_lost_webhook_is_made_up_for() {
+    let world = World::new().await;
+    world.provider.state().refund_status = "pending".into();
+    let booking = cancelled(&world).await;
+    world.deliver().await;
+    world.provider.settle_refund("succeeded");
+    world.app.refunds_chase().await.unwrap();
+    assert!(world.told().await.is_empty(), "not before its time");
+    world.clock.advance(TimeDelta::minutes(31));
+    world.app.refunds_chase().await.unwrap();
+    world.app.refunds_chase().await.unwrap();
+    assert_eq!(world.told().await, ["refund.requested"]);
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+    assert_eq!(world.provider.calls("refund_create"), 1);
+}
+
+#[tokio::test]
+async fn a_refused_refund_waits_for_a_person() {
+    let world = World::new().await;
+    let booking = cancelled(&world).await;
+    world.provider.state().broken = Some(402);
+    world.deliver().await;
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Failed);
+    assert_eq!(world.status(booking.id).await, BookingStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_wrong_key_of_ours_is_no_verdict() {
+    let world = World::new().await;
+    let booking = cancelled(&world).await;
+    let events = world.take_events().await;
+    let request = events.iter().find(|event| event.name == "refund.requested").unwrap();
+    world.provider.state().broken = Some(401);
+    let error = world.hand(request).await.unwrap_err();
+    assert!(matches!(error, HandlerError::Retry(_)), "{error}");
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Pending);
+}

@@ -1,0 +1,82 @@
+//! The theater calls a show off.
+
+use booking::app::checkout::CheckoutError;
+use booking::domain::booking::BookingStatus;
+use chrono::TimeDelta;
+use events::booking::RefundCause;
+use events::show::{ShowCancelled, ShowChanged, ShowScheduled};
+use kernel::ShowId;
+use platform::HandlerError;
+
+use crate::support::World;
+
+fn call_off(world: &World) -> ShowCancelled {
+    ShowCancelled { show_id: world.show_id(), revision: 2, reason: Some("The projector broke".into()) }
+}
+
+#[tokio::test]
+async fn everybody_gets_everything_back_however_late() {
+    let world = World::new().await;
+    let (paid, _) = world.confirmed(world.person(), &[1, 2]).await;
+    let (unpaid, intent) = world.pending(world.person(), &[3]).await;
+    world.before_show(TimeDelta::minutes(10));
+    world.tell(&call_off(&world)).await.unwrap();
+    world.tell(&call_off(&world)).await.unwrap();
+    world.deliver().await;
+    assert_eq!(world.status(paid.id).await, BookingStatus::Refunded);
+    let refunds = world.refunds(paid.id).await;
+    assert_eq!(refunds.len(), 1);
+    assert_eq!((refunds[0].amount, refunds[0].cause), (paid.total, RefundCause::ShowCancelled));
+    assert_eq!(world.status(unpaid.id).await, BookingStatus::Cancelled);
+    assert_eq!(world.provider.intent(&intent.intent)["status"], "canceled");
+    assert_eq!(world.owned().await, []);
+}
+
+#[tokio::test]
+async fn a_payment_that_meets_a_cancelled_show_goes_back() {
+    let world = World::new().await;
+    let (booking, payment) = world.pending(world.person(), &[1]).await;
+    let paid = world.provider.pay(&payment.intent);
+    // The show is known to be cancelled, but its bookings have not been worked through yet.
+    world.execute("update booking.shows set status = 'CANCELLED'").await;
+    world.webhook(&paid).await;
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+    assert_eq!(world.refunds(booking.id).await[0].cause, RefundCause::ShowCancelled);
+}
+
+#[tokio::test]
+async fn nothing_of_a_cancelled_show_is_sold() {
+    let world = World::new().await;
+    let user = world.person();
+    let hold = world.hold(user, &[1]).await;
+    world.execute("update booking.shows set status = 'CANCELLED'").await;
+    world.app.shows.forget(world.show_id()).await;
+    let refused = world.checkout(user, hold, "k").await.unwrap_err();
+    assert!(matches!(refused, CheckoutError::ShowClosed | CheckoutError::HoldExpired), "{refused}");
+}
+
+#[tokio::test]
+async fn older_news_of_a_show_never_overwrites_newer() {
+    let world = World::new().await;
+    let mut newer = world.show.clone();
+    newer.revision = 3;
+    newer.title = "Sherlock Jr.".into();
+    world.tell(&ShowChanged(newer)).await.unwrap();
+    let mut older = world.show.clone();
+    older.revision = 2;
+    older.title = "Steamboat Bill, Jr.".into();
+    world.tell(&ShowChanged(older)).await.unwrap();
+    world.tell(&ShowScheduled(world.show.clone())).await.unwrap();
+    let show = booking::store::shows::show_get(&world.app.deps.pg, world.show_id()).await.unwrap().unwrap();
+    assert_eq!((show.revision, show.title.as_str()), (3, "Sherlock Jr."));
+}
+
+#[tokio::test]
+async fn a_cancellation_that_overtakes_its_show_comes_again() {
+    let world = World::new().await;
+    let mut cancelled = call_off(&world);
+    cancelled.show_id = ShowId::from_uuid(uuid::Uuid::from_u128(9));
+    let error = world.tell(&cancelled).await.unwrap_err();
+    assert!(matches!(error, HandlerError::Retry(_)), "{error}");
+}

@@ -1,0 +1,167 @@
+//! What one person may hold, and what an idempotency key stands for.
+
+use booking::{
+    app::seats::{HoldRefusal, Limit, Target},
+    domain::hold::HoldEnd,
+};
+use chrono::TimeDelta;
+use futures::future::join_all;
+use kernel::BookingId;
+
+use crate::{
+    house::{House, show, somebody},
+    support::{eventually, uuid},
+};
+
+const ROOM: &str = "A:RRRRRRRRRRRRRRRR";
+
+#[tokio::test]
+async fn ten_seats_in_three_shows_at_a_time() {
+    let house = House::open(ROOM).await;
+    let mut shows = vec![house.id()];
+    for _ in 0..3 {
+        let show = show(ROOM);
+        house.publish(&show).await;
+        shows.push(show.show_id);
+    }
+    let ada = somebody();
+    let first = house.hold_in(shows[0], &ada, &[0, 1, 2], "a").await.unwrap();
+    house.hold_in(shows[1], &ada, &[0, 1, 2], "b").await.unwrap();
+    house.hold_in(shows[2], &ada, &[0, 1], "c").await.unwrap();
+
+    let refused = house.hold_in(shows[3], &ada, &[0], "d").await;
+    assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Shows { max: 3 }))), "{refused:?}");
+    let refused = house.hold_in(shows[2], &ada, &[4, 5, 6], "e").await;
+    assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Seats { max: 10 }))), "{refused:?}");
+    // Others are not concerned, and another hold in a known show is no further show.
+    house.hold_in(shows[3], &somebody(), &[0], "d").await.unwrap();
+    house.hold_in(shows[0], &ada, &[5, 6], "f").await.unwrap();
+
+    // What is given back can be used again, under the key that was refused.
+    house.seats().release(&ada, first.id).await.unwrap();
+    house.hold_in(shows[2], &ada, &[4, 5, 6], "e").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_costs_nothing() {
+    let house = House::open(ROOM).await;
+    let (ada, bob) = (somebody(), somebody());
+    let taken = house.hold(&bob, &[0, 1, 2, 3, 4, 5], "b").await.unwrap();
+    for attempt in 0..3 {
+        let refused = house.hold(&ada, &[4, 5, 6, 7, 8, 9], &format!("a{attempt}")).await;
+        let Err(HoldRefusal::SeatsUnavailable { seats, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(seats, [4, 5]);
+    }
+    house.hold(&ada, &[6, 7, 8, 9, 10, 11, 12, 13, 14, 15], "all").await.unwrap();
+    // A key whose request was refused may be used again, for anything.
+    house.seats().release(&bob, taken.id).await.unwrap();
+    let cleo = somebody();
+    house.hold(&cleo, &[8], "k").await.unwrap_err();
+    house.hold(&cleo, &[0], "k").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_same_request_holds_once() {
+    let house = House::open(ROOM).await;
+    let ada = somebody();
+    let repeated = join_all((0..50).map(|_| house.hold(&ada, &[3, 4, 5, 6, 7, 8], "key"))).await;
+    let holds: Vec<_> = repeated.into_iter().map(Result::unwrap).collect();
+    assert!(holds.iter().all(|hold| hold == &holds[0]));
+    assert_eq!(house.states().await, "AAAHHHHHHAAAAAAA");
+    // It counts once against the limits.
+    house.hold(&ada, &[0, 1, 2], "other").await.unwrap();
+
+    let reused = house.hold(&ada, &[9], "key").await;
+    assert!(matches!(reused, Err(HoldRefusal::KeyReused)), "{reused:?}");
+    let show = house.seats().show_to_hold(house.id()).await.unwrap();
+    let reused = house.seats().best_available(&ada, &show, 1, None, "key").await;
+    assert!(matches!(reused, Err(HoldRefusal::KeyReused)), "{reused:?}");
+    // The key is the person's own.
+    house.hold(&somebody(), &[9], "key").await.unwrap();
+
+    // A late repetition does not hold again what was given back.
+    house.seats().release(&ada, holds[0].id).await.unwrap();
+    let late = house.hold(&ada, &[3, 4, 5, 6, 7, 8], "key").await;
+    assert!(matches!(late, Err(HoldRefusal::Gone(HoldEnd::Released))), "{late:?}");
+    assert_eq!(house.states().await, "HHHAAAAAAHAAAAAA");
+    house.hold(&ada, &[3, 4, 5, 6, 7, 8], "fresh").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_interrupted_request_is_carried_on_by_its_repetition() {
+    let house = House::open(ROOM).await;
+    let ada = somebody();
+    // As if the process had died after the reservation: the show does not know of the hold.
+    let hold = house.hold(&ada, &[0, 1], "key").await.unwrap();
+    let redis = &house.app.deps.redis;
+    let tag = redis.key(&format!("{{show:{}}}", house.id()));
+    redis
+        .delete(["ledger", "states", "deadlines", "plan"].map(|key| format!("{tag}:{key}")).to_vec())
+        .await
+        .unwrap();
+    let again = house.hold(&ada, &[0, 1], "key").await.unwrap();
+    assert_eq!(again.id, hold.id);
+    assert_eq!(house.states().await, "HHAAAAAAAAAAAAAA");
+}
+
+#[tokio::test]
+async fn checkout_and_lapse_make_room() {
+    let house = House::with(ROOM, |config| config.holds.ttl_seconds = 1).await;
+    let (ada, bob) = (somebody(), somebody());
+    let ten: Vec<u16> = (0..10).collect();
+    let hold = house.hold(&ada, &ten, "a").await.unwrap();
+    let booking = BookingId::new(house.id(), 7);
+    let until = hold.expires_at + TimeDelta::hours(1);
+    house.seats().apply(booking, 1, &ten, Target::Claimed { until, from: Some(hold.id) }).await.unwrap();
+    assert_eq!(house.seats().hold_get(hold.id).await.unwrap(), None);
+    house.hold(&ada, &[10, 11], "b").await.unwrap();
+
+    // Somebody lets a hold lapse.
+    house.hold(&bob, &[12, 13, 14], "a").await.unwrap();
+    eventually("room for ten again", async || {
+        let seats: Vec<u16> = (10..16).collect();
+        house.hold(&bob, &seats, &uuid().to_string()).await.ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hold_can_be_extended_to_its_longest_life() {
+    let house = House::with(ROOM, |config| {
+        config.holds.ttl_seconds = 60;
+        config.holds.longest_seconds = 60;
+    })
+    .await;
+    let ada = somebody();
+    let hold = house.hold(&ada, &[0], "a").await.unwrap();
+    // Created in some millisecond of a second, it ends a moment after its longest life.
+    let refused = house.seats().extend(&ada, hold.id).await;
+    assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Life { minutes: 1 }))), "{refused:?}");
+    let refused = house.seats().extend(&somebody(), hold.id).await;
+    assert!(matches!(refused, Err(HoldRefusal::NotFound)), "{refused:?}");
+
+    let house = House::open(ROOM).await;
+    let hold = house.hold(&ada, &[0], "a").await.unwrap();
+    let extended = house.seats().extend(&ada, hold.id).await.unwrap();
+    assert!(extended.expires_at >= hold.expires_at);
+    assert_eq!(house.seats().hold_get(hold.id).await.unwrap(), Some(extended));
+}
+
+#[tokio::test]
+async fn a_show_that_is_over_or_called_off_has_no_seats_to_hold() {
+    let house = House::open(ROOM).await;
+    let ada = somebody();
+    let refused = house.hold(&ada, &[], "a").await;
+    assert!(matches!(refused, Err(HoldRefusal::InvalidQuantity { max: 10 })), "{refused:?}");
+    let refused = house.hold(&ada, &[0], "").await;
+    assert!(matches!(refused, Err(HoldRefusal::InvalidKey { .. })), "{refused:?}");
+    let refused = house.hold_in(kernel::ShowId::from_uuid(uuid()), &ada, &[0], "a").await;
+    assert!(matches!(refused, Err(HoldRefusal::UnknownShow)), "{refused:?}");
+    house.clock.set(house.show.starts_at);
+    let refused = house.hold(&ada, &[0], "a").await;
+    assert!(matches!(refused, Err(HoldRefusal::ShowStarted)), "{refused:?}");
+    house.execute("update booking.shows set status = 'CANCELLED'").await;
+    house.app.shows.forget(house.id()).await;
+    let refused = house.hold(&ada, &[0], "a").await;
+    assert!(matches!(refused, Err(HoldRefusal::ShowCancelled)), "{refused:?}");
+}

@@ -1,0 +1,31 @@
+//! Seats that are held and sold right now, against real Redis and PostgreSQL: first the scripts
+//! alone, then what is built on them.
+
+#[cfg(test)]
+mod alternatives;
+#[cfg(test)]
+mod apply;
+#[cfg(test)]
+mod best_available;
+#[cfg(test)]
+mod graphql;
+#[cfg(test)]
+mod hall;
+#[cfg(test)]
+mod hold;
+#[cfg(test)]
+mod house;
+#[cfg(test)]
+mod lapse;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod watch;

@@ -1,0 +1,8 @@
+//! The catalog against a real PostgreSQL, through its schema.
+#![cfg(test)]
+
+mod browse;
+mod schedule;
+mod search;
+mod seed;
+mod support;

@@ -1,0 +1,43 @@
+//! The GraphQL face of the user subgraph: parse, call `app`, map.
+
+mod error;
+mod loaders;
+mod model;
+mod mutation;
+mod query;
+
+use std::sync::Arc;
+
+use async_graphql::{EmptySubscription, SchemaBuilder};
+use axum::Router;
+use graphql_kit::{TokenVerifier, shell};
+use platform::Shutdown;
+
+use crate::app::App;
+use loaders::Loaders;
+use mutation::Mutation;
+use query::Query;
+
+/// The schema of this subgraph.
+pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
+
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
+    Schema::build(Query, Mutation::default(), EmptySubscription)
+        .enable_federation()
+        .enable_subscription_in_federation()
+}
+
+/// The schema without anything behind it, to be exported.
+pub fn schema() -> Schema {
+    builder().finish()
+}
+
+/// `/graphql` over `app`.
+pub(crate) fn routes(app: Arc<App>, verifier: TokenVerifier, shutdown: &Shutdown) -> Router {
+    let schema = builder().data(Arc::clone(&app)).finish();
+    let prepare: shell::Prepare = Arc::new(move |request| {
+        let loaders = Loaders::new(Arc::clone(&app));
+        request.data(loaders)
+    });
+    shell::routes(schema, verifier, prepare, shutdown.token())
+}

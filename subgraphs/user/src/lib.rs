@@ -1,0 +1,69 @@
+//! The user subgraph: accounts, sessions, profiles, and the access tokens that all other
+//! subgraphs verify by the keys published here.
+//!
+//! Layers: `graphql`, `consumers` → `app` → `store` → `domain`.
+//!
+//! Architecture invariant: passwords and refresh tokens are stored as hashes only, and neither
+//! they nor names and addresses are ever logged.
+
+pub mod app;
+mod config;
+mod consumers;
+pub mod domain;
+mod graphql;
+mod jwks;
+mod store;
+
+use std::sync::Arc;
+
+use axum::Router;
+use graphql_kit::TokenVerifier;
+use platform::{
+    Deps, Shutdown, Telemetry,
+    http::{self, Readiness},
+};
+use tokio::net::TcpListener;
+
+use app::{App, SetupError};
+pub use config::{Config, PasswordConfig};
+pub use consumers::consumers;
+pub use domain::ThrottleConfig;
+pub use graphql::{Schema, schema};
+
+/// The role `user` could not start or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// The listener failed.
+    #[error("the listener of the role `user` failed")]
+    Serve(#[from] std::io::Error),
+}
+
+/// `/graphql` and `/.well-known/jwks.json`.
+///
+/// # Errors
+/// [`SetupError`] names the setting that cannot work.
+pub fn routes(config: Config, deps: &Deps, shutdown: &Shutdown) -> Result<Router, SetupError> {
+    let app = Arc::new(App::new(config, deps)?);
+    let keys = app.keys().published().clone();
+    let verifier = TokenVerifier::fixed(app.auth_config(), deps.clock.clone(), &keys);
+    Ok(jwks::routes(keys).merge(graphql::routes(app, verifier, shutdown)))
+}
+
+/// Runs the role `user` until `shutdown`.
+///
+/// # Errors
+/// [`RunError`].
+pub async fn run(
+    config: Config,
+    deps: Deps,
+    telemetry: &Telemetry,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), RunError> {
+    let readiness = Readiness::new(&shutdown, telemetry).postgres(&deps.pg);
+    let router = routes(config, &deps, &shutdown)?.merge(http::ops_routes(readiness));
+    Ok(http::serve(listener, router, &shutdown).await?)
+}

@@ -1,0 +1,30 @@
+//! Forgetting what has no effect any more.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _};
+
+use super::entity::{attempt, refresh_token, session};
+
+/// Deletes refresh tokens that expired before `time`, and tells how many.
+pub(crate) async fn refresh_token_purge<C: ConnectionTrait>(
+    conn: &C,
+    time: DateTime<Utc>,
+) -> Result<u64, DbErr> {
+    let done = refresh_token::Entity::delete_many()
+        .filter(refresh_token::Column::ExpiresAt.lt(time))
+        .exec(conn)
+        .await?;
+    Ok(done.rows_affected)
+}
+
+/// Deletes sessions that expired before `time` with their tokens, and tells how many.
+pub(crate) async fn session_purge<C: ConnectionTrait>(conn: &C, time: DateTime<Utc>) -> Result<u64, DbErr> {
+    let done = session::Entity::delete_many().filter(session::Column::ExpiresAt.lt(time)).exec(conn).await?;
+    Ok(done.rows_affected)
+}
+
+/// Deletes the counters of addresses that nobody tried since `time`, and tells how many.
+pub(crate) async fn attempt_purge<C: ConnectionTrait>(conn: &C, time: DateTime<Utc>) -> Result<u64, DbErr> {
+    let done = attempt::Entity::delete_many().filter(attempt::Column::LastAt.lt(time)).exec(conn).await?;
+    Ok(done.rows_affected)
+}

@@ -1,0 +1,20 @@
+//! The user subgraph over HTTP, against real PostgreSQL.
+
+#[cfg(test)]
+mod entities;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod log_in;
+#[cfg(test)]
+mod operator;
+#[cfg(test)]
+mod profile;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod sign_up;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tokens;

@@ -1,0 +1,125 @@
+//! Access tokens, as other subgraphs see them.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::header::CACHE_CONTROL;
+use chrono::TimeDelta;
+use graphql_kit::{AuthConfig, Caller, Role, TokenVerifier, auth::TokenError};
+use kernel::{Clock as _, SharedClock};
+use platform::http;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use user::Config;
+
+use crate::support::{SEED, World, config, device, error_code};
+
+const OTHER_SEED: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+
+/// Serves the subgraph; gives the address of its keys.
+async fn serve(world: &World) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (router, shutdown) = (world.router(), world.shutdown.clone());
+    tokio::spawn(async move { http::serve(listener, router, &shutdown).await });
+    format!("http://{address}/.well-known/jwks.json")
+}
+
+/// Verifies as another subgraph would.
+async fn verifier(world: &World) -> TokenVerifier {
+    let config = AuthConfig { jwks_url: serve(world).await, ..AuthConfig::default() };
+    let clock: SharedClock = Arc::clone(&world.clock) as SharedClock;
+    TokenVerifier::new(config, clock).unwrap()
+}
+
+async fn published(world: &World) -> Vec<Value> {
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+    let response = client.get(serve(world).await).send().await.unwrap();
+    assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=300");
+    let keys: Value = response.json().await.unwrap();
+    keys["keys"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_token_verifies_with_the_published_keys() {
+    let world = World::new().await;
+    let ada = world.person("ada@example.com").await;
+    let verifier = verifier(&world).await;
+    let bearer = format!("Bearer {}", ada.access);
+
+    let claims = verifier.verify(&bearer).await.unwrap();
+    let now = world.clock.now().timestamp();
+    assert_eq!(claims.sub.to_string(), ada.user);
+    assert_eq!(claims.roles, [Role::Customer]);
+    assert_eq!((claims.iat, claims.exp), (now, now + 900));
+    assert_eq!((&*claims.iss, &*claims.aud), ("marquee", "marquee"));
+
+    // Another token of the same session is another token.
+    let next = device(&world.refresh(&ada.refresh).await);
+    let next = verifier.verify(&format!("Bearer {}", next.access)).await.unwrap();
+    assert_eq!(next.sid, claims.sid);
+    assert_ne!(next.jti, claims.jti);
+
+    world.advance(TimeDelta::minutes(15));
+    assert_eq!(verifier.verify(&bearer).await, Err(TokenError::Expired));
+}
+
+#[tokio::test]
+async fn an_altered_token_proves_nothing() {
+    let world = World::new().await;
+    let ada = world.person("ada@example.com").await;
+    let verifier = verifier(&world).await;
+    let (head, signature) = ada.access.rsplit_once('.').unwrap();
+    let (header, claims) = head.split_once('.').unwrap();
+    let bob = world.person("bob@example.com").await;
+    let foreign_claims = bob.access.split('.').nth(1).unwrap();
+    for token in [
+        format!("{header}.{foreign_claims}.{signature}"),
+        format!("{header}.{claims}."),
+        // {"alg":"none"}
+        format!("eyJhbGciOiJub25lIn0.{claims}."),
+    ] {
+        let caller = verifier.caller(Some(&format!("Bearer {token}"))).await;
+        assert!(matches!(caller, Caller::Rejected(TokenError::Invalid)), "{token}: {caller:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_can_be_changed_without_refusing_anyone() {
+    let old = World::new().await;
+    let ada = old.person("ada@example.com").await;
+    let keys = published(&old).await;
+    let old_key = keys[0]["x"].as_str().unwrap().to_owned();
+
+    let new = old.reconfigured(Config {
+        signing_key: OTHER_SEED.into(),
+        previous_keys: vec![old_key.clone()],
+        ..config()
+    });
+    let keys = published(&new).await;
+    assert_eq!(keys.len(), 2);
+    assert_eq!(keys[1]["x"], *old_key);
+
+    let grace = verifier(&new).await;
+    assert!(grace.verify(&format!("Bearer {}", ada.access)).await.is_ok());
+    let fresh = new.other_device("ada@example.com").await;
+    assert!(grace.verify(&format!("Bearer {}", fresh.access)).await.is_ok());
+
+    // Once the old key is withdrawn, its tokens are void: for others and for us.
+    let after = old.reconfigured(Config { signing_key: OTHER_SEED.into(), ..config() });
+    let strict = verifier(&after).await;
+    let refused = strict.verify(&format!("Bearer {}", ada.access)).await;
+    assert_eq!(refused, Err(TokenError::Invalid));
+    assert!(after.me(Some(&ada.access)).await["errors"].is_array());
+    assert!(strict.verify(&format!("Bearer {}", fresh.access)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_for_someone_else_is_refused() {
+    let world = World::new().await;
+    let elsewhere =
+        world.reconfigured(Config { signing_key: SEED.into(), audience: "elsewhere".to_owned(), ..config() });
+    let ada = elsewhere.person("ada@example.com").await;
+    assert!(elsewhere.me(Some(&ada.access)).await.get("errors").is_none());
+    let answer = world.me(Some(&ada.access)).await;
+    assert_eq!(error_code(&answer), "UNAUTHENTICATED");
+}

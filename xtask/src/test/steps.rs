@@ -1,0 +1,64 @@
+//! The steps.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::Result;
+
+use super::{Fixture, Step};
+use crate::{
+    cargo, console,
+    interrupt::Interrupt,
+    process::{capture, run},
+    schema, tidy,
+};
+
+/// What the steps share.
+pub(super) struct Context<'a> {
+    pub(super) root: PathBuf,
+    pub(super) interrupt: &'a Interrupt,
+    pub(super) arguments: &'a [String],
+}
+
+impl Context<'_> {
+    /// Takes one step.
+    pub(super) fn take(&self, step: Step) -> Result<()> {
+        match step {
+            Step::Fmt => self.cargo(&["fmt", "--all", "--check"]),
+            Step::Tidy => tidy::run(&self.root),
+            Step::Clippy => {
+                self.cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+            }
+            Step::Schema => schema::run(true, &self.root),
+            Step::Tests => self.tests(),
+            Step::Doc => self.cargo(&["test", "--workspace", "--doc"]),
+        }
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Result<()> {
+        run(cargo::command(&self.root).args(arguments), self.interrupt)
+    }
+
+    fn tests(&self) -> Result<()> {
+        // First, since it takes longest; the services need not wait meanwhile.
+        let programs = cargo::build(&self.root, &["--workspace", "--all-targets"], self.interrupt)?;
+        let fixture = Fixture::start(self.interrupt)?;
+        let mut command = self.runner();
+        fixture.apply(&programs, &mut command);
+        run(&mut command, self.interrupt)
+    }
+
+    /// nextest, which runs each test in a process of its own; without it, cargo's own runner.
+    fn runner(&self) -> Command {
+        let mut command = cargo::command(&self.root);
+        if capture(cargo::command(&self.root).args(["nextest", "--version"])).is_ok() {
+            command.args(["nextest", "run", "--workspace"]).args(self.arguments);
+        } else {
+            console::line("cargo-nextest is not installed; using cargo test");
+            command.args(["test", "--workspace", "--lib", "--bins", "--tests"]);
+            if !self.arguments.is_empty() {
+                command.arg("--").args(self.arguments);
+            }
+        }
+        command
+    }
+}
