@@ -9,6 +9,7 @@ use ntex::{
     service::{IntoServiceFactory, ServiceFactory, fn_service},
     web::{self, DefaultError, WebRequest, WebResponse},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     edge::Edge,
@@ -27,6 +28,8 @@ pub(crate) struct App {
     /// Health, readiness and the metrics of the process, as every role answers them.
     pub(crate) ops: axum::Router,
     pub(crate) max_body: usize,
+    /// Cancelled when sockets and streams have to end.
+    pub(crate) closing: CancellationToken,
 }
 
 impl App {
@@ -38,7 +41,7 @@ impl App {
         let router = self.routers.of_thread().await;
         let shared = self.routers.queries;
         let compression = ResponseCompressionService::new(shared.router_config);
-        let edge = Edge { router: router.clone(), shared, max_body: self.max_body };
+        let edge = Edge { router: router.clone(), shared, max_body: self.max_body, closing: self.closing };
         web::App::new()
             .middleware(compression)
             .state(self.sockets)

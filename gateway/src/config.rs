@@ -119,7 +119,7 @@ impl Default for Config {
             deduplicate: true,
             max_long_lived_clients: 50_000,
             max_operations_per_socket: 64,
-            broadcast_capacity: 256,
+            broadcast_capacity: 64,
             limits: Limits::default(),
             request_timeout_ms: 30_000,
             subgraph_timeout_ms: 15_000,

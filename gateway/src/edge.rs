@@ -5,8 +5,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use hive_router::RouterSharedState;
+use kernel::error::ErrorCode;
 use ntex::{
     http::{
         Method,
@@ -17,6 +18,7 @@ use ntex::{
 };
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use url::form_urlencoded;
 
 use crate::{
@@ -36,6 +38,8 @@ pub(crate) struct Edge {
     /// Knows the rules for other origins.
     pub(crate) shared: Arc<RouterSharedState>,
     pub(crate) max_body: usize,
+    /// Cancelled when streams have to end.
+    pub(crate) closing: CancellationToken,
 }
 
 impl Edge {
@@ -67,7 +71,9 @@ impl Edge {
             Method::GET => from_query(request.query_string()),
             Method::POST => {
                 let Some(body) = request::read(request.take_payload(), self.max_body).await? else {
-                    return Ok(request.into_response(HttpResponse::PayloadTooLarge()));
+                    let errors = refusal::errors(ErrorCode::BadUserInput, "The request is too long.");
+                    let refusal = HttpResponse::PayloadTooLarge().json(&json!({ "errors": errors }));
+                    return Ok(request.into_response(refusal));
                 };
                 request::put_back(&mut request, body.clone());
                 body
@@ -86,7 +92,8 @@ impl Edge {
             Ok(viewer) => HttpResponse::Ok()
                 .content_type("text/event-stream")
                 .header(CACHE_CONTROL, "no-cache")
-                .streaming(sent(viewer)),
+                // Its client connects elsewhere when the stream ends without an event that says so.
+                .streaming(sent(viewer).take_until(Box::pin(self.closing.cancelled_owned()))),
             Err(_) => HttpResponse::ServiceUnavailable().json(&json!({ "errors": refusal::full() })),
         };
         if let Some(cors) = &self.shared.cors_runtime {

@@ -33,6 +33,7 @@ use platform::{
     http::{Readiness, ops_routes},
 };
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, GatewayError,
@@ -50,6 +51,8 @@ use crate::{
 const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often it is looked whether the supergraph is loaded; the router does not tell.
 const LOAD_POLL: Duration = Duration::from_millis(5);
+/// What sockets may take to close after they have nothing to answer any more.
+const CLOSE_GRACE: Duration = Duration::from_secs(3);
 /// Connections that one thread accepts besides long-lived ones.
 const SHORT_LIVED: usize = 25_000;
 
@@ -119,13 +122,15 @@ impl Gateway {
     }
 
     async fn serve(mut self, listener: TcpListener) -> Result<(), GatewayError> {
-        let sockets = Arc::new(Sockets::new(&self.config, self.shutdown.clone()));
-        let server = self.listen(listener, Arc::clone(&sockets)).map_err(GatewayError::Server)?;
+        let closing = CancellationToken::new();
+        let sockets = Arc::new(Sockets::new(&self.config, self.shutdown.clone(), closing.clone()));
+        let server =
+            self.listen(listener, Arc::clone(&sockets), closing.clone()).map_err(GatewayError::Server)?;
         let address = self.routers.queries.router_config.address();
         tracing::info!(graphql = %format_args!("http://{address}{GRAPHQL}"), "the gateway is serving");
         let result = tokio::select! {
             ended = server.clone() => ended.map_err(GatewayError::Server),
-            () = self.drained(&sockets) => {
+            () = self.drained(&sockets, &closing) => {
                 let hard = self.shutdown.hard();
                 tokio::select! {
                     () = server.stop(true) => {}
@@ -139,7 +144,12 @@ impl Gateway {
         result
     }
 
-    fn listen(&self, listener: TcpListener, sockets: Arc<Sockets>) -> std::io::Result<Server> {
+    fn listen(
+        &self,
+        listener: TcpListener,
+        sockets: Arc<Sockets>,
+        closing: CancellationToken,
+    ) -> std::io::Result<Server> {
         let schema = Arc::clone(&self.routers.schema);
         let readiness = Readiness::new(&self.shutdown, &self.telemetry).check("supergraph", move || {
             let loaded = schema.configured_runtime().is_some();
@@ -150,6 +160,7 @@ impl Gateway {
             sockets,
             ops: ops_routes(readiness),
             max_body: self.config.limits.body_bytes,
+            closing,
         };
         let settings = self.routers.queries.router_config;
         let mut server = HttpServer::new(async move || app.clone().of_thread().await)
@@ -163,16 +174,15 @@ impl Gateway {
         Ok(server.listen(listener)?.run())
     }
 
-    /// Returns when the shutdown has begun and nothing long-lived is left. New work is still taken
-    /// until then, except on sockets, for those who do not yet know.
-    async fn drained(&self, sockets: &Sockets) {
+    /// Returns when the shutdown has begun and nothing long-lived is left. Requests are answered
+    /// until then, for those who do not know yet.
+    async fn drained(&self, sockets: &Sockets, closing: &CancellationToken) {
         self.shutdown.token().cancelled().await;
         sleep(Duration::from_millis(self.config.drain_delay_ms)).await;
-        // Sockets see the shutdown themselves. Their clients connect elsewhere and subscribe again,
-        // so they are closed before the subscriptions that they carry.
-        let hard = self.shutdown.hard();
-        let closed = timeout(self.config.drain_timeout() + Duration::from_secs(3), sockets.closed());
-        let _ = hard.run_until_cancelled(closed).await;
+        closing.cancel();
+        let closed = timeout(self.config.drain_timeout() + CLOSE_GRACE, sockets.closed());
+        let _ = self.shutdown.hard().run_until_cancelled(closed).await;
+        // What is left has come in parts, which know no other end.
         let subscriptions = &self.routers.subscriptions.active_subscriptions;
         subscriptions.close_all_with_error(vec![GraphQLError::from_message_and_code(
             "Shutting down. Connect again.",

@@ -63,7 +63,7 @@ async fn webhooks_may_come_often_and_in_any_order() {
     eventually("every delivery was accepted", async || {
         let deliveries = stack.sandbox().get("/sandbox/deliveries").await;
         let list = deliveries["data"].as_array()?.clone();
-        let succeeded = list.iter().filter(|delivery| delivery["event_type"] == "payment_intent.succeeded");
+        let succeeded = list.iter().filter(|delivery| delivery["type"] == "payment_intent.succeeded");
         (succeeded.filter(|delivery| delivery["status"] == 200).count() >= 5).then_some(())
     })
     .await;

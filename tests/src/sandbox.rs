@@ -66,6 +66,21 @@ impl Sandbox {
         json(self.http.post(format!("{}/sandbox/behaviour", self.base)).json(behaviour)).await
     }
 
+    /// Sends every event of this type again, the oldest first, lost ones included.
+    ///
+    /// # Panics
+    /// When the sandbox cannot be reached, or there is no such event.
+    pub async fn resend(&self, kind: &str) {
+        let events = self.get(&format!("/v1/events?type={kind}&limit=100")).await;
+        let ids =
+            events["data"].as_array().into_iter().flatten().rev().filter_map(|event| event["id"].as_str());
+        let ids: Vec<_> = ids.collect();
+        assert!(!ids.is_empty(), "no {kind} in {events}");
+        for id in ids {
+            self.post(&format!("/sandbox/events/{id}/resend"), &[]).await;
+        }
+    }
+
     /// Reads a resource.
     ///
     /// # Panics

@@ -126,14 +126,14 @@ impl Watcher {
     async fn take(&mut self, delta: &Value) {
         let (from, to) = (version(&delta["fromVersion"]), version(&delta["version"]));
         let changes = delta["changes"].as_array().map_or(&[][..], Vec::as_slice);
-        if self.lose > 0 && !changes.is_empty() {
-            self.lose -= 1;
-            return;
-        }
         self.seen.push_back((from, to));
         self.seen.truncate(64);
         let same_epoch = delta["epoch"] == self.epoch.as_str();
         if same_epoch && to <= self.version {
+            return;
+        }
+        if self.lose > 0 && !changes.is_empty() {
+            self.lose -= 1;
             return;
         }
         // A conflated delta may begin before the snapshot that we have: it holds the latest state

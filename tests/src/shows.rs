@@ -66,9 +66,8 @@ impl Stack {
         let data = manager.client.execute(PLACES, json!({})).await.and_then(client::Reply::ok);
         let places = data.unwrap_or_else(|error| panic!("no places: {error}"));
         let movie = &places["movies"]["nodes"][0]["id"];
-        let screens = places["cities"].as_array().into_iter().flatten();
-        let screens = screens.flat_map(|city| city["theaters"].as_array().into_iter().flatten());
-        let screens = screens.flat_map(|theater| theater["screens"].as_array().into_iter().flatten());
+        let theaters = places["theaters"]["nodes"].as_array().into_iter().flatten();
+        let screens = theaters.flat_map(|theater| theater["screens"].as_array().into_iter().flatten());
         for screen in screens {
             let input = json!({
                 "movieId": movie,
@@ -76,7 +75,7 @@ impl Stack {
                 "startsAt": starts_at.with_timezone(&Utc).to_rfc3339(),
                 "format": "TWO_D",
                 "language": "en",
-                "basePrice": { "amount": "12.00" },
+                "basePrice": "12",
             });
             let variables = json!({ "input": input });
             let answer = manager.client.execute(SCHEDULE, variables).await.and_then(client::Reply::ok);
@@ -109,7 +108,10 @@ impl Stack {
     }
 }
 
-const PLACES: &str = "{ movies(first: 1) { nodes { id } } cities { theaters { screens { id } } } }";
+const PLACES: &str = "{
+  movies(filter: { nowShowing: true }, first: 1) { nodes { id } }
+  theaters(first: 100) { nodes { screens { id } } }
+}";
 const SCHEDULE: &str = "mutation Schedule($input: ScheduleShowInput!) {
   scheduleShow(input: $input) { show { id } userErrors { __typename message } }
 }";

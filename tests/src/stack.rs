@@ -185,7 +185,6 @@ fn configuration(
     let secrets = Value::Array(vec![WEBHOOK_SECRET.into()]);
     let mut config = Table::new();
     let usual: Vec<(&str, Value)> = vec![
-        ("telemetry.filter", "info".into()),
         ("pg.url", database.into()),
         ("pg.max_connections", 12.into()),
         ("redis.url", services.redis.as_str().into()),

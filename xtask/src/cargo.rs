@@ -39,13 +39,18 @@ pub fn command(root: &Path) -> Command {
     command
 }
 
-/// Builds with the given arguments; cargo's own progress is seen.
+/// What is built. All programs, not two packages: dependencies get the features that all members
+/// together ask for. There are no examples, but with them cargo heeds the features that tests ask
+/// for. So `up`, `schema` and `test` share one build of everything.
+const PROGRAMS: [&str; 5] = ["--workspace", "--exclude", "xtask", "--bins", "--examples"];
+
+/// Builds the programs, with further arguments such as `--release`; cargo's own progress is seen.
 ///
 /// # Errors
 /// When the build fails, or makes no such programs.
 pub fn build(root: &Path, arguments: &[&str], interrupt: &Interrupt) -> Result<Programs> {
     let mut command = command(root);
-    command.arg("build").args(arguments).arg("--message-format=json-render-diagnostics");
+    command.arg("build").args(PROGRAMS).args(arguments).arg("--message-format=json-render-diagnostics");
     let messages = run_reading(&mut command, interrupt)?;
     let find =
         |name: &str| executable(&messages, name).ok_or_else(|| anyhow!("the build made no program `{name}`"));

@@ -41,10 +41,14 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let interrupt = Interrupt::catch()?;
     let state = State::new(dir.clone())?;
-    end_up(&state, &interrupt)?;
+    let ended = end_up(&state, &interrupt)?;
     let Some(_lock) = state.lock()? else { bail!("another `cargo xtask up` has just begun") };
-    for name in Ledger::open(&dir)?.stop_all()? {
+    let left_behind = Ledger::open(&dir)?.stop_all()?;
+    for name in &left_behind {
         console::line(&format!("ended {name}, left behind by a run that was killed"));
+    }
+    if !ended && left_behind.is_empty() {
+        console::line("nothing was running");
     }
     clear_tests(&dir)?;
     let _ = fs::remove_file(state.endpoints());
@@ -58,7 +62,8 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn end_up(state: &State, interrupt: &Interrupt) -> Result<()> {
+/// Ends a running `up`; whether there was one.
+fn end_up(state: &State, interrupt: &Interrupt) -> Result<bool> {
     let began = Instant::now();
     let mut told = false;
     while state.lock()?.is_none() {
@@ -80,7 +85,7 @@ fn end_up(state: &State, interrupt: &Interrupt) -> Result<()> {
     if told {
         console::line("it has ended, with everything it started");
     }
-    Ok(())
+    Ok(told)
 }
 
 /// The folders of test runs.

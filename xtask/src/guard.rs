@@ -4,6 +4,7 @@
 //! SIGKILL, the pipe closes; the guard then ends whatever the ledgers still record.
 
 use std::{
+    fs,
     io::{Read, stdin},
     os::unix::process::CommandExt,
     path::Path,
@@ -12,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::process;
+use crate::{process, up::ENDPOINTS};
 
 /// The guard of this process; dropped when there is nothing left to guard.
 #[derive(Debug)]
@@ -52,5 +53,7 @@ impl Drop for Guard {
 pub fn run(dir: &Path) -> Result<()> {
     let mut nothing = Vec::new();
     stdin().read_to_end(&mut nothing)?;
+    // What programs look for while everything is ready.
+    let _ = fs::remove_file(dir.join(ENDPOINTS));
     process::stop_below(dir).map(drop)
 }

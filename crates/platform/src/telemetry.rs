@@ -3,7 +3,7 @@
 //! Metrics go through the `metrics` facade; [`Telemetry`] renders them for `/metrics`. Durations
 //! are histograms in seconds.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, io::IsTerminal, time::Duration};
 
 use garde::Validate;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -15,6 +15,10 @@ use crate::Shutdown;
 /// Upper bounds of all histograms, in seconds: half a millisecond to half a minute.
 const BUCKETS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 5.0, 10.0, 30.0];
+/// The router and its runtime tell of their own parts at length. lapin reports what this crate
+/// reports too, and quotes messages.
+const DEFAULT_FILTER: &str =
+    "info,lapin=off,ntex_rt=warn,ntex_server=warn,ntex_service=warn,router=warn,sqlx=warn";
 /// How often samples that nobody has scraped are folded into their buckets.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
@@ -32,7 +36,7 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
+        Self { format: LogFormat::Text, filter: DEFAULT_FILTER.to_owned() }
     }
 }
 
@@ -81,7 +85,10 @@ pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
 
     let filter = EnvFilter::try_new(&config.filter).map_err(|_| TelemetryError::Filter)?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match config.format {
         LogFormat::Text => lines.finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
@@ -154,6 +161,7 @@ mod tests {
 
     #[test]
     fn filters_are_checked() {
+        assert!(filter_is_valid(DEFAULT_FILTER, &()).is_ok());
         assert!(filter_is_valid("info,booking=debug", &()).is_ok());
         assert!(filter_is_valid("info,booking=loud", &()).is_err());
     }

@@ -169,7 +169,7 @@ impl Connection {
             let message = "Too many operations are running on this socket.";
             return Some(refused(id, ErrorCode::RateLimited, message));
         }
-        if self.sockets.shutdown.is_draining() {
+        if self.sockets.closing.is_cancelled() {
             return Some(refused(id, ErrorCode::Unavailable, "Shutting down. Connect again."));
         }
         let body = Bytes::copy_from_slice(payload.get().as_bytes());
@@ -188,6 +188,11 @@ impl Connection {
         while self.state.borrow().pressed {
             self.flushed.notified().await;
         }
+    }
+
+    /// Whether the process shuts down, and with it perhaps the subgraphs.
+    pub(super) fn is_draining(&self) -> bool {
+        self.sockets.shutdown.is_draining()
     }
 
     /// The operation has ended by itself.
@@ -233,16 +238,15 @@ impl Connection {
         drop(self.sink.send(message));
     }
 
-    /// Pings the peer, and closes the socket when it is silent or the gateway shuts down.
+    /// Pings the peer, and closes the socket when it is silent or has to end.
     async fn keep(self: Rc<Self>) {
-        let draining = self.sockets.shutdown.token();
         let mut pings = interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         pings.tick().await;
         let close = loop {
             tokio::select! {
                 _ = pings.tick() => {}
-                () = draining.cancelled() => break Close::GoingAway,
+                () = self.sockets.closing.cancelled() => break Close::GoingAway,
             }
             let (phase, heard) = {
                 let state = self.state.borrow();

@@ -33,7 +33,10 @@ use ntex::{
     ws::Codec,
 };
 use platform::Shutdown;
-use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
 use crate::{Config, origin::Origins, router::Router, settings};
 use connection::Connection;
@@ -50,12 +53,14 @@ pub(crate) struct Sockets {
     max_operations: usize,
     drain_timeout: Duration,
     shutdown: Shutdown,
+    /// Cancelled when sockets have to end.
+    closing: CancellationToken,
     open: AtomicUsize,
     tracker: TaskTracker,
 }
 
 impl Sockets {
-    pub(crate) fn new(config: &Config, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(config: &Config, shutdown: Shutdown, closing: CancellationToken) -> Self {
         Self {
             origins: Origins::new(config),
             forwarded: settings::forwarded_headers(config),
@@ -63,12 +68,13 @@ impl Sockets {
             max_operations: config.max_operations_per_socket,
             drain_timeout: config.drain_timeout(),
             shutdown,
+            closing,
             open: AtomicUsize::new(0),
             tracker: TaskTracker::new(),
         }
     }
 
-    /// Returns when no socket is open any more. They close themselves once the shutdown begins.
+    /// Returns when no socket is open any more. They close themselves when they have to.
     pub(crate) async fn closed(&self) {
         self.tracker.close();
         self.tracker.wait().await;
@@ -108,7 +114,7 @@ pub(crate) async fn upgrade(
     if !sockets.origins.allows(origin) {
         return Ok(refusal(HttpResponse::Forbidden(), "pages of this origin may not open a socket here"));
     }
-    if sockets.shutdown.is_draining() {
+    if sockets.closing.is_cancelled() {
         return Ok(refusal(HttpResponse::ServiceUnavailable(), "shutting down"));
     }
     let Some(place) = sockets.reserve() else {

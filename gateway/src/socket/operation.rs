@@ -1,6 +1,6 @@
 //! One operation of a socket: a request to the router, and its answer as messages.
 
-use std::rc::Rc;
+use std::{future::pending, rc::Rc};
 
 use ntex::{
     http::{HeaderMap, StatusCode},
@@ -40,7 +40,14 @@ pub(super) async fn run(owing: Owing, id: String, headers: HeaderMap, body: Byte
 
 async fn relay(connection: &Connection, id: &str, mut viewer: Viewer) {
     let answers = Answers::to(id);
-    while let Some(event) = viewer.next().await {
+    loop {
+        let event = viewer.next().await;
+        if connection.is_draining() {
+            // What ends now ends with everything else. The client is about to lose its socket and
+            // will subscribe elsewhere, which it would not if the subscription were complete.
+            return pending().await;
+        }
+        let Some(event) = event else { break };
         match event {
             Event::Next(json) => connection.deliver(answers.next(&json)).await,
             Event::Refused(json) => {

@@ -98,6 +98,8 @@ async fn operations_are_limited() {
         let answer = gateway.query(query).await;
         assert_eq!(error(&answer).0, "BAD_USER_INPUT", "{query}: {answer}");
     }
-    let long = gateway.post(&format!("{{ whoami }} # {}", "x".repeat(3_000)));
-    assert_eq!(error(&answer(long).await).0, "BAD_USER_INPUT");
+    let long = format!("{{ whoami }} # {}", "x".repeat(3_000));
+    assert_eq!(error(&gateway.query(&long).await).0, "BAD_USER_INPUT");
+    let streamed = gateway.post(&long).header("accept", "application/json, text/event-stream");
+    assert_eq!(error(&answer(streamed).await).0, "BAD_USER_INPUT");
 }

@@ -175,6 +175,11 @@ impl Events {
         }
     }
 
+    /// Whether the stream ends next, and without saying that the subscription is complete.
+    pub async fn breaks_off(&mut self) -> bool {
+        self.text.is_empty() && matches!(within(self.response.chunk()).await, Ok(None) | Err(_))
+    }
+
     async fn event(&mut self) -> String {
         loop {
             if let Some(end) = self.text.find("\n\n") {

@@ -7,7 +7,7 @@ use platform::{Shutdown, Telemetry};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{Gateway, Received, answer, supergraph, until, within};
+use crate::harness::{Events, Gateway, Received, answer, supergraph, until, within};
 
 #[tokio::test]
 async fn a_shutdown_closes_sockets_and_ends() {
@@ -24,13 +24,14 @@ async fn a_shutdown_closes_sockets_and_ends() {
 
 #[tokio::test]
 async fn what_is_running_is_answered_first() {
-    let gateway = Gateway::with(|config| config.drain_delay_ms = 50).await;
+    let gateway = Gateway::start().await;
     let mut socket = gateway.socket(json!({ "token": "t" })).await;
     socket.subscribe("1", "mutation { slowly }").await;
     let request = tokio::spawn(answer(gateway.post("mutation { slowly }").bearer_auth("h")));
     until(|| gateway.booking.slow_begun() == 2).await;
 
     gateway.shutdown.begin();
+    within(async { while gateway.raw_socket(&[]).await.is_ok() {} }).await;
     socket.subscribe("2", "{ whoami }").await;
     let refused = socket.message().await;
     assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!("2")));
@@ -52,12 +53,38 @@ async fn while_draining_it_is_not_ready_but_still_answers() {
     gateway.shutdown.begin();
     within(async { while gateway.ready().await != Some(StatusCode::SERVICE_UNAVAILABLE) {} }).await;
     assert_eq!(gateway.query("{ shows { id } }").await["data"]["shows"][0]["id"], "1");
-    assert!(gateway.raw_socket(&[]).await.is_err());
+    within(async { while gateway.raw_socket(&[]).await.is_ok() {} }).await;
     gateway.booking.slow_may_end.add_permits(1);
     socket.next("1").await;
     let address = gateway.address;
     gateway.ended().await.unwrap();
     TcpListener::bind(address).unwrap();
+}
+
+#[tokio::test]
+async fn a_load_balancer_has_time_to_notice() {
+    let gateway = Gateway::with(|config| config.drain_delay_ms = 300).await;
+    let mut old = gateway.socket(json!({})).await;
+    gateway.shutdown.begin();
+    assert_eq!(gateway.ready().await, Some(StatusCode::SERVICE_UNAVAILABLE));
+    let mut new = gateway.socket(json!({})).await;
+    for socket in [&mut old, &mut new] {
+        socket.query("1", "{ whoami }").await;
+    }
+    assert_eq!(old.closed().await, 1001);
+    assert_eq!(new.closed().await, 1001);
+    gateway.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_breaks_off_so_that_its_client_connects_again() {
+    let gateway = Gateway::start().await;
+    let query = "subscription { seatMapChanged(showId: 1) { version } }";
+    let mut events = Events::of(gateway.post(query)).await;
+    until(|| gateway.booking.subscriptions() == 1).await;
+    gateway.shutdown.begin();
+    assert!(events.breaks_off().await);
+    gateway.ended().await.unwrap();
 }
 
 #[tokio::test]

@@ -68,10 +68,10 @@ impl Composer {
         event: EventId,
         time: DateTime<Utc>,
         notice: &Notice,
-        recipient: &Recipient,
+        recipient: Recipient<'_>,
     ) -> Result<Message, ComposeError> {
-        let language = Language::best(&recipient.locale);
-        let name = one_line(&recipient.name);
+        let language = Language::best(recipient.locale);
+        let name = one_line(recipient.name);
         let rendered = self.renderer.render(notice, language, &name)?;
 
         let bodies = MultiPart::alternative()
@@ -121,9 +121,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{app::sample, store::recipient};
+    use crate::{app::sample, store::recipient::ADA};
 
-    fn compose(notice: &Notice, recipient: &Recipient) -> Result<Message, ComposeError> {
+    fn compose(notice: &Notice, recipient: Recipient<'_>) -> Result<Message, ComposeError> {
         let event = Id::from_uuid(Uuid::from_u128(7));
         let time = "2026-06-01T12:00:00Z".parse().unwrap();
         Composer::new(&Config::default()).unwrap().compose(event, time, notice, recipient)
@@ -136,15 +136,14 @@ mod tests {
     #[test]
     fn the_same_notice_is_the_same_message_to_the_byte() {
         let notice = Notice::Confirmed(sample::confirmed(sample::user(1)));
-        let ada = recipient::ada();
-        let once = compose(&notice, &ada).unwrap().formatted();
-        assert_eq!(once, compose(&notice, &ada).unwrap().formatted());
+        let once = compose(&notice, ADA).unwrap().formatted();
+        assert_eq!(once, compose(&notice, ADA).unwrap().formatted());
     }
 
     #[test]
     fn headers_say_who_what_and_that_no_person_wrote_it() {
         let notice = Notice::Confirmed(sample::confirmed(sample::user(1)));
-        let message = text(&compose(&notice, &recipient::ada()).unwrap());
+        let message = text(&compose(&notice, ADA).unwrap());
         let (headers, _) = message.split_once("\r\n\r\n").unwrap();
         for line in [
             "From: Marquee <tickets@marquee.example>",
@@ -162,7 +161,7 @@ mod tests {
     #[test]
     fn each_ticket_is_attached_as_a_qr_code() {
         let notice = Notice::Confirmed(sample::confirmed(sample::user(1)));
-        let message = text(&compose(&notice, &recipient::ada()).unwrap());
+        let message = text(&compose(&notice, ADA).unwrap());
         for file in ["ticket-A5.svg", "ticket-A6.svg"] {
             let header = format!("Content-Disposition: attachment; filename=\"{file}\"");
             assert_eq!(message.matches(&header).count(), 1, "{file}");
@@ -174,10 +173,8 @@ mod tests {
     #[test]
     fn a_name_cannot_add_headers() {
         let notice = Notice::Confirmed(sample::confirmed(sample::user(1)));
-        let mut mallory = recipient::ada();
         for name in ["Mallory\r\nBcc: everyone@example.com", "\0", "\u{7f}\u{85}"] {
-            mallory.name = name.to_owned();
-            let message = text(&compose(&notice, &mallory).unwrap());
+            let message = text(&compose(&notice, Recipient { name, ..ADA }).unwrap());
             assert!(!message.contains("\r\nBcc:"), "{message}");
         }
     }
@@ -185,9 +182,8 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_refused_without_repeating_it() {
         let notice = Notice::Confirmed(sample::confirmed(sample::user(1)));
-        let mut nobody = recipient::ada();
-        nobody.email = "secret at example".to_owned();
-        let error = compose(&notice, &nobody).unwrap_err();
+        let nobody = Recipient { email: "secret at example", ..ADA };
+        let error = compose(&notice, nobody).unwrap_err();
         assert_eq!(error.to_string(), "address refused");
     }
 }

@@ -5,11 +5,11 @@
 //! message had left by then nobody knows, so it is sent again; see the mailers for what that means
 //! for each of them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use futures::{StreamExt as _, stream};
-use kernel::{SharedClock, UserId};
+use kernel::SharedClock;
 use platform::Shutdown;
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::{sync::Notify, time::sleep};
@@ -17,15 +17,12 @@ use tokio::{sync::Notify, time::sleep};
 use super::compose::{ComposeError, Composer};
 use crate::{
     domain::{Notice, RetryPolicy},
-    mail::{MailError, Mailer},
-    store::{
-        delivery::{self, Delivery},
-        recipient::{self, Recipient},
-    },
+    mail::{LONGEST_SEND, MailError, Mailer},
+    store::delivery::{self, Delivery},
 };
 
-/// A worker that has taken on a delivery and not marked it after this time counts as dead. Much
-/// longer than any mailer may take.
+/// A worker that has taken on a delivery and not marked it after this time counts as dead. Long
+/// enough for a whole batch, each message of which takes as long as it may.
 const LEASE: TimeDelta = TimeDelta::minutes(5);
 /// Deliveries taken on at a time, for each that is sent at the same time: enough to keep all busy.
 const BATCHES: usize = 4;
@@ -100,27 +97,29 @@ impl Sender {
     /// Takes on a batch and attempts each; tells how many there were.
     async fn send_due(&self) -> Result<usize, DbErr> {
         let now = self.clock.now();
-        let due = delivery::delivery_claim(&self.pg, self.batch(), now, now + LEASE).await?;
-        if due.is_empty() {
-            return Ok(0);
-        }
-        let users: Vec<UserId> = due.iter().map(Delivery::user).collect();
-        let recipients = recipient::recipient_map(&self.pg, &users).await?;
+        let lost_at = now + LEASE;
+        let due = delivery::delivery_claim(&self.pg, self.batch(), now, lost_at).await?;
         stream::iter(&due)
-            .for_each_concurrent(self.concurrency, |delivery| self.settle(delivery, &recipients))
+            .for_each_concurrent(self.concurrency, async |delivery| {
+                // When the batch was held up for too long, its rest belongs to the next worker.
+                if self.clock.now() + LONGEST_SEND < lost_at {
+                    self.settle(delivery).await;
+                }
+            })
             .await;
         Ok(due.len())
     }
 
     /// Attempts a delivery and marks how it went.
-    async fn settle(&self, delivery: &Delivery, recipients: &HashMap<UserId, Recipient>) {
-        let outcome = self.attempt(delivery, recipients.get(&delivery.user())).await;
+    async fn settle(&self, delivery: &Delivery) {
+        let outcome = self.attempt(delivery).await;
         let now = self.clock.now();
-        let (label, marked) = match outcome {
+        let label = match outcome {
             Ok(()) => {
                 let age = (now - delivery.created_at).to_std().unwrap_or_default();
                 metrics::histogram!("notification_delivery_age_seconds").record(age);
-                ("sent", delivery::delivery_sent(&self.pg, delivery, now).await)
+                self.mark(delivery, || delivery::delivery_sent(&self.pg, delivery, now)).await;
+                "sent"
             }
             Err(error) => {
                 let retry_at = (!error.is_permanent())
@@ -129,8 +128,9 @@ impl Sender {
                     .map(|delay| now + delay);
                 self.log(delivery, &error, retry_at.is_some());
                 let reason = error.to_string();
-                let label = if retry_at.is_some() { "retry" } else { "gave_up" };
-                (label, delivery::delivery_failed(&self.pg, delivery, &reason, retry_at, now).await)
+                let failed = || delivery::delivery_failed(&self.pg, delivery, &reason, retry_at, now);
+                self.mark(delivery, failed).await;
+                if retry_at.is_some() { "retry" } else { "gave_up" }
             }
         };
         metrics::counter!(
@@ -138,14 +138,20 @@ impl Sender {
             "kind" => delivery.kind.clone(), "outcome" => label
         )
         .increment(1);
-        if let Err(error) = marked {
-            // The next worker takes it on when the lease is over.
-            tracing::warn!(event = %delivery.event(), %error, "cannot mark a delivery");
+    }
+
+    /// Marks a delivery, for as long as it takes: one that was sent and is not marked would be
+    /// sent again. Only the hard step of the shutdown, or an outage of the database that is longer
+    /// than the lease, gets in between.
+    async fn mark<F: Future<Output = Result<(), DbErr>>>(&self, delivery: &Delivery, mark: impl Fn() -> F) {
+        while let Err(error) = mark().await {
+            tracing::warn!(event = %delivery.event(), %error, "cannot mark a delivery; trying again");
+            sleep(PAUSE).await;
         }
     }
 
-    async fn attempt(&self, delivery: &Delivery, recipient: Option<&Recipient>) -> Result<(), AttemptError> {
-        let recipient = recipient.ok_or(AttemptError::RecipientUnknown)?;
+    async fn attempt(&self, delivery: &Delivery) -> Result<(), AttemptError> {
+        let recipient = delivery.recipient().ok_or(AttemptError::RecipientUnknown)?;
         let notice = Notice::restore(&delivery.kind, delivery.facts.clone())?;
         let message = self.composer.compose(delivery.event(), delivery.created_at, &notice, recipient)?;
         Ok(self.mailer.send(delivery.event(), &message).await?)

@@ -6,6 +6,7 @@ mod smtp;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use kernel::EventId;
 use lettre::Message;
 
@@ -13,6 +14,9 @@ pub(crate) use file::FileMailer;
 pub(crate) use smtp::SmtpMailer;
 
 use crate::Config;
+
+/// No mailer takes longer than this over one message.
+pub(crate) const LONGEST_SEND: TimeDelta = TimeDelta::seconds(60);
 
 /// Sends messages.
 #[async_trait]

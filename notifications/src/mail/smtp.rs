@@ -21,9 +21,8 @@ use crate::config::SmtpConfig;
 
 /// Each step of the dialogue may take this long.
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
-/// The whole dialogue may take this long; well below the time after which another worker takes
-/// the delivery on.
-pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// The whole dialogue may take this long; see [`super::LONGEST_SEND`].
+const SEND_TIMEOUT: Duration = Duration::from_secs(55);
 
 /// Replies that speak of our log-in and not of the message (RFC 4954 section 6): for an operator
 /// to mend, after which the message can be sent.

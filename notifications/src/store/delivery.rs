@@ -6,7 +6,7 @@ use kernel::{EventId, UserId};
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
-use super::sql;
+use super::{recipient::Recipient, sql};
 
 /// A channel that messages go over.
 pub(crate) const EMAIL: &str = "EMAIL";
@@ -21,12 +21,20 @@ pub(crate) struct Delivery {
     pub facts: serde_json::Value,
     attempts: i32,
     pub created_at: DateTime<Utc>,
+    // All null or none, as the person is known or not.
+    email: Option<String>,
+    name: Option<String>,
+    locale: Option<String>,
 }
 
 impl Delivery {
-    /// To whom.
-    pub const fn user(&self) -> UserId {
-        UserId::from_uuid(self.user_id)
+    /// Where and how to reach the person, when that is known.
+    pub fn recipient(&self) -> Option<Recipient<'_>> {
+        Some(Recipient {
+            email: self.email.as_deref()?,
+            name: self.name.as_deref()?,
+            locale: self.locale.as_deref()?,
+        })
     }
 
     /// Because of which event.
@@ -65,7 +73,8 @@ pub(crate) async fn delivery_insert<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Takes on up to `limit` deliveries that are due, the longest waiting first. Until `lost_at` no
+/// Takes on up to `limit` deliveries that are due, the longest waiting first, each with what is
+/// known of its recipient: one statement, so that nothing is left half taken on. Until `lost_at` no
 /// other worker takes them; after that, this worker counts as dead.
 pub(crate) async fn delivery_claim<C: ConnectionTrait>(
     conn: &C,
@@ -85,9 +94,10 @@ pub(crate) async fn delivery_claim<C: ConnectionTrait>(
          )
          UPDATE notification.deliveries AS d
          SET attempts = attempts + 1, next_attempt_at = $3, last_error = NULL
-         FROM due
+         FROM due LEFT JOIN notification.recipients AS r ON r.user_id = due.user_id
          WHERE (d.user_id, d.event_id, d.channel) = (due.user_id, due.event_id, due.channel)
-         RETURNING d.user_id, d.event_id, d.channel, d.kind, d.facts, d.attempts, d.created_at",
+         RETURNING d.user_id, d.event_id, d.channel, d.kind, d.facts, d.attempts, d.created_at,
+             r.email, r.name, r.locale",
         [now.into(), limit.into(), lost_at.into()],
     ))
     .all(conn)

@@ -1,22 +1,20 @@
 //! Our own copy of whom messages go to.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use events::user::UserSnapshot;
-use kernel::UserId;
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
-use uuid::Uuid;
+use sea_orm::{ConnectionTrait, DbErr};
 
 use super::sql;
 
 /// A person to write to. No `Debug`: it ends up in logs.
-#[derive(FromQueryResult)]
-pub(crate) struct Recipient {
-    user_id: Uuid,
-    pub email: String,
-    pub name: String,
-    pub locale: String,
+#[derive(Clone, Copy)]
+pub(crate) struct Recipient<'r> {
+    /// The address.
+    pub email: &'r str,
+    /// What they are called.
+    pub name: &'r str,
+    /// BCP 47 tag of their language.
+    pub locale: &'r str,
 }
 
 /// Takes over what an event says of a person, unless something newer is known.
@@ -48,30 +46,7 @@ pub(crate) async fn recipient_upsert<C: ConnectionTrait>(
     Ok(())
 }
 
-/// The people with these ids who are known.
-pub(crate) async fn recipient_map<C: ConnectionTrait>(
-    conn: &C,
-    ids: &[UserId],
-) -> Result<HashMap<UserId, Recipient>, DbErr> {
-    // A JSON array instead of one placeholder for each id: one prepared statement for all sizes.
-    let ids: serde_json::Value = ids.iter().map(|id| id.uuid().to_string()).collect();
-    let rows = Recipient::find_by_statement(sql(
-        "SELECT user_id, email, name, locale FROM notification.recipients
-         WHERE user_id IN (SELECT value::uuid FROM jsonb_array_elements_text($1))",
-        [ids.into()],
-    ))
-    .all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (UserId::from_uuid(row.user_id), row)).collect())
-}
-
 /// Someone to compose messages to, in tests.
 #[cfg(test)]
-pub(crate) fn ada() -> Recipient {
-    Recipient {
-        user_id: Uuid::nil(),
-        email: "ada@example.com".to_owned(),
-        name: "Ada Lovelace".to_owned(),
-        locale: "en".to_owned(),
-    }
-}
+pub(crate) const ADA: Recipient<'static> =
+    Recipient { email: "ada@example.com", name: "Ada Lovelace", locale: "en" };

@@ -39,8 +39,8 @@ impl Context<'_> {
     }
 
     fn tests(&self) -> Result<()> {
-        // First, since it takes longest; the services need not wait meanwhile.
-        let programs = cargo::build(&self.root, &["--workspace", "--all-targets"], self.interrupt)?;
+        // Before the services: the longest part, and they need not wait for it.
+        let programs = cargo::build(&self.root, &[], self.interrupt)?;
         let fixture = Fixture::start(self.interrupt)?;
         let mut command = self.runner();
         fixture.apply(&programs, &mut command);

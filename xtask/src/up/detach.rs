@@ -29,7 +29,7 @@ pub(super) fn run(options: &Options, state: &State) -> Result<()> {
     let path = state.log_dir().join("up.log");
     let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     let mut command = Command::new(env::current_exe()?);
-    command.arg("up");
+    command.args(["up", "--background"]);
     if options.release {
         command.arg("--release");
     }
@@ -48,8 +48,8 @@ pub(super) fn run(options: &Options, state: &State) -> Result<()> {
     loop {
         show_rest(&path, &mut shown)?;
         if Endpoints::read(state)?.is_some() {
-            console::plain("\n    It runs in the background; `cargo xtask down` ends it.");
-            return Ok(());
+            // Written after the last word was said.
+            return show_rest(&path, &mut shown);
         }
         if let Some(status) = child.try_wait()? {
             show_rest(&path, &mut shown)?;

@@ -97,6 +97,8 @@ impl<'a> Platform<'a> {
         let output = fresh_log(&log)?;
         let child = command
             .current_dir(&self.root)
+            // The logs are files.
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)

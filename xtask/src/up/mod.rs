@@ -25,6 +25,9 @@ use secrets::Secrets;
 use settings::{Addresses, Settings};
 use state::State;
 
+/// The file in the state folder that names all addresses while everything is ready.
+pub const ENDPOINTS: &str = "endpoints.json";
+
 /// How `up` is to work.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -37,6 +40,9 @@ pub struct Options {
     /// Do not book a ticket as a self-check.
     #[arg(long)]
     no_smoke: bool,
+    /// This is the process behind `--detach`.
+    #[arg(long, hide = true)]
+    background: bool,
 }
 
 /// Brings the platform up and keeps it until a signal comes or a part of it ends.
@@ -94,13 +100,8 @@ fn serve(options: &Options, state: &State, home: &Home, interrupt: &Interrupt) -
     settings.write()?;
 
     console::heading("Build");
-    // All programs of the workspace, not two packages: the features of dependencies are then the
-    // same as in `cargo xtask test`, and nothing is built twice.
-    let mut arguments = vec!["--workspace", "--exclude", "xtask", "--bins"];
-    if options.release {
-        arguments.push("--release");
-    }
-    let programs = cargo::build(&root, &arguments, interrupt)?;
+    let arguments: &[&str] = if options.release { &["--release"] } else { &[] };
+    let programs = cargo::build(&root, arguments, interrupt)?;
 
     let platform = Platform { programs, root, state, home, addresses: &addresses, secrets: &secrets };
     console::heading("Database");
@@ -113,10 +114,12 @@ fn serve(options: &Options, state: &State, home: &Home, interrupt: &Interrupt) -
         console::heading("Self-check: one ticket, as a customer books it");
         platform.smoke(&endpoints, interrupt)?;
     }
-    endpoints.write(state)?;
     console::heading(&format!("Marquee is up ({})", console::duration(began.elapsed())));
     endpoints.print();
-    console::plain("\n    Ctrl-C ends it, and everything it started.");
+    let end = if options.background { "`cargo xtask down`" } else { "Ctrl-C" };
+    console::plain(&format!("\n    {end} ends it, and everything it started."));
+    // The sign to programs that all is ready.
+    endpoints.write(state)?;
 
     match running.watch(interrupt) {
         Err(error) if error.is::<Interrupted>() => Ok(Ended::OnRequest),

@@ -53,7 +53,7 @@ impl State {
     }
 
     pub(crate) fn endpoints(&self) -> PathBuf {
-        self.dir.join("endpoints.json")
+        self.dir.join(super::ENDPOINTS)
     }
 
     /// What the payment sandbox keeps over a restart.

@@ -116,10 +116,11 @@ impl Hub {
                     metrics::gauge!("rabbitmq_connected").set(1.0);
                     backoff.reset();
                     link.lost().await;
-                    link.down.cancel();
                     metrics::gauge!("rabbitmq_connected").set(0.0);
                     tracing::warn!("connection to RabbitMQ lost");
+                    // In this order, so that whoever is told finds no connection rather than this.
                     self.link.send_replace(None);
+                    link.down.cancel();
                     link.close().await;
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "cannot connect to RabbitMQ"),

@@ -29,11 +29,15 @@ use crate::{Shutdown, backoff::Backoff};
 pub(super) fn spawn(hub: Arc<Hub>, queue: Queue, handler: Arc<dyn Handler>, shutdown: &Shutdown) {
     let soft = shutdown.token();
     shutdown.spawn(queue.name, async move {
-        if let Err(error) = hub.declare(&[queue]).await {
-            tracing::warn!(queue = queue.name, %error, "cannot declare the queue yet");
-        }
         let mut backoff = Backoff::for_connections();
-        while let Some(link) = soft.run_until_cancelled(hub.link()).await {
+        loop {
+            // Each time: somebody may have deleted it, which ends the consumer too.
+            if let Err(error) = hub.declare(&[queue]).await {
+                tracing::warn!(queue = queue.name, %error, "cannot declare the queue");
+            }
+            let Some(link) = soft.run_until_cancelled(hub.link()).await else {
+                return;
+            };
             let start = Instant::now();
             match session(&hub, &link, queue, &handler, &soft).await {
                 Ok(()) if soft.is_cancelled() => return,

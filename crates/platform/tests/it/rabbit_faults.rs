@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
-    options::{BasicPublishOptions, QueueDeclareOptions},
+    options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::FieldTable,
 };
 use platform::{
@@ -90,6 +90,25 @@ async fn a_message_that_is_no_event_is_a_dead_letter() {
     until("the dead letter", || async { rabbit.depth("probe.dead").await.unwrap() == 1 }).await;
     let letters = rabbit.dead_letters("probe", 1).await.unwrap();
     assert_eq!(letters[0].event, None);
+}
+
+#[tokio::test]
+async fn a_queue_that_somebody_deleted_is_made_again() {
+    let shutdown = Shutdown::new();
+    let config = rabbit_config();
+    let rabbit = rabbit(&config, &shutdown).await;
+    let recorder = Arc::new(Recorder::default());
+    rabbit.declare(&[PROBE]).await.unwrap();
+    rabbit.consume(PROBE, recorder.clone(), &shutdown);
+    rabbit.publish(&event(uuid(), 1)).await.unwrap();
+    until("the first event", || async { recorder.count() == 1 }).await;
+    let name = format!("{}probe", config.prefix);
+    raw_channel().await.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+    until("another event", || async {
+        rabbit.publish(&event(uuid(), 2)).await.unwrap();
+        recorder.count() > 1
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -23,8 +23,7 @@ use crate::domain::reference::Reference;
 use crate::domain::show::Show;
 use crate::store::allocations::allocation_owners;
 use crate::store::booking_seats::booking_seats;
-use crate::store::bookings::{EarlierCheckout, booking_find_earlier};
-use crate::store::checkout::{Inserted, NewBooking, booking_insert};
+use crate::store::checkout::{EarlierCheckout, Inserted, NewBooking, booking_find_earlier, booking_insert};
 
 /// Attempts at the insert: each further one follows a collision or a claim that was just ended.
 const ATTEMPTS: usize = 4;
@@ -92,7 +91,6 @@ pub enum CheckoutError {
     #[error(transparent)]
     App(#[from] AppError),
 }
-
 
 impl App {
     /// Turns a hold into a pending booking and creates its payment.
@@ -191,8 +189,11 @@ impl App {
         let owners = allocation_owners(&self.deps.pg, show.id, seats).await.map_err(AppError::from)?;
         let bookings: Vec<BookingId> = owners.iter().map(|(_, booking)| *booking).collect();
         let ended = self.claims_expire(show, &bookings).await?;
-        let taken: Vec<u16> =
-            owners.into_iter().filter(|(_, booking)| !ended.contains(booking)).map(|(seat, _)| seat).collect();
+        let taken: Vec<u16> = owners
+            .into_iter()
+            .filter(|(_, booking)| !ended.contains(booking))
+            .map(|(seat, _)| seat)
+            .collect();
         if taken.is_empty() {
             Ok(())
         } else {

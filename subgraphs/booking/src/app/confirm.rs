@@ -9,9 +9,7 @@
 use std::sync::Arc;
 
 use events::Envelope;
-use events::booking::{
-    BookingCancelled, BookingConfirmed, BookingFailed, RefundCause, TicketFacts,
-};
+use events::booking::{BookingCancelled, BookingConfirmed, BookingFailed, RefundCause, TicketFacts};
 use events::payment::PaymentSucceeded;
 use kernel::{BookingId, TicketId};
 use platform::{HandlerError, inbox, outbox};
@@ -34,10 +32,16 @@ use crate::store::{SCHEMA, StoreError};
 
 const CONSUMER: &str = "booking.payments";
 
+/// A booking that changed, and its seats.
+struct Changed {
+    booking: Booking,
+    seats: Vec<u16>,
+}
+
 /// How one try at settling a payment ended.
 enum Settled {
-    /// Committed; the booking as it is now, when it changed.
-    Done(&'static str, Option<(Booking, Vec<u16>)>),
+    /// Committed, with this outcome; the booking as it is now, when it changed.
+    Done(&'static str, Option<Box<Changed>>),
     /// Rolled back: these seats are claimed by others, maybe by overdue claims.
     SeatsTaken(Vec<u16>),
 }
@@ -61,8 +65,8 @@ impl App {
             outbox::wake(SCHEMA);
             metrics::counter!("booking_payments_total", "outcome" => outcome).increment(1);
             tracing::info!(booking = %paid.booking_id, outcome, "payment settled");
-            if let Some((booking, seats)) = changed {
-                self.announce(&booking, &seats).await;
+            if let Some(changed) = changed {
+                self.announce(&changed.booking, &changed.seats).await;
             }
         }
         Ok(())
@@ -124,7 +128,8 @@ impl App {
             }
         };
         txn.commit().await?;
-        Ok(Settled::Done(outcome, changed.map(|booking| (booking, numbers))))
+        let changed = changed.map(|booking| Box::new(Changed { booking, seats: numbers }));
+        Ok(Settled::Done(outcome, changed))
     }
 
     /// Locks the booking's seats in ascending order, and claims those again that it lost.
@@ -152,7 +157,8 @@ impl App {
         seats: &[BookedSeat],
     ) -> Result<Booking, AppError> {
         let confirmed = booking.advance(BookingStatus::Confirmed, self.deps.clock.now())?;
-        let tickets: Vec<Ticket> = seats.iter().map(|seat| self.ticket_issue(show, booking.id, seat)).collect();
+        let tickets: Vec<Ticket> =
+            seats.iter().map(|seat| self.ticket_issue(show, booking.id, seat)).collect();
         booking_confirm(conn, &confirmed, &tickets).await?;
         let event = self.envelope(&BookingConfirmed {
             booking: booking_facts(show, &confirmed, seats),

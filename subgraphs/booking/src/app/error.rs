@@ -8,6 +8,7 @@ use platform::HandlerError;
 use platform::redis::RedisError;
 use sea_orm::DbErr;
 
+use super::seats::SeatsError;
 use crate::domain::booking::IllegalTransition;
 use crate::domain::pricing::QuoteError;
 use crate::payments::ProviderError;
@@ -40,6 +41,9 @@ pub enum AppError {
     /// A held seat that cannot be priced.
     #[error(transparent)]
     Quote(#[from] QuoteError),
+    /// The seats of a show.
+    #[error(transparent)]
+    Seats(#[from] SeatsError),
     /// The catalog's event about the show has not come yet.
     #[error("{0} is not known yet")]
     UnknownShow(ShowId),
@@ -60,6 +64,7 @@ impl AppError {
             Self::Shared(error) => error.is_unavailable(),
             Self::Redis(error) => error.is_unavailable(),
             Self::Provider(error) => error.is_unavailable(),
+            Self::Seats(error) => error.is_unavailable(),
             _ => false,
         }
     }

@@ -17,7 +17,7 @@ use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
 use crate::domain::show::Show;
 use crate::store::SCHEMA;
 use crate::store::booking_seats::booking_seat_list;
-use crate::store::bookings::{booking_list_overdue, booking_lock_overdue};
+use crate::store::claims::{booking_list_overdue, booking_lock_overdue};
 use crate::store::sales::booking_release;
 
 /// Claims ended in one transaction, and looked for at a time.
@@ -37,15 +37,27 @@ impl App {
                 by_show.entry(booking.show()).or_default().push(booking);
             }
             let mut ended = 0;
+            let mut failure = None;
             for (show, bookings) in by_show {
-                let show = self.show(show).await?;
-                ended += self.claims_expire(&show, &bookings).await?.len();
+                match self.claims_expire_of(show, &bookings).await {
+                    Ok(expired) => ended += expired,
+                    // One show must not hold up the others.
+                    Err(error) => failure = Some(error),
+                }
+            }
+            if let Some(error) = failure {
+                return Err(error);
             }
             // None ended: what is left is being worked on by others.
             if found < BATCH as usize || ended == 0 {
                 return Ok(());
             }
         }
+    }
+
+    async fn claims_expire_of(&self, show: ShowId, bookings: &[BookingId]) -> Result<usize, AppError> {
+        let show = self.show(show).await?;
+        Ok(self.claims_expire(&show, bookings).await?.len())
     }
 
     /// Ends those of these bookings of one show that are overdue, and tells which they were.
@@ -91,7 +103,11 @@ impl App {
     }
 
     /// Tells Redis and watchers of several bookings.
-    pub(crate) async fn announce_all(&self, bookings: &[Booking], seats: &BTreeMap<BookingId, Vec<BookedSeat>>) {
+    pub(crate) async fn announce_all(
+        &self,
+        bookings: &[Booking],
+        seats: &BTreeMap<BookingId, Vec<BookedSeat>>,
+    ) {
         for booking in bookings {
             let seats = seats.get(&booking.id).map(|seats| seat_numbers(seats)).unwrap_or_default();
             self.announce(booking, &seats).await;

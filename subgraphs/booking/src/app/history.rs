@@ -32,8 +32,9 @@ impl App {
         caller: Option<&Identity>,
         query: &HistoryQuery,
     ) -> Result<Option<(Vec<HistoryEntry>, i64)>, AppError> {
-        let allowed = caller
-            .is_some_and(|caller| caller.user_id == query.user || caller.has_any(&[Role::Staff, Role::Admin]));
+        let allowed = caller.is_some_and(|caller| {
+            caller.user_id == query.user || caller.has_any(&[Role::Staff, Role::Admin])
+        });
         if !allowed {
             return Ok(None);
         }

@@ -75,7 +75,8 @@ impl Live {
         while let Some(event) = stream.next().await {
             match event {
                 PubSubEvent::Message(message) if message.channel() == CHANNEL => {
-                    let booking = std::str::from_utf8(&message.payload).ok().and_then(|text| text.parse().ok());
+                    let booking =
+                        std::str::from_utf8(&message.payload).ok().and_then(|text| text.parse().ok());
                     if let Some(booking) = booking {
                         self.nudge(booking);
                     }
@@ -112,7 +113,7 @@ impl Watcher {
             return;
         }
         // The sender stays as long as there is a receiver; should it go, nothing more is heard.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

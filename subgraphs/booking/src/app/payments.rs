@@ -24,7 +24,8 @@ impl App {
         is_new: bool,
     ) -> Result<PaymentState, AppError> {
         let known = if is_new { None } else { payment_list(&self.deps.pg, &[booking.id]).await?.pop() };
-        let waits = booking.status == BookingStatus::PendingPayment && !booking.is_overdue(self.deps.clock.now());
+        let waits =
+            booking.status == BookingStatus::PendingPayment && !booking.is_overdue(self.deps.clock.now());
         match known {
             Some(payment) if payment.client_secret.is_some() || !waits => {
                 return Ok(PaymentState::Ready(Box::new(payment)));

@@ -101,7 +101,9 @@ impl App {
         match self.refund_ask(&refund).await {
             Ok(ProviderRefund { id: provider_refund, outcome: RefundOutcome::Pending }) => {
                 let now = self.deps.clock.now();
-                refund_set_provider_id(&self.deps.pg, id, &provider_refund, now).await.map_err(AppError::from)?;
+                refund_set_provider_id(&self.deps.pg, id, &provider_refund, now)
+                    .await
+                    .map_err(AppError::from)?;
                 Ok(())
             }
             Ok(answer) => Ok(self.refund_finish(id, Some(&answer.id), &answer.outcome, None).await?),
@@ -188,7 +190,8 @@ impl App {
             let seats = booking_seats(&txn, booking.id).await?;
             let mut current = booking;
             let others = refund_list(&txn, &[current.id]).await?;
-            let all_back = !others.iter().any(|other| other.id != id && other.status == RefundStatus::Pending);
+            let all_back =
+                !others.iter().any(|other| other.id != id && other.status == RefundStatus::Pending);
             if all_back && current.status.can_become(BookingStatus::Refunded) {
                 current = current.advance(BookingStatus::Refunded, now)?;
                 booking_update_status(&txn, &current).await?;

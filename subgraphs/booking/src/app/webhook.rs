@@ -61,7 +61,8 @@ impl App {
         let (show, envelope) = self.webhook_event(notice, &id)?;
         let provider = self.provider.name();
         let txn = self.deps.pg.begin().await.map_err(AppError::from)?;
-        let is_new = provider_event_insert(&txn, show, provider, &id, &kind, now).await.map_err(AppError::from)?;
+        let is_new =
+            provider_event_insert(&txn, show, provider, &id, &kind, now).await.map_err(AppError::from)?;
         if !is_new {
             txn.rollback().await.map_err(AppError::from)?;
             return Ok("repeated");

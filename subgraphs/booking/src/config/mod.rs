@@ -40,7 +40,7 @@ pub struct Config {
     #[garde(dive)]
     pub seat_map: SeatMapConfig,
     /// How long an unpaid booking keeps its seats, in seconds.
-    #[garde(range(min = 60, max = 86_400))]
+    #[garde(range(min = 1, max = 86_400))]
     pub claim_ttl_seconds: u32,
     /// Base64 of the 32-byte Ed25519 seed that signs tickets.
     #[garde(skip)]

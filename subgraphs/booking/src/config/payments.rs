@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use garde::Validate;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 /// The payment provider: anything that speaks Stripe's wire format.
@@ -19,8 +19,9 @@ pub struct PaymentsConfig {
     /// The key that browsers use (`pk_…`).
     #[garde(skip)]
     pub publishable_key: String,
-    /// Secrets that sign webhooks; during a rotation the old and the new one.
-    #[garde(skip)]
+    /// Secrets that sign webhooks; during a rotation the old and the new one. Without any, no
+    /// webhook is believed.
+    #[garde(custom(not_empty))]
     pub webhook_secrets: Vec<SecretString>,
     /// How far a webhook's timestamp may be from our clock, in seconds.
     #[garde(range(min = 1, max = 3_600))]
@@ -84,5 +85,37 @@ impl PaymentsConfig {
     pub fn pay_url(&self, intent: &str, client_secret: &str) -> Option<String> {
         let template = self.pay_url_template.as_deref()?;
         Some(template.replace("{intent}", intent).replace("{client_secret}", client_secret))
+    }
+}
+
+/// Anybody could sign with an empty secret.
+fn not_empty(secrets: &[SecretString], _context: &()) -> garde::Result {
+    if secrets.iter().any(|secret| secret.expose_secret().is_empty()) {
+        return Err(garde::Error::new("a webhook secret must not be empty; leave it out instead"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_webhook_secret_is_refused() {
+        let with = |secrets: Vec<SecretString>| PaymentsConfig {
+            webhook_secrets: secrets,
+            ..PaymentsConfig::default()
+        };
+        assert!(with(Vec::new()).validate().is_ok());
+        assert!(with(vec!["whsec_x".into()]).validate().is_ok());
+        assert!(with(vec!["whsec_x".into(), "".into()]).validate().is_err());
+    }
+
+    #[test]
+    fn the_page_to_pay_at_is_filled_in() {
+        let mut config = PaymentsConfig::default();
+        assert_eq!(config.pay_url("pi_1", "s"), None);
+        config.pay_url_template = Some("https://pay/{intent}?client_secret={client_secret}".to_owned());
+        assert_eq!(config.pay_url("pi_1", "s").unwrap(), "https://pay/pi_1?client_secret=s");
     }
 }

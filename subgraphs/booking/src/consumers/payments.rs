@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use events::payment::{PaymentFailed, PaymentSucceeded, RefundSettled};
 use events::Envelope;
+use events::payment::{PaymentFailed, PaymentSucceeded, RefundSettled};
 use platform::{Handler, HandlerError, Queue};
 
 use crate::app::App;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use events::show::{ShowCancelled, ShowChanged, ShowScheduled};
 use events::Envelope;
+use events::show::{ShowCancelled, ShowChanged, ShowScheduled};
 use platform::{Handler, HandlerError, Queue};
 
 use crate::app::App;

@@ -180,17 +180,19 @@ pub(crate) mod tests {
 
     #[test]
     fn an_empty_hall_gives_the_centre_two_thirds_back() {
-        check("A:RRRR/B:RRRR/C:RRRR/D:RRRR", &"A".repeat(16), 2, None, Some(9..11));
+        check("A:RRRRRR/B:RRRRRR/C:RRRRRR/D:RRRRRR", &"A".repeat(24), 2, None, Some(14..16));
     }
 
     #[test]
     fn no_seat_is_left_alone_if_that_can_be() {
-        // The two middle seats of five would leave one beside them... on one side only.
+        // The middle of four, or of five, would leave somebody alone; an end does not.
+        check("A:RRRR", "AAAA", 2, None, Some(0..2));
         check("A:RRRRR", "AAAAA", 2, None, Some(0..2));
+        check("A:RRRR", "AAAA", 1, None, Some(0..1));
+        check("A:RRRRR", "AAAAA", 1, None, Some(2..3));
         // Nobody can avoid it here.
         check("A:RRR", "AAA", 2, None, Some(0..2));
-        // A single seat is better filled than two neighbours parted.
-        check("A:RRRRRR", "AHAAAA", 1, None, Some(0..1));
+        check("A:RRRR", "AAAH", 2, None, Some(1..3));
     }
 
     #[test]

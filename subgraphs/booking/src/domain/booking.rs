@@ -24,14 +24,8 @@ pub enum BookingStatus {
 
 impl BookingStatus {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::PendingPayment,
-        Self::Confirmed,
-        Self::Cancelled,
-        Self::Refunded,
-        Self::Expired,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::PendingPayment, Self::Confirmed, Self::Cancelled, Self::Refunded, Self::Expired, Self::Failed];
 
     /// The name in the database and in GraphQL.
     pub fn as_str(self) -> &'static str {

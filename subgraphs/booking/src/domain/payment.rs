@@ -22,13 +22,8 @@ pub enum PaymentStatus {
 
 impl PaymentStatus {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::RequiresPayment,
-        Self::Processing,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::RequiresPayment, Self::Processing, Self::Succeeded, Self::Failed, Self::Cancelled];
 
     /// The name in the database and in GraphQL.
     pub fn as_str(self) -> &'static str {

@@ -64,7 +64,7 @@ mod tests {
         #[test]
         fn every_number_makes_a_code_that_parses(bits: u64) {
             let reference = Reference::from_random(bits);
-            prop_assert_eq!(Reference::parse(reference.as_str()), Some(reference.clone()));
+            prop_assert_eq!(Reference::parse(reference.as_str()), Some(reference));
         }
 
         #[test]

@@ -20,11 +20,7 @@ pub enum Initiator {
 /// The refund in whole percents of what was paid, or `None` when it is too late to cancel.
 ///
 /// Both limits are inclusive: exactly 24 hours before the start is still a full refund.
-pub fn refund_percent(
-    initiator: Initiator,
-    now: DateTime<Utc>,
-    starts_at: DateTime<Utc>,
-) -> Option<u32> {
+pub fn refund_percent(initiator: Initiator, now: DateTime<Utc>, starts_at: DateTime<Utc>) -> Option<u32> {
     if initiator == Initiator::Theater {
         return Some(100);
     }

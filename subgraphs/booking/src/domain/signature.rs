@@ -58,8 +58,7 @@ pub fn sign(secret: &[u8], timestamp: i64, body: &[u8]) -> Result<String, Signat
 }
 
 fn mac(secret: &[u8], timestamp: i64, body: &[u8]) -> Result<[u8; 32], SignatureError> {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret).map_err(|_| SignatureError::Malformed)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|_| SignatureError::Malformed)?;
     mac.update(timestamp.to_string().as_bytes());
     mac.update(b".");
     mac.update(body);

@@ -245,7 +245,7 @@ mod tests {
         fn no_changed_byte_is_believed(at: prop::sample::Index, byte in b'0'..=b'z') {
             let signer = TicketSigner::new(&[9; 32], Vec::new());
             let code = signer.issue(&claims(5, 9, "B3"));
-            let mut changed = code.clone().into_bytes();
+            let mut changed = code.into_bytes();
             let at = at.index(changed.len());
             prop_assume!(changed[at] != byte);
             changed[at] = byte;

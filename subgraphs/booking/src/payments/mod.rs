@@ -5,6 +5,7 @@
 
 mod breaker;
 mod error;
+mod notice;
 mod stripe;
 mod stripe_wire;
 
@@ -12,8 +13,8 @@ use async_trait::async_trait;
 use kernel::{BookingId, Money, RefundId};
 
 pub use error::ProviderError;
+pub use notice::{Notice, NoticeError, parse_notice};
 pub use stripe::Stripe;
-pub use stripe_wire::{Notice, NoticeError, parse_notice};
 
 /// What to collect.
 #[derive(Debug, Clone)]

@@ -113,7 +113,12 @@ impl Stripe {
                 Attempt::Refusal(status, body) => return Ok(Err((status, body))),
                 Attempt::Trouble(trouble) => trouble,
             };
-            tracing::warn!(operation = call.operation, attempt = made, trouble, "payment provider in trouble");
+            tracing::warn!(
+                operation = call.operation,
+                attempt = made,
+                trouble,
+                "payment provider in trouble"
+            );
             if made >= self.max_attempts {
                 return Err(trouble);
             }

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use kernel::{BookingId, ShowId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
-use uuid::Uuid;
 
 use super::{StoreError, decode, sql};
 
@@ -91,34 +90,6 @@ pub async fn booking_versions<C: ConnectionTrait>(
         .collect()
 }
 
-/// How many seats of each show have an owner. Shows without any are absent.
-///
-/// # Errors
-/// When the table cannot be read.
-pub async fn allocation_count_by_show<C: ConnectionTrait>(
-    conn: &C,
-    shows: &[ShowId],
-) -> Result<Vec<(ShowId, u64)>, StoreError> {
-    let ids: Vec<Uuid> = shows.iter().map(|id| id.uuid()).collect();
-    let rows = conn
-        .query_all_raw(sql(
-            "select show_id, count(*) as seats
-               from booking.seat_allocations
-              where show_id = any($1)
-              group by show_id",
-            [ids.into()],
-        ))
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let show: Uuid = row.try_get("", "show_id")?;
-            let seats: i64 = row.try_get("", "seats")?;
-            let seats = u64::try_from(seats).map_err(|_| StoreError::corrupt("count", seats))?;
-            Ok((ShowId::from_uuid(show), seats))
-        })
-        .collect()
-}
-
 /// Which of `seats` have an owner, with the owner; ascending.
 ///
 /// # Errors
@@ -161,11 +132,7 @@ pub async fn allocation_lock_sorted<C: ConnectionTrait>(
               where show_id = $1 and seat_no = any($3) and booking_no = $2
               order by seat_no
                 for update",
-            [
-                booking.show().uuid().into(),
-                booking.local_i64().into(),
-                decode::seat_columns(seats)?.into(),
-            ],
+            [booking.show().uuid().into(), booking.local_i64().into(), decode::seat_columns(seats)?.into()],
         ))
         .await?;
     rows.iter().map(|row| decode::seat_no(row.try_get("", "seat_no")?)).collect()
@@ -188,11 +155,7 @@ pub async fn allocation_claim_free<C: ConnectionTrait>(
                from unnest($3::smallint[]) as s(seat_no)
               order by seat_no
                  on conflict on constraint seat_allocations_pkey do nothing",
-            [
-                booking.show().uuid().into(),
-                booking.local_i64().into(),
-                decode::seat_columns(seats)?.into(),
-            ],
+            [booking.show().uuid().into(), booking.local_i64().into(), decode::seat_columns(seats)?.into()],
         ))
         .await?;
     Ok(done.rows_affected())

@@ -10,6 +10,7 @@ use crate::domain::booking::{Booking, BookingStatus};
 use crate::domain::reference::Reference;
 use crate::domain::show::ShowStatus;
 
+/// A query for whole bookings, `b`, that goes on as given.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -20,6 +21,7 @@ macro_rules! select {
         )
     };
 }
+pub(super) use select;
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -40,7 +42,8 @@ struct Row {
     updated_at: DateTime<Utc>,
 }
 
-fn booking(row: &QueryResult) -> Result<Booking, StoreError> {
+/// The booking in a row of [`select`].
+pub(super) fn booking(row: &QueryResult) -> Result<Booking, StoreError> {
     let row = Row::from_query_result(row, "")?;
     Ok(Booking {
         id: BookingId::from_db(row.show_id, row.booking_no),
@@ -146,59 +149,10 @@ pub async fn booking_lock_with_show<C: ConnectionTrait>(
         .await?;
     row.map(|row| {
         let status: String = row.try_get("", "show_status")?;
-        let status =
-            ShowStatus::parse(&status).ok_or_else(|| StoreError::corrupt("show status", &status))?;
+        let status = ShowStatus::parse(&status).ok_or_else(|| StoreError::corrupt("show status", &status))?;
         Ok((booking(&row)?, status))
     })
     .transpose()
-}
-
-/// Locks those of `ids` (all of one show) that are unpaid and overdue; those that another
-/// transaction works on are left out.
-///
-/// # Errors
-/// When the table cannot be read.
-pub async fn booking_lock_overdue<C: ConnectionTrait>(
-    conn: &C,
-    show: ShowId,
-    ids: &[BookingId],
-    now: DateTime<Utc>,
-) -> Result<Vec<Booking>, StoreError> {
-    let rows = conn
-        .query_all_raw(sql(
-            select!(
-                "from booking.bookings b
-                where b.show_id = $1 and b.booking_no = any($2)
-                  and b.status = 'PENDING_PAYMENT' and b.expires_at <= $3
-                order by b.booking_no
-                  for update skip locked"
-            ),
-            [show.uuid().into(), columns(ids).1.into(), now.into()],
-        ))
-        .await?;
-    rows.iter().map(booking).collect()
-}
-
-/// Up to `limit` unpaid bookings whose claim has lapsed, the oldest first.
-///
-/// # Errors
-/// When the table cannot be read.
-pub async fn booking_list_overdue<C: ConnectionTrait>(
-    conn: &C,
-    now: DateTime<Utc>,
-    limit: u32,
-) -> Result<Vec<BookingId>, StoreError> {
-    let rows = conn
-        .query_all_raw(sql(
-            "select show_id, booking_no
-               from booking.bookings
-              where status = 'PENDING_PAYMENT' and expires_at <= $1
-              order by expires_at
-              limit $2",
-            [now.into(), i64::from(limit).into()],
-        ))
-        .await?;
-    rows.iter().map(|row| Ok(BookingId::from_db(row.try_get("", "show_id")?, row.try_get("", "booking_no")?))).collect()
 }
 
 /// Locks up to `limit` bookings of a show that own seats.
@@ -225,59 +179,14 @@ pub async fn booking_lock_owning<C: ConnectionTrait>(
     rows.iter().map(booking).collect()
 }
 
-/// A booking that an earlier checkout made.
-#[derive(Debug)]
-pub struct EarlierCheckout {
-    /// The booking.
-    pub booking: Booking,
-    /// Was it made with the same idempotency key (or only from the same hold)?
-    pub same_key: bool,
-    /// What the key was used for then.
-    pub request_hash: Vec<u8>,
-}
-
-/// Bookings that were made with this idempotency key of this user, or from this hold.
-///
-/// # Errors
-/// When the table cannot be read.
-pub async fn booking_find_earlier<C: ConnectionTrait>(
-    conn: &C,
-    user: UserId,
-    idempotency_key: &str,
-    hold: HoldId,
-) -> Result<Vec<EarlierCheckout>, StoreError> {
-    let rows = conn
-        .query_all_raw(sql(
-            select!(
-                ", b.request_hash, (b.user_id = $2 and b.idempotency_key = $3) as same_key
-                 from booking.bookings b
-                where b.show_id = $1
-                  and ((b.user_id = $2 and b.idempotency_key = $3) or b.hold_no = $4)"
-            ),
-            [
-                hold.show().uuid().into(),
-                user.uuid().into(),
-                idempotency_key.into(),
-                hold.local_i64().into(),
-            ],
-        ))
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(EarlierCheckout {
-                booking: booking(row)?,
-                same_key: row.try_get("", "same_key")?,
-                request_hash: row.try_get("", "request_hash")?,
-            })
-        })
-        .collect()
-}
-
 /// Changes the status of one locked booking without touching its seats.
 ///
 /// # Errors
 /// [`StoreError::Stale`] when it is not in the version that `booking` follows.
-pub async fn booking_update_status<C: ConnectionTrait>(conn: &C, booking: &Booking) -> Result<(), StoreError> {
+pub async fn booking_update_status<C: ConnectionTrait>(
+    conn: &C,
+    booking: &Booking,
+) -> Result<(), StoreError> {
     let done = conn
         .execute_raw(sql(
             "update booking.bookings

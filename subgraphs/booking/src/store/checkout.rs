@@ -1,8 +1,10 @@
-//! The one statement of a checkout.
+//! The one statement of a checkout, and what earlier ones made.
 
 use events::Envelope;
+use kernel::{HoldId, UserId};
 use sea_orm::ConnectionTrait;
 
+use super::bookings::{booking, select};
 use super::{StoreError, decode, sql};
 use crate::domain::booking::{BookedSeat, Booking};
 
@@ -119,4 +121,47 @@ pub async fn booking_insert<C: ConnectionTrait>(
     } else {
         Err(error.into())
     }
+}
+
+/// A booking that an earlier checkout made.
+#[derive(Debug)]
+pub struct EarlierCheckout {
+    /// The booking.
+    pub booking: Booking,
+    /// Was it made with the same idempotency key (or only from the same hold)?
+    pub same_key: bool,
+    /// What the key was used for then.
+    pub request_hash: Vec<u8>,
+}
+
+/// Bookings that were made with this idempotency key of this user, or from this hold.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn booking_find_earlier<C: ConnectionTrait>(
+    conn: &C,
+    user: UserId,
+    idempotency_key: &str,
+    hold: HoldId,
+) -> Result<Vec<EarlierCheckout>, StoreError> {
+    let rows = conn
+        .query_all_raw(sql(
+            select!(
+                ", b.request_hash, (b.user_id = $2 and b.idempotency_key = $3) as same_key
+                 from booking.bookings b
+                where b.show_id = $1
+                  and ((b.user_id = $2 and b.idempotency_key = $3) or b.hold_no = $4)"
+            ),
+            [hold.show().uuid().into(), user.uuid().into(), idempotency_key.into(), hold.local_i64().into()],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(EarlierCheckout {
+                booking: booking(row)?,
+                same_key: row.try_get("", "same_key")?,
+                request_hash: row.try_get("", "request_hash")?,
+            })
+        })
+        .collect()
 }

@@ -5,6 +5,7 @@ pub mod allocations;
 pub mod booking_seats;
 pub mod bookings;
 pub mod checkout;
+pub mod claims;
 pub mod error;
 pub mod history;
 pub mod payments;

@@ -121,13 +121,7 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
         "update booking.payments
             set status = $3, failure = $4, updated_at = $5
           where show_id = $1 and payment_no = $2 and status not in ('SUCCEEDED', 'CANCELLED')",
-        [
-            id.show().uuid().into(),
-            id.local_i64().into(),
-            status.as_str().into(),
-            reason.into(),
-            now.into(),
-        ],
+        [id.show().uuid().into(), id.local_i64().into(), status.as_str().into(), reason.into(), now.into()],
     ))
     .await?;
     Ok(())

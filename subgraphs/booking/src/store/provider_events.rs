@@ -24,13 +24,7 @@ pub async fn provider_event_insert<C: ConnectionTrait>(
                     (show_id, provider, provider_event_id, kind, received_at)
              values ($1, $2, $3, $4, $5)
                  on conflict on constraint provider_events_pkey do nothing",
-            [
-                show.uuid().into(),
-                provider.into(),
-                provider_event_id.into(),
-                kind.into(),
-                now.into(),
-            ],
+            [show.uuid().into(), provider.into(), provider_event_id.into(), kind.into(), now.into()],
         ))
         .await?;
     Ok(done.rows_affected() == 1)

@@ -95,13 +95,7 @@ pub async fn booking_release<C: ConnectionTrait>(
                     and t.voided_at is null
              )
              select count(*) as changed from changed",
-            [
-                show.uuid().into(),
-                numbers.into(),
-                versions.into(),
-                statuses.into(),
-                at.into(),
-            ],
+            [show.uuid().into(), numbers.into(), versions.into(), statuses.into(), at.into()],
         ))
         .await?;
     let changed: i64 = row.map_or(Ok(0), |row| row.try_get("", "changed"))?;
@@ -121,11 +115,7 @@ pub async fn allocation_release<C: ConnectionTrait>(
     conn.execute_raw(sql(
         "delete from booking.seat_allocations
           where show_id = $1 and booking_no = $2 and seat_no = any($3)",
-        [
-            booking.show().uuid().into(),
-            booking.local_i64().into(),
-            decode::seat_columns(seats)?.into(),
-        ],
+        [booking.show().uuid().into(), booking.local_i64().into(), decode::seat_columns(seats)?.into()],
     ))
     .await?;
     Ok(())

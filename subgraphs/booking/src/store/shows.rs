@@ -21,15 +21,19 @@ const CACHE_SHOWS: u64 = 10_000;
 /// Reads shows through a small cache with one loader per show. Clones share the cache.
 #[derive(Clone)]
 pub struct Shows {
-    cache: moka::future::Cache<ShowId, Option<Arc<Show>>>,
+    cache: moka::future::Cache<ShowId, Arc<Show>>,
+}
+
+/// Why a look-up put nothing into the cache. An absent show is never remembered: its event may
+/// arrive at any moment, and then it must be found.
+enum Miss {
+    Absent,
+    Failed(Arc<StoreError>),
 }
 
 impl Default for Shows {
     fn default() -> Self {
-        let cache = moka::future::Cache::builder()
-            .max_capacity(CACHE_SHOWS)
-            .time_to_live(CACHE_TTL)
-            .build();
+        let cache = moka::future::Cache::builder().max_capacity(CACHE_SHOWS).time_to_live(CACHE_TTL).build();
         Self { cache }
     }
 }
@@ -44,9 +48,20 @@ impl Shows {
         conn: &C,
         id: ShowId,
     ) -> Result<Option<Arc<Show>>, Arc<StoreError>> {
-        self.cache
-            .try_get_with(id, async { Ok(show_get(conn, id).await?.map(Arc::new)) })
-            .await
+        let look_up = async {
+            match show_get(conn, id).await {
+                Ok(Some(show)) => Ok(Arc::new(show)),
+                Ok(None) => Err(Miss::Absent),
+                Err(error) => Err(Miss::Failed(Arc::new(error))),
+            }
+        };
+        match self.cache.try_get_with(id, look_up).await {
+            Ok(show) => Ok(Some(show)),
+            Err(miss) => match &*miss {
+                Miss::Absent => Ok(None),
+                Miss::Failed(error) => Err(Arc::clone(error)),
+            },
+        }
     }
 
     /// Forgets one show, after this process changed it.
@@ -78,10 +93,7 @@ struct Row {
 ///
 /// # Errors
 /// When the table cannot be read or holds something that is not a show.
-pub async fn show_get<C: ConnectionTrait>(
-    conn: &C,
-    id: ShowId,
-) -> Result<Option<Show>, StoreError> {
+pub async fn show_get<C: ConnectionTrait>(conn: &C, id: ShowId) -> Result<Option<Show>, StoreError> {
     let row = conn
         .query_one_raw(sql(
             "select revision, movie_id, title, theater_id, theater_name, screen_id, screen_name,
@@ -140,10 +152,7 @@ fn prices(stored: &serde_json::Value, currency: Currency) -> Result<Vec<KindPric
 ///
 /// # Errors
 /// When the table cannot be written.
-pub async fn show_upsert<C: ConnectionTrait>(
-    conn: &C,
-    show: &ShowSnapshot,
-) -> Result<bool, StoreError> {
+pub async fn show_upsert<C: ConnectionTrait>(conn: &C, show: &ShowSnapshot) -> Result<bool, StoreError> {
     let prices: serde_json::Map<String, serde_json::Value> =
         show.prices.iter().map(|p| (p.kind.code().to_string(), p.minor.into())).collect();
     let blocked = decode::seat_columns(&show.blocked)?;

@@ -73,7 +73,10 @@ async fn from_checkout_to_ticket_to_refund() {
     let input = json!({ "input": { "bookingId": id["id"], "idempotencyKey": "c" } });
     let answer = world.post(Some(user), CANCEL, input).await;
     let payload = &ok(&answer)["cancelBooking"];
-    assert_eq!((&payload["booking"]["status"], &payload["refund"]["status"]), (&json!("CANCELLED"), &json!("PENDING")));
+    assert_eq!(
+        (&payload["booking"]["status"], &payload["refund"]["status"]),
+        (&json!("CANCELLED"), &json!("PENDING"))
+    );
     world.deliver().await;
     let answer = world.post(Some(user), BOOKING, id).await;
     let booking = &ok(&answer)["booking"];
@@ -148,7 +151,10 @@ async fn too_late_to_cancel_says_until_when() {
     let input = json!({ "input": { "bookingId": booking.id.to_string(), "idempotencyKey": "c" } });
     let answer = world.post(Some(user), CANCEL, input).await;
     let error = &ok(&answer)["cancelBooking"]["userErrors"][0];
-    assert_eq!((&error["__typename"], &error["code"]), (&json!("CancellationClosedError"), &json!("CANCELLATION_CLOSED")));
+    assert_eq!(
+        (&error["__typename"], &error["code"]),
+        (&json!("CancellationClosedError"), &json!("CANCELLATION_CLOSED"))
+    );
     let closed: chrono::DateTime<chrono::Utc> = error["closedAt"].as_str().unwrap().parse().unwrap();
     assert_eq!(closed, world.show.starts_at - chrono::TimeDelta::hours(2));
 }

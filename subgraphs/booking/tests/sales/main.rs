@@ -7,6 +7,8 @@ mod cancel;
 #[cfg(test)]
 mod checkout;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
 mod expiry;
 #[cfg(test)]
 mod graphql;
@@ -18,6 +20,8 @@ mod payment;
 mod provider;
 #[cfg(test)]
 mod refund;
+#[cfg(test)]
+mod saga;
 #[cfg(test)]
 mod show_cancelled;
 #[cfg(test)]

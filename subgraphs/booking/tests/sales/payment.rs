@@ -28,8 +28,7 @@ async fn a_payment_turns_claims_into_tickets() {
     assert_eq!((confirmed.status, confirmed.version), (BookingStatus::Confirmed, 2));
     assert_eq!(world.owned().await, [(1, booking.id, true), (8, booking.id, true)]);
     assert_eq!(world.states().await, "ASAAAAAASAAAAAAA");
-    let tickets =
-        booking::store::tickets::ticket_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
+    let tickets = booking::store::tickets::ticket_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
     assert_eq!(tickets.len(), 2);
     for (ticket, label) in tickets.iter().zip(["A2", "B1"]) {
         let claims = ticket::verify(&ticket.code, world.app.tickets.public_keys()).unwrap();
@@ -81,8 +80,7 @@ async fn a_declined_card_leaves_the_booking_waiting_and_may_be_followed_by_a_goo
     world.webhook(&event("payment_intent.payment_failed", &declined["data"]["object"])).await;
     world.deliver().await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Confirmed);
-    let payments =
-        booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
+    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
     assert_eq!(payments[0].status, PaymentStatus::Succeeded);
 }
 

@@ -35,10 +35,7 @@ async fn only_a_fresh_message_with_a_good_signature_is_believed() {
     assert_eq!(world.webhook_raw(None, paid.to_string()).await, refused);
     assert_eq!(world.webhook_raw(Some("t=1,v1=zz"), paid.to_string()).await, refused);
     assert!(world.told().await.is_empty());
-    assert_eq!(
-        world.webhook_at(&paid, now - TimeDelta::seconds(300), WEBHOOK_SECRET).await,
-        StatusCode::OK
-    );
+    assert_eq!(world.webhook_at(&paid, now - TimeDelta::seconds(300), WEBHOOK_SECRET).await, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -58,7 +55,8 @@ async fn during_a_rotation_both_secrets_are_good() {
 async fn what_does_not_concern_us_is_answered_and_left_alone() {
     let world = World::new().await;
     world.webhook(&event("customer.created", &json!({ "id": "cus_1" }))).await;
-    let foreign = json!({ "id": "pi_x", "status": "succeeded", "amount": 1, "currency": "eur", "metadata": {} });
+    let foreign =
+        json!({ "id": "pi_x", "status": "succeeded", "amount": 1, "currency": "eur", "metadata": {} });
     world.webhook(&event("payment_intent.succeeded", &foreign)).await;
     assert!(world.told().await.is_empty());
     let status = world.webhook_at(&json!({ "not": "an event" }), world.clock.now(), WEBHOOK_SECRET).await;

@@ -2,7 +2,7 @@
 
 use booking::{
     domain::hold::HoldEnd,
-    store::seats::{Applied, HoldRecord, Ownership, Placed},
+    store::seats::{Applied, HoldRecord, Ownership, Placed, Replace},
 };
 use kernel::BookingId;
 
@@ -100,9 +100,15 @@ async fn two_bookings_for_one_seat_are_for_postgresql_to_decide() {
     hall.apply(hall.booking(), 1, &[1], Ownership::Sold).await;
     let version = hall.version().await;
     let rival = hall.booking();
-    assert_eq!(hall.apply(rival, 1, &[1, 2], claimed(None)).await, Applied::Conflict);
+    assert_eq!(
+        hall.apply(rival, 1, &[1, 2], claimed(None)).await,
+        Applied::Conflict { epoch: hall.snapshot().await.position.epoch }
+    );
     // A seat that the map does not have.
-    assert_eq!(hall.apply(rival, 1, &[4], claimed(None)).await, Applied::Conflict);
+    assert_eq!(
+        hall.apply(rival, 1, &[4], claimed(None)).await,
+        Applied::Conflict { epoch: hall.snapshot().await.position.epoch }
+    );
     assert_eq!((hall.states().await.as_str(), hall.version().await), ("ASAA", version));
     // A conflict leaves nothing behind: the same version can be told again.
     assert_eq!(hall.apply(rival, 1, &[2], Ownership::Sold).await, NOBODY);
@@ -111,7 +117,7 @@ async fn two_bookings_for_one_seat_are_for_postgresql_to_decide() {
 #[tokio::test]
 async fn a_blocked_seat_that_was_sold_is_blocked_again() {
     let hall = Hall::closed("A:RRRR").await;
-    hall.try_load("token", false, &[1, 2], &[]).await;
+    hall.try_load("token", Replace::Never, &[1, 2], &[]).await;
     assert_eq!(hall.states().await, "ABBA");
     assert!(matches!(
         hall.place(&hall.request(crate::support::person(), crate::hall::LONG), &[1]).await,

@@ -2,7 +2,7 @@
 
 use booking::{
     domain::best_available::{Plan, choose},
-    store::seats::{Placed, Wanted},
+    store::seats::{Placed, Replace, Wanted},
 };
 use kernel::{Layout, SeatKind};
 use proptest::{
@@ -43,7 +43,7 @@ async fn the_script_and_the_rule_choose_the_same() {
         let states = String::from_utf8(states).unwrap();
         let seats = |letters: &str| having(&states, letters).into_iter().collect::<Vec<_>>();
         let sold = owner(hall.booking(), 1, true, &seats("S"));
-        hall.try_load("token", false, &seats("B"), &[sold]).await;
+        hall.try_load("token", Replace::Never, &seats("B"), &[sold]).await;
 
         // Until the hall is full.
         loop {

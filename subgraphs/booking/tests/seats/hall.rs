@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use booking::{
     domain::{best_available::Plan, delta::Delta, hold::Hold},
     store::seats::{
-        Applied, Contents, Decision, HoldRequest, Loaded, Ownership, Placed, Released, SeatOwner, SeatStore,
-        Snapshot, Wanted, delta_channel,
+        Applied, Contents, Decision, HoldRequest, Loaded, Ownership, Placed, Released, Replace, SeatOwner,
+        SeatStore, Snapshot, Wanted, delta_channel,
     },
 };
 use chrono::{DateTime, Utc};
@@ -44,7 +44,7 @@ impl Hall {
 
     /// Loads the show, or loads it anew; it must work.
     pub async fn load(&self, owners: &[SeatOwner]) {
-        let loaded = self.try_load("token", true, &[], owners).await;
+        let loaded = self.try_load("token", Replace::Always, &[], owners).await;
         assert!(matches!(loaded, Loaded::Done { .. }), "{loaded:?}");
     }
 
@@ -56,7 +56,7 @@ impl Hall {
     pub async fn try_load(
         &self,
         token: &str,
-        replace: bool,
+        replace: Replace,
         blocked: &[u16],
         owners: &[SeatOwner],
     ) -> Loaded {
@@ -67,10 +67,10 @@ impl Hall {
             revision: 1,
             plan: &Plan::new(&self.layout),
             blocked,
-            purge_at: SystemClock.now() + LONG,
+            purge_at: SystemClock.now() + LONG * 10,
             owners,
         };
-        self.store.load(self.show, token, replace, &contents).await.unwrap()
+        self.store.load(self.show, token, &replace, &contents).await.unwrap()
     }
 
     pub fn request(&self, owner: UserId, ttl: Duration) -> HoldRequest {

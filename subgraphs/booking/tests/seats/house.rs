@@ -93,7 +93,12 @@ impl House {
 
     /// Another process of the same installation.
     pub async fn another(&self) -> Arc<App> {
-        app(self.app.config.clone(), &self.deps_config, &self.clock, &self.shutdown).await
+        self.another_with(&self.deps_config).await
+    }
+
+    /// The same with other dependencies.
+    pub async fn another_with(&self, deps_config: &DepsConfig) -> Arc<App> {
+        app(self.app.config.clone(), deps_config, &self.clock, &self.shutdown).await
     }
 
     /// Booking hears of a show, or of a change of it.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use booking::{
     domain::hold::HoldEnd,
-    store::seats::{Applied, HoldRecord, Loaded, Ownership, Released, SeatOwner},
+    store::seats::{Applied, HoldRecord, Loaded, Ownership, Released, Replace, SeatOwner},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ async fn a_load_shows_what_postgresql_says() {
         overdue,
         owner(hall.booking(), 5, false, &[]),
     ];
-    hall.try_load("token", false, &[1, 7], &owners).await;
+    hall.try_load("token", Replace::Never, &[1, 7], &owners).await;
     // A sale beats a block, and an overdue claim owns nothing.
     assert_eq!(hall.states().await, "SSHAAAAB");
     let snapshot = hall.snapshot().await;
@@ -41,11 +41,11 @@ async fn one_loads_and_the_rest_find_it_done() {
     assert!(hall.lock("one").await);
     assert!(!hall.lock("two").await);
     let lost = Loaded::LockLost;
-    assert_eq!(hall.try_load("two", false, &[], &[]).await, lost);
-    assert!(matches!(hall.try_load("one", false, &[], &[]).await, Loaded::Done { .. }));
+    assert_eq!(hall.try_load("two", Replace::Never, &[], &[]).await, lost);
+    assert!(matches!(hall.try_load("one", Replace::Never, &[], &[]).await, Loaded::Done { .. }));
     let epoch = hall.snapshot().await.position.epoch;
     // The lock was given back with the load, and a second load changes nothing.
-    assert!(matches!(hall.try_load("two", false, &[0], &[]).await, Loaded::Done { .. }));
+    assert!(matches!(hall.try_load("two", Replace::Never, &[0], &[]).await, Loaded::Done { .. }));
     assert_eq!((hall.states().await.as_str(), hall.snapshot().await.position.epoch), ("AAAA", epoch));
 
     assert!(hall.lock("three").await);
@@ -67,7 +67,7 @@ async fn a_decision_between_reading_and_loading_is_not_lost() {
     assert_eq!(hall.apply(second, 1, &[1, 2], claimed(None)).await, Applied::Noted);
     assert_eq!(hall.apply(third, 2, &[4], Ownership::Sold).await, Applied::Noted);
     assert_eq!(hall.apply(third, 1, &[4], claimed(None)).await, Applied::Noted);
-    assert!(matches!(hall.try_load("loader", false, &[], &read).await, Loaded::Done { .. }));
+    assert!(matches!(hall.try_load("loader", Replace::Never, &[], &read).await, Loaded::Done { .. }));
     assert_eq!(hall.states().await, "AHHASA");
     // All of it counts as told.
     assert_eq!(hall.apply(first, 2, &[], Ownership::Freed).await, Applied::Stale);
@@ -83,7 +83,7 @@ async fn what_was_read_gives_way_to_what_was_told_later_even_of_another_booking(
     let (first, second) = (hall.booking(), hall.booking());
     // That the first has ended is not told yet, that the second has its seat is.
     hall.apply(second, 1, &[1], Ownership::Sold).await;
-    hall.try_load("loader", false, &[], &[owner(first, 1, false, &[0, 1])]).await;
+    hall.try_load("loader", Replace::Never, &[], &[owner(first, 1, false, &[0, 1])]).await;
     assert_eq!(hall.states().await, "HSAA");
     hall.apply(first, 2, &[], Ownership::Freed).await;
     assert_eq!(hall.states().await, "ASAA");
@@ -96,10 +96,10 @@ async fn two_decisions_about_one_seat_are_read_again() {
     let (first, second) = (hall.booking(), hall.booking());
     hall.apply(first, 1, &[1], claimed(None)).await;
     hall.apply(second, 1, &[1], Ownership::Sold).await;
-    assert_eq!(hall.try_load("loader", false, &[], &[]).await, Loaded::Conflict);
+    assert_eq!(hall.try_load("loader", Replace::Never, &[], &[]).await, Loaded::Conflict);
     // By now PostgreSQL knows how it ended.
     let read = [owner(first, 2, false, &[]), owner(second, 1, true, &[1])];
-    assert!(matches!(hall.try_load("loader", false, &[], &read).await, Loaded::Done { .. }));
+    assert!(matches!(hall.try_load("loader", Replace::Never, &[], &read).await, Loaded::Done { .. }));
     assert_eq!(hall.states().await, "ASAA");
 }
 
@@ -110,7 +110,7 @@ async fn a_lock_that_ended_is_no_licence_to_load() {
     // As if its time were over.
     hall.store.load_unlock(hall.show, "slow").await.unwrap();
     assert!(hall.lock("quick").await);
-    assert_eq!(hall.try_load("slow", false, &[], &[]).await, Loaded::LockLost);
+    assert_eq!(hall.try_load("slow", Replace::Never, &[], &[]).await, Loaded::LockLost);
     assert!(hall.store.snapshot(hall.show).await.unwrap().is_none());
 }
 
@@ -124,7 +124,7 @@ async fn holds_live_on_when_a_show_is_loaded_anew() {
     let before = hall.snapshot().await.position;
 
     // The load was read before the last booking was made, and a seat of one hold is blocked now.
-    let Loaded::Done { ended, .. } = hall.try_load("token", true, &[3], &[]).await else {
+    let Loaded::Done { ended, .. } = hall.try_load("token", Replace::Always, &[3], &[]).await else {
         panic!("not loaded")
     };
     assert_eq!(ended, [(lost.id, lost.owner)]);
@@ -158,4 +158,21 @@ async fn viewers_are_told_of_a_new_load() {
     let delta = deltas.next().await;
     assert_eq!((&delta.epoch, delta.version), (&hall.snapshot().await.position.epoch, 1));
     assert_eq!(delta.changes, []);
+}
+
+#[tokio::test]
+async fn a_replacement_can_be_made_to_depend_on_what_it_replaces() {
+    let hall = Hall::open("A:RRRR").await;
+    let first = hall.snapshot().await.position.epoch;
+    let epoch_after = async |replace| {
+        hall.try_load("token", replace, &[], &[]).await;
+        hall.snapshot().await.position.epoch
+    };
+    assert_eq!(epoch_after(Replace::Never).await, first);
+    // It was loaded from revision 1.
+    assert_eq!(epoch_after(Replace::Below(1)).await, first);
+    let second = epoch_after(Replace::Below(2)).await;
+    assert_ne!(second, first);
+    assert_eq!(epoch_after(Replace::Epoch(first)).await, second);
+    assert_ne!(epoch_after(Replace::Epoch(second.clone())).await, second);
 }

@@ -24,6 +24,8 @@ mod load;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod support;

@@ -10,7 +10,7 @@ use booking::{
     },
     store::seats::{Applied, Ownership, Placed, Released, Wanted},
 };
-use kernel::{BookingId, SeatState};
+use kernel::{BookingId, SeatState, ShowId};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -19,7 +19,7 @@ use proptest::{
 
 use crate::{
     hall::{Deltas, Hall, LONG, claimed},
-    support::person,
+    support::{person, uuid},
 };
 
 const LAYOUT: &str = "A:RRRR_RRRR/B:PPPPWC/C:RRR_R_RRR";
@@ -149,8 +149,7 @@ impl Viewer {
     }
 }
 
-async fn play(steps: &[Step]) {
-    let hall = Hall::open(LAYOUT).await;
+async fn play(hall: &Hall, steps: &[Step]) {
     let plan = Plan::new(&hall.layout);
     let mut model = Model::default();
     let mut viewer = Viewer {
@@ -196,7 +195,7 @@ async fn play(steps: &[Step]) {
                 let found = match hall.apply(id, *version, seats, ownership).await {
                     Applied::Done { .. } => "done",
                     Applied::Stale => "stale",
-                    Applied::Conflict => "conflict",
+                    Applied::Conflict { .. } => "conflict",
                     Applied::Noted => "noted",
                 };
                 assert_eq!(found, expected, "{step:?}");
@@ -234,9 +233,12 @@ fn keep(model: &mut Model, placed: Placed, expected: Option<Vec<u16>>) {
 
 #[tokio::test]
 async fn seats_versions_and_deltas_follow_the_model() {
+    let mut hall = Hall::closed(LAYOUT).await;
     let mut runner = TestRunner::new(Config::default());
     for _ in 0..60 {
         let steps = steps().new_tree(&mut runner).unwrap().current();
-        play(&steps).await;
+        hall.show = ShowId::from_uuid(uuid());
+        hall.load(&[]).await;
+        play(&hall, &steps).await;
     }
 }

@@ -3,12 +3,12 @@
 use kernel::BookingId;
 
 use super::{Seats, SeatsError};
-use crate::store::seats::{Applied, Decision};
+use crate::store::seats::{Applied, Decision, Replace};
 
 pub use crate::store::seats::Ownership as Target;
 
 /// Attempts when Redis believes that another booking has a seat.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 4;
 
 impl Seats {
     /// Tells Redis what was committed about a booking: from `version` on it has all of `seats`
@@ -42,9 +42,11 @@ impl Seats {
                     return Ok(());
                 }
                 Applied::Stale | Applied::Noted => return Ok(()),
-                // One of two bookings is told of late. What PostgreSQL says now was committed
-                // after both.
-                Applied::Conflict => self.inner.loader.reload(booking.show()).await?,
+                // One of two bookings is told of late. What PostgreSQL says now was committed after
+                // both; a load by another that began before that is found out by the next attempt.
+                Applied::Conflict { epoch } => {
+                    self.inner.loader.load(booking.show(), Replace::Epoch(epoch)).await?;
+                }
             }
         }
         // The show was just loaded with what PostgreSQL says, so nothing is wrong that buyers

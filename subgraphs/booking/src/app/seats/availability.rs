@@ -117,7 +117,7 @@ impl Inner {
             }
             answer.map(Arc::new)
         });
-        task.map(|done| done.unwrap_or_else(|_| Err(SeatsError::stopping()))).boxed().shared()
+        task.map(|done| done.unwrap_or_else(|_| Err(SeatsError::Stopping))).boxed().shared()
     }
 
     /// Loaded shows from Redis, the others from PostgreSQL: a glance at a list must not load all

@@ -18,7 +18,7 @@ use crate::domain::{
     show::{Show, ShowStatus},
 };
 use crate::store::seats::{
-    Extended, HoldRecord, HoldRequest, Placed, Released, Reservation, Reserved, Wanted,
+    Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Wanted,
 };
 
 /// Attempts when the show is not loaded, or loaded from an older revision.
@@ -247,11 +247,11 @@ impl Seats {
                 }
                 Placed::Gone(end) => return Err(HoldRefusal::Gone(end)),
                 Placed::Reused => return Err(HoldRefusal::KeyReused),
-                Placed::NotLoaded => self.inner.loader.ensure(show.id).await?,
-                Placed::Outdated => self.inner.loader.reload(show.id).await?,
+                Placed::NotLoaded => self.inner.loader.load(show.id, Replace::Never).await?,
+                Placed::Outdated => self.inner.loader.load(show.id, Replace::Below(show.revision)).await?,
             }
         }
-        Err(SeatsError::load_timeout(show.id).into())
+        Err(SeatsError::LoadTimeout(show.id).into())
     }
 }
 

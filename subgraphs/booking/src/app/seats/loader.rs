@@ -35,7 +35,7 @@ use super::SeatsError;
 use crate::domain::{best_available::Plan, show::Show};
 use crate::store::{
     allocations::{Allocation, allocation_list, booking_versions},
-    seats::{Contents, Loaded, SeatOwner, SeatStore},
+    seats::{Contents, Loaded, Replace, SeatOwner, SeatStore},
     shows::show_get,
 };
 
@@ -58,7 +58,7 @@ struct Inner {
     store: SeatStore,
     pg: DatabaseConnection,
     ids: SharedIds,
-    flights: Mutex<HashMap<ShowId, Shared<Flight>>>,
+    flights: Mutex<HashMap<(ShowId, Replace), Shared<Flight>>>,
 }
 
 impl Loader {
@@ -66,46 +66,46 @@ impl Loader {
         Self { inner: Arc::new(Inner { store, pg, ids, flights: Mutex::default() }) }
     }
 
-    /// Loads the show unless it is loaded. One task of the process does it, the rest wait.
-    pub(super) async fn ensure(&self, show: ShowId) -> Result<(), SeatsError> {
-        let flight =
-            self.inner.flights().entry(show).or_insert_with(|| self.inner.start(show, false)).clone();
+    /// Loads the show, unless it is loaded and `replace` spares it. Live holds stay. One task of
+    /// the process does it, the rest wait; but nobody waits for a replacement that may have begun
+    /// too early, so [`Replace::Always`] is done for each.
+    pub(super) async fn load(&self, show: ShowId, replace: Replace) -> Result<(), SeatsError> {
+        let flight = match replace {
+            Replace::Always => self.inner.start(show, replace),
+            shared => {
+                let key = (show, shared.clone());
+                self.inner.flights().entry(key).or_insert_with(|| self.inner.start(show, shared)).clone()
+            }
+        };
         flight.await
-    }
-
-    /// Loads the show anew, from what PostgreSQL says after this call began. Live holds stay.
-    pub(super) async fn reload(&self, show: ShowId) -> Result<(), SeatsError> {
-        self.inner.start(show, true).await
     }
 }
 
 impl Inner {
     /// Loads in a task of its own: a caller that goes away must not leave the lock behind.
-    fn start(self: &Arc<Self>, show: ShowId, replace: bool) -> Shared<Flight> {
+    fn start(self: &Arc<Self>, show: ShowId, replace: Replace) -> Shared<Flight> {
         let inner = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let outcome = inner.load(show, replace).await;
-            if !replace {
-                inner.flights().remove(&show);
-            }
+            let outcome = inner.load(show, &replace).await;
+            inner.flights().remove(&(show, replace));
             outcome
         });
         // A task that panicked has not loaded.
-        task.map(move |done| done.unwrap_or_else(|_| Err(SeatsError::load_timeout(show)))).boxed().shared()
+        task.map(move |done| done.unwrap_or_else(|_| Err(SeatsError::LoadTimeout(show)))).boxed().shared()
     }
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<ShowId, Shared<Flight>>> {
+    fn flights(&self) -> MutexGuard<'_, HashMap<(ShowId, Replace), Shared<Flight>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn load(&self, show: ShowId, replace: bool) -> Result<(), SeatsError> {
+    async fn load(&self, show: ShowId, replace: &Replace) -> Result<(), SeatsError> {
         let deadline = Instant::now() + PATIENCE;
         let token = self.ids.uuid().simple().to_string();
         while Instant::now() < deadline {
             if !self.store.load_lock(show, &token).await? {
                 sleep(LOOK).await;
-                // What another loads may be older than what a replacement must have.
-                if !replace && self.store.expire(show).await?.is_some() {
+                let standing = self.store.expire(show).await?;
+                if standing.is_some_and(|standing| replace.spares(&standing)) {
                     return Ok(());
                 }
                 continue;
@@ -122,11 +122,11 @@ impl Inner {
                 }
             }
         }
-        Err(SeatsError::load_timeout(show))
+        Err(SeatsError::LoadTimeout(show))
     }
 
     /// False when it has to be done again.
-    async fn load_locked(&self, id: ShowId, token: &str, replace: bool) -> Result<bool, SeatsError> {
+    async fn load_locked(&self, id: ShowId, token: &str, replace: &Replace) -> Result<bool, SeatsError> {
         let show = show_get(&self.pg, id).await?.ok_or(SeatsError::UnknownShow(id))?;
         let versions = booking_versions(&self.pg, id).await?;
         let allocations = allocation_list(&self.pg, id).await?;

@@ -22,7 +22,10 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
-use kernel::{ShowId, source::{SharedClock, SharedIds}};
+use kernel::{
+    ShowId,
+    source::{SharedClock, SharedIds},
+};
 use platform::{Deps, Shutdown};
 use sea_orm::DatabaseConnection;
 
@@ -32,7 +35,7 @@ pub use error::SeatsError;
 pub use refusal::{HoldRefusal, Limit};
 
 use crate::config::{HoldsConfig, SeatMapConfig};
-use crate::store::seats::{Limits, SeatStore};
+use crate::store::seats::{Limits, Replace, SeatStore};
 use crate::store::shows::Shows;
 use availability::Availabilities;
 use loader::Loader;
@@ -114,7 +117,7 @@ impl Seats {
     pub async fn show_changed(&self, show: ShowId) -> Result<(), SeatsError> {
         self.inner.shows.forget(show).await;
         if self.inner.store.expire(show).await?.is_some() {
-            self.inner.loader.reload(show).await?;
+            self.inner.loader.load(show, Replace::Always).await?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use kernel::ShowId;
 
 use super::{Seats, SeatsError};
 use crate::domain::show::Show;
-use crate::store::seats::Snapshot;
+use crate::store::seats::{Replace, Snapshot};
 
 /// Attempts when the show is not loaded, or purged in between.
 const ATTEMPTS: usize = 3;
@@ -30,8 +30,8 @@ impl Seats {
             if let Some(snapshot) = self.inner.store.snapshot(show).await? {
                 return Ok(snapshot);
             }
-            self.inner.loader.ensure(show).await?;
+            self.inner.loader.load(show, Replace::Never).await?;
         }
-        Err(SeatsError::load_timeout(show))
+        Err(SeatsError::LoadTimeout(show))
     }
 }

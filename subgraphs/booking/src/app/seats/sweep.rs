@@ -15,7 +15,7 @@ impl Seats {
         loop {
             let shows = self.inner.store.sweep_take(BATCH).await?;
             for show in &shows {
-                let next = self.inner.store.expire(*show).await?.map(|(_, next)| next);
+                let next = self.inner.store.expire(*show).await?.map(|standing| standing.next_end);
                 self.inner.store.sweep_done(*show, next).await?;
             }
             if shows.len() < usize::from(BATCH) {

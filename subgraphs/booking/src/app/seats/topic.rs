@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{SeatsError, watch::HubInner};
 use crate::domain::delta::{Conflator, Delta, Position};
+use crate::store::seats::Replace;
 
 /// Published messages that may wait for the topic; one that finds no room is lost, and that shows
 /// in the versions.
@@ -54,7 +55,7 @@ impl Watcher {
         match self.position.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(start)) => start.clone(),
             // The process ends.
-            Ok(None) | Err(_) => Err(SeatsError::stopping()),
+            Ok(None) | Err(_) => Err(SeatsError::Stopping),
         }
     }
 }
@@ -113,14 +114,12 @@ async fn run(
 
 /// Where the seat map stands in Redis now; loads the show if need be.
 async fn present(hub: &HubInner, show: ShowId) -> Result<Position, SeatsError> {
-    if let Some((position, _)) = hub.store.expire(show).await? {
-        return Ok(position);
+    if let Some(standing) = hub.store.expire(show).await? {
+        return Ok(standing.position);
     }
-    hub.loader.ensure(show).await?;
-    match hub.store.expire(show).await? {
-        Some((position, _)) => Ok(position),
-        None => Err(SeatsError::load_timeout(show)),
-    }
+    hub.loader.load(show, Replace::Never).await?;
+    let standing = hub.store.expire(show).await?;
+    standing.map(|standing| standing.position).ok_or_else(|| SeatsError::LoadTimeout(show))
 }
 
 struct Task {
@@ -175,6 +174,7 @@ impl Task {
                 input = self.inputs.recv() => match input {
                     Some(Input::Published(payload)) => self.take_in(&payload),
                     Some(Input::Resync) => {
+                        self.check = None;
                         self.look_for_losses().await;
                     }
                     None => return,
@@ -238,7 +238,7 @@ impl Task {
     async fn look_for_losses(&mut self) -> bool {
         match present(&self.hub, self.show).await {
             Ok(position) => {
-                self.check = Some((Instant::now() + LATENESS, position));
+                self.check.get_or_insert((Instant::now() + LATENESS, position));
                 true
             }
             Err(error) => {

@@ -131,7 +131,7 @@ impl Hub {
                         }
                     }
                     PubSubEvent::Resync => {
-                        inner.topics().values().for_each(|topic| topic.tell(Input::Resync))
+                        inner.topics().values().for_each(|topic| topic.tell(Input::Resync));
                     }
                 }
             }

@@ -42,6 +42,7 @@ impl BookingObject {
     }
 }
 
+/// Seats of one show for one buyer.
 #[Object(name = "Booking")]
 impl BookingObject {
     /// Opaque, starts with `booking_`.
@@ -134,7 +135,9 @@ impl BookingObject {
         let payments =
             ctx.data::<Loaders>()?.payments.load_one(self.0.id).await.map_err(|e| shared_fault(&e))?;
         let config = &app(ctx)?.config.payments;
-        Ok(payments.and_then(|mut payments| payments.pop()).map(|payment| PaymentObject::new(payment, config)))
+        Ok(payments
+            .and_then(|mut payments| payments.pop())
+            .map(|payment| PaymentObject::new(payment, config)))
     }
 
     /// What went or goes back, in order.

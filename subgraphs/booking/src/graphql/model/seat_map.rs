@@ -87,7 +87,9 @@ impl SeatMap {
 
     /// What a seat of each kind costs, before fee and tax.
     async fn prices(&self, ctx: &Context<'_>) -> Result<Vec<SeatPrice>> {
-        Ok(self.show(ctx).await?.prices.iter().map(SeatPrice::from).collect())
+        let mut prices = self.show(ctx).await?.prices.clone();
+        prices.sort_unstable_by_key(|price| price.kind);
+        Ok(prices.iter().map(SeatPrice::from).collect())
     }
 
     /// Every seat with its state and price. Large: prefer `states` with the layout of the screen.

@@ -17,6 +17,7 @@ pub struct TicketObject {
     pub(crate) seat: BookedSeatObject,
 }
 
+/// Opens the door for one seat.
 #[Object(name = "Ticket")]
 impl TicketObject {
     /// Opaque, starts with `ticket_`.

@@ -34,13 +34,10 @@ pub struct CancellationClosedError {
 }
 
 /// Why a mutation did not do what it was asked for.
+#[expect(clippy::duplicated_attributes, reason = "each field of the interface has its own type")]
 #[derive(Interface)]
 #[graphql(
-    field(
-        name = "message",
-        ty = "&String",
-        desc = "What is wrong and what to do, in words for a person."
-    ),
+    field(name = "message", ty = "&String", desc = "What is wrong and what to do, in words for a person."),
     field(name = "code", ty = "&String", desc = "The same for a program: stable, in upper case."),
     field(
         name = "path",

@@ -8,9 +8,7 @@ use crate::app::cancel::{CancelError, CancelRequest, Cancelled};
 use crate::graphql::error::{app, fault};
 use crate::graphql::model::booking::BookingObject;
 use crate::graphql::model::refund::RefundObject;
-use crate::graphql::model::user_error::{
-    BookingEndedError, CancellationClosedError, UserError, invalid_key,
-};
+use crate::graphql::model::user_error::{BookingEndedError, CancellationClosedError, UserError, invalid_key};
 
 /// What to cancel.
 #[derive(InputObject)]

@@ -75,7 +75,7 @@ if contested then
   if next(missing) then
     -- Another booking has the seat, or the map has not. PostgreSQL knows; only a new load can tell.
     commit()
-    return { 'CONFLICT' }
+    return { 'CONFLICT', epoch }
   end
 end
 

@@ -5,12 +5,19 @@
 -- The lock bounds the time between reading and loading: notes live longer than the lock.
 --
 -- KEYS[4] notes, KEYS[5] plan, KEYS[6] lock
--- ARGV[3] token of the lock, ARGV[4] '1' to replace a loaded show, ARGV[5] new epoch, ARGV[6] revision,
+-- ARGV[3] token of the lock, ARGV[4] whether to replace a loaded show: NEVER, ALWAYS,
+-- BELOW and a revision, EPOCH and the epoch to replace; ARGV[5] new epoch, ARGV[6] revision,
 -- ARGV[7] count of seats, ARGV[8] blocked seats as ",3,7," or '', ARGV[9] when the keys may go, ms,
 -- ARGV[10] plan, ARGV[11..] pairs of booking and record
 if redis.call('GET', KEYS[6]) ~= ARGV[3] then return { 'LOST' } end
 redis.call('DEL', KEYS[6])
-if open('epoch') and ARGV[4] ~= '1' then return { 'LOADED', epoch, version, text(due) } end
+if open('epoch') then
+  local rule, value = string.match(ARGV[4], '^(%u+) ?(.*)$')
+  if rule == 'NEVER' or (rule == 'BELOW' and revision >= tonumber(value)) or (rule == 'EPOCH' and epoch ~= value) then
+    commit()
+    return { 'LOADED', epoch, version, text(due) }
+  end
+end
 
 local records = endings()
 local seat_count = tonumber(ARGV[7])

@@ -117,7 +117,7 @@ local function endings()
       for _, token in ipairs(redis.call('ZRANGE', DEADLINES, '-inf', text(now), 'BYSCORE')) do
         lapse_one(token)
       end
-      due = tonumber(redis.call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')[2] or 'inf')
+      due = tonumber(redis.call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')[2]) or now + 1000
     until due > now
     redis.call('HSET', LEDGER, 'due', text(due))
   end

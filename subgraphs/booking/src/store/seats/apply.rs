@@ -1,6 +1,6 @@
 //! Telling Redis what PostgreSQL decided.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use kernel::{BookingId, HoldId, UserId};
@@ -56,7 +56,10 @@ pub enum Applied {
     /// The show is not loaded; whoever loads it will know.
     Noted,
     /// Redis believes that another booking has a seat: load the show anew.
-    Conflict,
+    Conflict {
+        /// The life of the seat map in which it believes so.
+        epoch: Arc<str>,
+    },
 }
 
 impl SeatStore {
@@ -90,7 +93,7 @@ impl SeatStore {
             }
             "STALE" => Ok(Applied::Stale),
             "NOTED" => Ok(Applied::Noted),
-            "CONFLICT" => Ok(Applied::Conflict),
+            "CONFLICT" => Ok(Applied::Conflict { epoch: reply.text(1)?.into() }),
             _ => Err(reply.unknown()),
         }
     }

@@ -1,6 +1,6 @@
 //! Rebuilding the state of a show.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use fred::{
@@ -10,7 +10,7 @@ use fred::{
 use kernel::{BookingId, HoldId, ShowId, UserId};
 use platform::redis::RedisError;
 
-use super::{SeatStore, apply::ended_holds, moment, runs, token};
+use super::{SeatStore, Standing, apply::ended_holds, moment, runs, token};
 use crate::domain::best_available::Plan;
 
 /// How long a loader may take from before it reads PostgreSQL until it loads.
@@ -46,6 +46,42 @@ pub struct Contents<'a> {
     pub purge_at: DateTime<Utc>,
     /// Every booking of the show.
     pub owners: &'a [SeatOwner],
+}
+
+/// Whether a show that is loaded is loaded anew.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Replace {
+    /// It stays as it is.
+    Never,
+    /// If it was loaded from an older revision than this.
+    Below(i64),
+    /// If it still is in this epoch.
+    Epoch(Arc<str>),
+    /// Whatever it is.
+    Always,
+}
+
+impl Replace {
+    /// True when a show that stands like this stays as it is.
+    pub fn spares(&self, standing: &Standing) -> bool {
+        match self {
+            Self::Never => true,
+            Self::Below(revision) => standing.revision >= *revision,
+            Self::Epoch(epoch) => standing.position.epoch != *epoch,
+            Self::Always => false,
+        }
+    }
+}
+
+impl fmt::Display for Replace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("NEVER"),
+            Self::Below(revision) => write!(f, "BELOW {revision}"),
+            Self::Epoch(epoch) => write!(f, "EPOCH {epoch}"),
+            Self::Always => f.write_str("ALWAYS"),
+        }
+    }
 }
 
 /// What came of loading.
@@ -85,8 +121,8 @@ impl SeatStore {
         Ok(())
     }
 
-    /// Loads a show under the lock, and gives the lock back. A show that is loaded already is
-    /// left as it is, unless `replace`.
+    /// Loads a show under the lock, and gives the lock back. A show that is loaded already stays
+    /// as it is, unless `replace` says otherwise.
     ///
     /// # Errors
     /// When Redis is away.
@@ -94,7 +130,7 @@ impl SeatStore {
         &self,
         show: ShowId,
         token: &str,
-        replace: bool,
+        replace: &Replace,
         contents: &Contents<'_>,
     ) -> Result<Loaded, RedisError> {
         let keys = self.keys(show);
@@ -102,7 +138,7 @@ impl SeatStore {
         let blocked = if blocked.is_empty() { blocked } else { format!(",{blocked}") };
         let mut args: Vec<Value> = vec![
             token.into(),
-            i64::from(replace).into(),
+            replace.to_string().into(),
             contents.epoch.into(),
             contents.revision.into(),
             (contents.plan.places().len() as i64).into(),

@@ -30,8 +30,8 @@ use platform::{
 pub use apply::{Applied, Decision, Ownership};
 pub use hold::{Extended, HoldRecord, HoldRequest, Placed, Released, Wanted};
 pub use keys::{delta_channel, show_of_channel};
-pub use load::{Contents, Loaded, SeatOwner};
-pub use read::Snapshot;
+pub use load::{Contents, Loaded, Replace, SeatOwner};
+pub use read::{Snapshot, Standing};
 pub use user::{Limits, Reservation, Reserved};
 
 use keys::ShowKeys;

@@ -27,6 +27,17 @@ impl Snapshot {
     }
 }
 
+/// Where a loaded show stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Where in the history of the seat map.
+    pub position: Position,
+    /// The revision of the show that it was loaded from.
+    pub revision: i64,
+    /// When there may be something to end.
+    pub next_end: DateTime<Utc>,
+}
+
 impl SeatStore {
     /// The seats as they are now; `None` when the show is not loaded.
     ///
@@ -41,15 +52,18 @@ impl SeatStore {
         }
     }
 
-    /// Ends what is overdue. Tells where the seat map stands, and when there may be something to
-    /// end again; `None` when the show is not loaded.
+    /// Ends what is overdue, and tells where the show stands; `None` when it is not loaded.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn expire(&self, show: ShowId) -> Result<Option<(Position, DateTime<Utc>)>, RedisError> {
+    pub async fn expire(&self, show: ShowId) -> Result<Option<Standing>, RedisError> {
         let reply = self.run(&self.scripts.expire, show, [], []).await?;
         match reply.word()? {
-            "DONE" => Ok(Some((position(&reply)?, moment(reply.number(3)?)?))),
+            "DONE" => Ok(Some(Standing {
+                position: position(&reply)?,
+                next_end: moment(reply.number(3)?)?,
+                revision: reply.number(4)?,
+            })),
             "NOT_LOADED" => Ok(None),
             _ => Err(reply.unknown()),
         }
