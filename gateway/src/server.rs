@@ -178,10 +178,11 @@ impl Gateway {
     /// until then, for those who do not know yet.
     async fn drained(&self, sockets: &Sockets, closing: &CancellationToken) {
         self.shutdown.token().cancelled().await;
-        sleep(Duration::from_millis(self.config.drain_delay_ms)).await;
+        let hard = self.shutdown.hard();
+        hard.run_until_cancelled(sleep(Duration::from_millis(self.config.drain_delay_ms))).await;
         closing.cancel();
         let closed = timeout(self.config.drain_timeout() + CLOSE_GRACE, sockets.closed());
-        let _ = self.shutdown.hard().run_until_cancelled(closed).await;
+        let _ = hard.run_until_cancelled(closed).await;
         // What is left has come in parts, which know no other end.
         let subscriptions = &self.routers.subscriptions.active_subscriptions;
         subscriptions.close_all_with_error(vec![GraphQLError::from_message_and_code(
