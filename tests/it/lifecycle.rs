@@ -1,7 +1,7 @@
 //! What operators do: look, stop, start anew, run the roles apart.
 
 use serde_json::json;
-use tests::{Stack, StackBuilder};
+use tests::{Stack, StackBuilder, http};
 
 #[tokio::test]
 async fn the_smoke_check_books_a_ticket_on_split_roles() {
@@ -42,7 +42,7 @@ async fn every_role_tells_how_it_is() {
     for role in ["gateway", "catalog", "booking", "user", "worker"] {
         for path in ["health", "ready", "metrics"] {
             let url = format!("{}/{path}", stack.ops(role));
-            let answer = reqwest::get(&url).await.expect("an answer");
+            let answer = http::get(&url).await;
             assert_eq!(answer.status(), 200, "{url}");
         }
     }

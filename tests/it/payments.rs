@@ -5,7 +5,7 @@ use kernel::{Clock, SystemClock};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tests::{
-    Stack, eventually, mail,
+    Stack, eventually, http, mail,
     sandbox::{BAD_CARD, GOOD_CARD},
     stack::WEBHOOK_SECRET,
 };
@@ -135,7 +135,7 @@ fn signature(secret: &str, time: i64, body: &str) -> String {
 }
 
 async fn post(stack: &Stack, body: &str, signature: &str) -> u16 {
-    let request = reqwest::Client::new()
+    let request = http::client()
         .post(stack.webhook())
         .header("content-type", "application/json")
         .header("stripe-signature", signature)

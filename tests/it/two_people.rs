@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde_json::{Value, json};
-use tests::{Stack, eventually, mail, sandbox::GOOD_CARD};
+use tests::{Stack, eventually, http, mail, sandbox::GOOD_CARD};
 
 #[tokio::test]
 async fn one_buys_and_the_other_sees_it_happen() {
@@ -46,9 +46,8 @@ async fn one_buys_and_the_other_sees_it_happen() {
     // Her tickets prove themselves with nothing but the published key.
     let tickets = booking["tickets"].as_array().expect("tickets");
     assert_eq!(tickets.len(), 2);
-    let keys: Value = reqwest::get(format!("{}/.well-known/ticket-keys.json", stack.ops("booking")))
+    let keys: Value = http::get(&format!("{}/.well-known/ticket-keys.json", stack.ops("booking")))
         .await
-        .expect("published keys")
         .json()
         .await
         .expect("keys as JSON");

@@ -6,6 +6,7 @@
 //! starts them.
 
 pub mod database;
+pub mod http;
 pub mod mail;
 pub mod people;
 pub mod ports;

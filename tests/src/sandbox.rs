@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use anyhow::Result;
 use serde_json::Value;
 
-use crate::{process::Process, services::Services, stack::WEBHOOK_SECRET};
+use crate::{http, process::Process, services::Services, stack::WEBHOOK_SECRET};
 
 /// A card that pays.
 pub const GOOD_CARD: &str = "pm_card_visa";
@@ -29,7 +29,7 @@ impl Sandbox {
             .args(["--webhook-url", webhook])
             .args(["--webhook-secret", WEBHOOK_SECRET]);
         let process = Process::spawn(&mut command, &dir.join("paysim.log"))?;
-        Ok(Self { base: format!("http://127.0.0.1:{port}"), http: reqwest::Client::new(), _process: process })
+        Ok(Self { base: format!("http://127.0.0.1:{port}"), http: http::client(), _process: process })
     }
 
     /// Its root address.

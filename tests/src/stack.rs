@@ -12,7 +12,9 @@ use client::Client;
 use tempfile::TempDir;
 use toml::{Table, Value};
 
-use crate::{database, ports, process::Process, sandbox::Sandbox, services::Services, wait::eventually};
+use crate::{
+    database, http, ports, process::Process, sandbox::Sandbox, services::Services, wait::eventually,
+};
 
 /// Signs webhooks between the sandbox and the platform.
 pub const WEBHOOK_SECRET: &str = "whsec_journeys";
@@ -145,11 +147,11 @@ impl Ports {
     }
 
     fn webhook(&self) -> String {
-        format!("{}/webhooks/stripe", http(self.booking))
+        format!("{}/webhooks/stripe", address(self.booking))
     }
 }
 
-fn http(port: u16) -> String {
+fn address(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
@@ -181,7 +183,7 @@ fn configuration(
     let prefix = database::unique("j");
     let mail = dir.path().join("mail").display().to_string();
     let supergraph = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schema/supergraph.graphql");
-    let jwks = format!("{}/.well-known/jwks.json", http(ports.user));
+    let jwks = format!("{}/.well-known/jwks.json", address(ports.user));
     let secrets = Value::Array(vec![WEBHOOK_SECRET.into()]);
     let mut config = Table::new();
     let usual: Vec<(&str, Value)> = vec![
@@ -193,15 +195,15 @@ fn configuration(
         ("rabbit.prefix", format!("{prefix}.").into()),
         ("gateway.listen", listen(ports.gateway)),
         ("gateway.supergraph", supergraph.display().to_string().into()),
-        ("gateway.subgraph_urls.catalog", format!("{}/graphql", http(ports.catalog)).into()),
-        ("gateway.subgraph_urls.booking", format!("{}/graphql", http(ports.booking)).into()),
-        ("gateway.subgraph_urls.user", format!("{}/graphql", http(ports.user)).into()),
+        ("gateway.subgraph_urls.catalog", format!("{}/graphql", address(ports.catalog)).into()),
+        ("gateway.subgraph_urls.booking", format!("{}/graphql", address(ports.booking)).into()),
+        ("gateway.subgraph_urls.user", format!("{}/graphql", address(ports.user)).into()),
         ("catalog.listen", listen(ports.catalog)),
         ("catalog.auth.jwks_url", jwks.as_str().into()),
         ("booking.listen", listen(ports.booking)),
         ("booking.auth.jwks_url", jwks.as_str().into()),
         ("booking.ticket_signing_key", TICKET_KEY.into()),
-        ("booking.payments.api_base", http(ports.sandbox).into()),
+        ("booking.payments.api_base", address(ports.sandbox).into()),
         ("booking.payments.secret_key", "sk_test_journeys".into()),
         ("booking.payments.webhook_secrets", secrets),
         ("user.listen", listen(ports.user)),
@@ -249,7 +251,7 @@ impl Stack {
     }
 
     async fn ready(&mut self) {
-        let http = reqwest::Client::new();
+        let http = http::client();
         for role in self.groups.concat() {
             let url = format!("{}/ready", self.ops(&role));
             eventually(format_args!("{role} is ready at {url}"), async || {
@@ -281,7 +283,7 @@ impl Stack {
 
     /// The federated endpoint.
     pub fn graphql(&self) -> String {
-        format!("{}/graphql", http(self.ports.gateway))
+        format!("{}/graphql", address(self.ports.gateway))
     }
 
     /// The same for sockets.
@@ -296,7 +298,7 @@ impl Stack {
 
     /// The root of a role's own listener.
     pub fn ops(&self, role: &str) -> String {
-        http(self.ports.ops(role))
+        address(self.ports.ops(role))
     }
 
     /// The payment sandbox.

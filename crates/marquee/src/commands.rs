@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use graphql_kit::Role;
 use migrations::Migrator;
-use sea_orm_migration::MigratorTrait;
 use platform::{Shutdown, config};
+use sea_orm_migration::MigratorTrait;
 
 use crate::{
     cli::{Cli, Command, Subgraph, UserCommand},
@@ -79,7 +79,9 @@ async fn grant(file: Option<&Path>, email: &str, role: Role) -> Result<()> {
     let deps = serve::connect(&config, &Shutdown::new()).await?;
     let added = user::app::Operator::new(&config.user, &deps)?.grant_role(email, role).await?;
     say(&match added {
-        true => format!("{email} now has the role {}; it counts from the next log-in or refresh", role.as_str()),
+        true => {
+            format!("{email} now has the role {}; it counts from the next log-in or refresh", role.as_str())
+        }
         false => format!("{email} has the role {} already", role.as_str()),
     });
     Ok(())

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use garde::Validate;
-use platform::{DepsConfig, pg::PgConfig, rabbit::RabbitConfig, redis::RedisConfig, telemetry::TelemetryConfig};
+use platform::{
+    DepsConfig, pg::PgConfig, rabbit::RabbitConfig, redis::RedisConfig, telemetry::TelemetryConfig,
+};
 use serde::Deserialize;
 
 /// All sections. A process reads those of its roles.

@@ -92,20 +92,36 @@ async fn start(
         RoleName::Gateway => {}
         RoleName::Catalog => {
             let (config, listener) = (config.catalog.clone(), bind("catalog", config.catalog.listen).await?);
-            spawn("catalog", async move { catalog::run(config, deps, &telemetry, listener, stop).await }, shutdown, failures);
+            spawn(
+                "catalog",
+                async move { catalog::run(config, deps, &telemetry, listener, stop).await },
+                shutdown,
+                failures,
+            );
         }
         RoleName::Booking => {
             let (config, listener) = (config.booking.clone(), bind("booking", config.booking.listen).await?);
-            spawn("booking", async move { booking::run(config, deps, &telemetry, listener, stop).await }, shutdown, failures);
+            spawn(
+                "booking",
+                async move { booking::run(config, deps, &telemetry, listener, stop).await },
+                shutdown,
+                failures,
+            );
         }
         RoleName::User => {
             let (config, listener) = (config.user.clone(), bind("user", config.user.listen).await?);
-            spawn("user", async move { user::run(config, deps, &telemetry, listener, stop).await }, shutdown, failures);
+            spawn(
+                "user",
+                async move { user::run(config, deps, &telemetry, listener, stop).await },
+                shutdown,
+                failures,
+            );
         }
         RoleName::Worker => {
             let listener = bind("worker", config.worker.listen).await?;
             start_worker(config, &deps, &stop)?;
-            let readiness = Readiness::new(&stop, &telemetry).postgres(&deps.pg).redis(&deps.redis).rabbit(&deps.rabbit);
+            let readiness =
+                Readiness::new(&stop, &telemetry).postgres(&deps.pg).redis(&deps.redis).rabbit(&deps.rabbit);
             let serve = async move { http::serve(listener, http::ops_routes(readiness), &stop).await };
             spawn("worker", serve, shutdown, failures);
         }

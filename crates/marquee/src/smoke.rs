@@ -36,7 +36,8 @@ pub async fn run(args: &Args) -> Result<()> {
     let show = find_show(&visitor).await?;
     let show_id = text(&show, "/id")?;
 
-    let socket = customer.socket(&args.subscriptions).await.context("cannot open a socket for subscriptions")?;
+    let socket =
+        customer.socket(&args.subscriptions).await.context("cannot open a socket for subscriptions")?;
     let mut seats = watch_seats(&socket, &visitor, show_id).await?;
 
     let hold = mutate(
@@ -179,7 +180,12 @@ async fn watch_seats(socket: &Socket, visitor: &Client, show_id: &str) -> Result
         // A freshly seeded show reaches booking by an event; it may still be on its way.
         if let Some(map) = data.pointer("/show/seatMap").filter(|map| !map.is_null()) {
             let states = text(map, "/states")?;
-            say(&format!("seat map: {} of {} seats free, version {}", map["available"], states.len(), map["version"]));
+            say(&format!(
+                "seat map: {} of {} seats free, version {}",
+                map["available"],
+                states.len(),
+                map["version"]
+            ));
             return Ok(changes);
         }
         ensure!(tokio::time::Instant::now() < deadline, "the show has no seat map");
@@ -222,8 +228,12 @@ async fn pay(visitor: &Client, sandbox: &str, checkout: &Value) -> Result<()> {
     let intent = text(checkout, "/payment/providerIntentId")?;
     let form =
         [("client_secret", text(checkout, "/payment/clientSecret")?), ("payment_method", "pm_card_visa")];
-    let answer =
-        visitor.http().post(format!("{sandbox}/v1/payment_intents/{intent}/confirm")).form(&form).send().await?;
+    let answer = visitor
+        .http()
+        .post(format!("{sandbox}/v1/payment_intents/{intent}/confirm"))
+        .form(&form)
+        .send()
+        .await?;
     let (code, body): (_, Value) = (answer.status(), answer.json().await?);
     ensure!(code.is_success() && body["status"] == "succeeded", "the sandbox answered {code}: {body}");
     Ok(())
