@@ -131,10 +131,12 @@ impl Gateway {
         let result = tokio::select! {
             ended = server.clone() => ended.map_err(GatewayError::Server),
             () = self.drained(&sockets, &closing) => {
+                // A server can be told to stop only once.
                 let hard = self.shutdown.hard();
-                tokio::select! {
-                    () = server.stop(true) => {}
-                    () = hard.cancelled() => server.stop(false).await,
+                if hard.is_cancelled() {
+                    server.stop(false).await;
+                } else {
+                    hard.run_until_cancelled(server.stop(true)).await;
                 }
                 Ok(())
             }

@@ -110,8 +110,10 @@ impl App {
             Err(ProviderError::Declined { code }) => {
                 Ok(self.refund_finish(id, None, &RefundOutcome::Failed(code), None).await?)
             }
-            // A wrong key of ours is no verdict about the refund.
-            Err(error @ ProviderError::Invalid { status: 401 | 403, .. }) => Err(HandlerError::retry(error)),
+            // A wrong key or address of ours is no verdict about the refund.
+            Err(error @ ProviderError::Invalid { status: 401 | 403 | 404, .. }) => {
+                Err(HandlerError::retry(error))
+            }
             Err(ProviderError::Invalid { code, .. }) => {
                 Ok(self.refund_finish(id, None, &RefundOutcome::Failed(code), None).await?)
             }
