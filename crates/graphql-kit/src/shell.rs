@@ -118,7 +118,10 @@ async fn query<E: Executor>(
     request: GraphQLRequest,
 ) -> GraphQLResponse {
     let caller = shell.verifier.caller(authorization(&headers)).await;
-    shell.executor.execute_batch(BatchRequest::Single(request.into_inner().data(caller))).await.into()
+    let work = shell.executor.execute_batch(BatchRequest::Single(request.into_inner().data(caller)));
+    // Events that this request causes carry its trace on.
+    let trace = headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    platform::telemetry::with_trace(trace, work).await.into()
 }
 
 async fn socket<E: Executor>(

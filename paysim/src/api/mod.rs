@@ -15,7 +15,7 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 pub(crate) use call::{Call, Caller};
 pub(crate) use intents::confirm_with;
@@ -44,12 +44,17 @@ pub(crate) fn routes(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), edge::idempotency::apply))
         .layer(middleware::from_fn_with_state(app.clone(), edge::faults::inject))
         .layer(middleware::from_fn(edge::request::identify));
-    // The browser pays the provider directly, from whatever origin the shop has.
-    let cors = CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers([
-        edge::request::REQUEST_ID.clone(),
-        edge::request::STRIPE_VERSION.clone(),
-        HeaderName::from_static("idempotent-replayed"),
-    ]);
+    // The browser pays the provider directly, from whatever origin the shop has. Headers are
+    // mirrored since `*` would leave out `Authorization` (Fetch, 4.10).
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods(Any)
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([
+            edge::request::REQUEST_ID.clone(),
+            edge::request::STRIPE_VERSION.clone(),
+            HeaderName::from_static("idempotent-replayed"),
+        ]);
     Router::new()
         .route("/health", get(health))
         .nest("/v1", v1)

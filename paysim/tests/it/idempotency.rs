@@ -34,7 +34,7 @@ async fn another_request_with_the_same_key_is_refused() {
 #[tokio::test]
 async fn a_second_request_meanwhile_conflicts_and_later_gets_the_answer() {
     let shop = Shop::open().await;
-    shop.switch("/sandbox/behaviour", &json!({"api": {"delay_ms": 300}})).await;
+    shop.switch("/sandbox/behaviour", &json!({"api": {"delay_ms": 1_500}})).await;
     let (one, two) = tokio::join!(
         shop.keyed(Method::POST, INTENTS, FORM, Some("key-1")),
         shop.keyed(Method::POST, INTENTS, FORM, Some("key-1")),

@@ -206,3 +206,21 @@ async fn what_does_not_exist_is_not_found() {
     nowhere.is_error(404, "invalid_request_error", None);
     assert!(nowhere.body["error"]["message"].as_str().unwrap().contains("/v1/customers"));
 }
+
+#[tokio::test]
+async fn a_browser_of_any_origin_may_pay() {
+    let shop = Shop::open().await;
+    let url = format!("{}{INTENTS}/pi_1/confirm", shop.sandbox.base_url());
+    let answer = shop
+        .client
+        .request(Method::OPTIONS, url)
+        .header("origin", "https://shop.test")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,idempotency-key")
+        .send()
+        .await
+        .unwrap();
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("access-control-allow-origin"), "*");
+    assert_eq!(header("access-control-allow-headers"), "authorization,idempotency-key");
+}

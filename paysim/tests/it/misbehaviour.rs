@@ -26,13 +26,13 @@ async fn a_webhook_arrives_repeatedly() {
 async fn webhooks_arrive_in_the_wrong_order() {
     let mut webhook = Webhook::open().await;
     let shop = Shop::with(impatient(vec![webhook.target()])).await;
-    let switches = json!({"webhook": {"reorder": true, "reorder_window_ms": 400}});
+    let intent = shop.intent().await;
+    webhook.next_of("payment_intent.created").await;
+    let switches = json!({"webhook": {"reorder": true, "reorder_window_ms": 50}});
     shop.switch("/sandbox/behaviour", &switches).await;
-    shop.paid_intent("pm_card_visa").await;
-    assert_eq!(
-        webhook.next_kinds(3).await,
-        ["payment_intent.succeeded", "charge.succeeded", "payment_intent.created"]
-    );
+    // One request, two events: they are within one window however slow the machine is.
+    shop.pay(&intent, "pm_card_visa").await;
+    assert_eq!(webhook.next_kinds(2).await, ["payment_intent.succeeded", "charge.succeeded"]);
 }
 
 #[tokio::test]
