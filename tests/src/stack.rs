@@ -193,6 +193,8 @@ fn configuration(
         ("redis.prefix", format!("{prefix}:").into()),
         ("rabbit.url", services.rabbit.as_str().into()),
         ("rabbit.prefix", format!("{prefix}.").into()),
+        // Failures of the provider are part of the journeys; their tests should not take minutes.
+        ("rabbit.retry_delays_ms", vec![100, 500, 2_000].into()),
         ("gateway.listen", listen(ports.gateway)),
         ("gateway.supergraph", supergraph.display().to_string().into()),
         ("gateway.subgraph_urls.catalog", format!("{}/graphql", address(ports.catalog)).into()),
@@ -349,6 +351,8 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         self.processes.clear();
+        // The servers are shared by the run, and each stack has dozens of queues.
+        let cleared = self.command(&["queues", "delete"]);
         if self.own_database && !std::thread::panicking() {
             let (services, database) = (self.services.clone(), self.database.clone());
             // Dropping runs inside a test's runtime, which must not be blocked on.
@@ -358,6 +362,9 @@ impl Drop for Stack {
             });
             // A database that stays is only space, on a server that ends with the run.
             let _ = removal.join();
+        }
+        if let (Err(error), false) = (cleared, std::thread::panicking()) {
+            panic!("the queues stay behind: {error:#}");
         }
     }
 }

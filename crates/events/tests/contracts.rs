@@ -1,12 +1,13 @@
 //! Pins the JSON of every event. A failing test here means that running readers would see
 //! something else than they were written for: add a version instead of accepting the change.
+#![expect(clippy::expect_used, reason = "a test may fail where it stands")]
 
 use chrono::{DateTime, Utc};
 use events::{
     Envelope, Event,
     booking::{
-        BookingCancelled, BookingConfirmed, BookingExpired, BookingFacts, BookingPending, BookingRefunded,
-        RefundCause, SeatLine, ShowFacts, TicketFacts,
+        BookingCancelled, BookingConfirmed, BookingExpired, BookingFacts, BookingFailed, BookingPending,
+        BookingRefunded, RefundCause, SeatLine, ShowFacts, TicketFacts,
     },
     payment::{PaymentFailed, PaymentSucceeded, RefundRequested, RefundSettled},
     show::{KindPrice, ShowCancelled, ShowChanged, ShowScheduled, ShowSnapshot},
@@ -122,6 +123,7 @@ fn bookings() {
         cause: RefundCause::Cancelled,
     });
     pin(&BookingExpired { booking: booking(), show: facts() });
+    pin(&BookingFailed { booking: booking(), show: facts(), reason: "canceled".into() });
     pin(&BookingRefunded {
         booking: booking(),
         show: facts(),

@@ -39,6 +39,9 @@ pub enum Command {
     },
     /// Book one ticket from outside, and say what was seen.
     Smoke(smoke::Args),
+    /// Look after the queues.
+    #[command(subcommand)]
+    Queues(QueuesCommand),
     /// Manage accounts.
     #[command(subcommand)]
     User(UserCommand),
@@ -68,6 +71,15 @@ pub enum Subgraph {
     Booking,
     /// Accounts and sessions.
     User,
+}
+
+/// Queues.
+#[derive(Debug, Subcommand)]
+pub enum QueuesCommand {
+    /// Print each queue with the messages that wait in it, and its dead letters.
+    List,
+    /// Delete all queues of this installation with all their messages. Stop every role first.
+    Delete,
 }
 
 /// Accounts.

@@ -1,18 +1,21 @@
 //! One function for each command.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use graphql_kit::Role;
 use migrations::Migrator;
-use platform::{Shutdown, config};
+use platform::{Rabbit, Shutdown, config};
 use sea_orm_migration::MigratorTrait;
 
 use crate::{
-    cli::{Cli, Command, Subgraph, UserCommand},
+    cli::{Cli, Command, QueuesCommand, Subgraph, UserCommand},
     config::Config,
     serve, smoke,
 };
+
+/// How long a command waits for a server.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Does what the command line says.
 ///
@@ -29,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             Ok(())
         }
         Command::Smoke(args) => smoke::run(&args).await,
+        Command::Queues(command) => queues(file, &command).await,
         Command::User(UserCommand::Grant { email, role }) => grant(file, &email, role).await,
     }
 }
@@ -72,6 +76,30 @@ fn print_schema(subgraph: Subgraph) {
         Subgraph::User => graphql_kit::shell::sdl(&user::schema()),
     };
     say(sdl.trim_end());
+}
+
+async fn queues(file: Option<&Path>, command: &QueuesCommand) -> Result<()> {
+    let config: Config = config::load(file)?;
+    let shutdown = Shutdown::new();
+    let rabbit = Rabbit::connect(&config.rabbit, &shutdown)?;
+    let connected = tokio::time::timeout(PATIENCE, rabbit.connected()).await;
+    connected.context("RabbitMQ does not answer; is rabbit.url (AMQP_URL) right?")?;
+    let queues = serve::queues();
+    match command {
+        QueuesCommand::List => {
+            for queue in &queues {
+                let waiting = rabbit.depth(queue.name).await?;
+                let dead = rabbit.depth(&format!("{}.dead", queue.name)).await?;
+                say(&format!("{:<24} {waiting:>8} waiting {dead:>8} dead letters", queue.name));
+            }
+        }
+        QueuesCommand::Delete => {
+            rabbit.delete(&queues).await?;
+            say(&format!("{} queues deleted", queues.len()));
+        }
+    }
+    shutdown.finish(Duration::ZERO).await;
+    Ok(())
 }
 
 async fn grant(file: Option<&Path>, email: &str, role: Role) -> Result<()> {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, Result, anyhow, ensure};
 use kernel::{SystemClock, SystemIds};
 use platform::{
-    Deps, Rabbit, Shutdown, Telemetry,
+    Deps, Queue, Rabbit, Shutdown, Telemetry,
     http::{self, Readiness},
     outbox,
 };
@@ -150,9 +150,14 @@ fn start_worker(config: &Config, deps: &Deps, shutdown: &Shutdown) -> Result<()>
     Ok(())
 }
 
-/// Declares every queue of the platform, as soon as the broker is there.
+/// Every queue of the platform.
+pub fn queues() -> Vec<Queue> {
+    booking::queues().into_iter().chain(notifications::queues()).collect()
+}
+
+/// Declares every queue, as soon as the broker is there.
 async fn declare(rabbit: &Rabbit) {
-    let queues: Vec<_> = booking::queues().into_iter().chain(notifications::queues()).collect();
+    let queues = queues();
     loop {
         rabbit.connected().await;
         match rabbit.declare(&queues).await {

@@ -22,7 +22,7 @@ pub struct Config {
     /// Base 64 of Ed25519 public keys (`x` in the published set) that are published beside the
     /// active one. To change the key without refusing anyone: first add the *new* public key here
     /// on every instance, then make its seed the `signing_key` and put the *old* public key here,
-    /// and remove that once `access_token_ttl_s` has passed.
+    /// and remove that once `access_token_ttl_seconds` has passed.
     #[garde(skip)]
     pub previous_keys: Vec<String>,
     /// `iss` of access tokens; every verifier must expect the same.
@@ -33,13 +33,13 @@ pub struct Config {
     pub audience: String,
     /// Life of an access token in seconds. It stays valid for that long after a log-out.
     #[garde(range(min = 60, max = 3_600))]
-    pub access_token_ttl_s: u32,
+    pub access_token_ttl_seconds: u32,
     /// How many seconds a session lives without being refreshed.
     #[garde(range(min = 3_600, max = 31_536_000))]
-    pub refresh_token_ttl_s: u32,
+    pub refresh_token_ttl_seconds: u32,
     /// After how many seconds a session ends, however often it was refreshed.
     #[garde(range(min = 3_600, max = 63_072_000))]
-    pub session_ttl_s: u32,
+    pub session_ttl_seconds: u32,
     /// Language of accounts that did not choose one.
     #[garde(custom(is_locale))]
     pub default_locale: String,
@@ -59,9 +59,9 @@ impl Default for Config {
             previous_keys: Vec::new(),
             issuer: "marquee".to_owned(),
             audience: "marquee".to_owned(),
-            access_token_ttl_s: 15 * 60,
-            refresh_token_ttl_s: 30 * 86_400,
-            session_ttl_s: 180 * 86_400,
+            access_token_ttl_seconds: 15 * 60,
+            refresh_token_ttl_seconds: 30 * 86_400,
+            session_ttl_seconds: 180 * 86_400,
             default_locale: Locale::default().as_str().to_owned(),
             password: PasswordConfig::default(),
             throttle: ThrottleConfig::default(),

@@ -146,7 +146,10 @@ fn launch(
 ) -> Result<(Managed, String)> {
     let output_file = dir.join("output");
     let output = fs::File::create(&output_file)?;
-    let child = Command::new(&programs.server)
+    // Quorum queues need many open files, and many systems give a process 1,024.
+    let child = Command::new("sh")
+        .args(["-c", "ulimit -n 65536 2>/dev/null || ulimit -n \"$(ulimit -Hn)\"; exec \"$0\""])
+        .arg(&programs.server)
         .env("HOME", dir)
         .env("LC_ALL", "C.UTF-8")
         .env("ERL_EPMD_PORT", ports.epmd.to_string())

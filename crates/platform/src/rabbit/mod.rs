@@ -254,6 +254,15 @@ impl Rabbit {
         dead::depth(&self.hub, name).await
     }
 
+    /// Deletes these queues with their retry queues, dead letters and all messages, and the exchange:
+    /// for taking an installation down. Nothing may use them any more.
+    ///
+    /// # Errors
+    /// [`RabbitError`]; it may be called again.
+    pub async fn delete(&self, queues: &[Queue]) -> Result<(), RabbitError> {
+        dead::delete(&self.hub, queues).await
+    }
+
     /// The oldest `limit` dead letters of `queue`, which stay where they are.
     ///
     /// # Errors

@@ -2,7 +2,10 @@
 
 use lapin::{
     BasicProperties, Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{
+        ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
+        QueueDeleteOptions,
+    },
     types::{AMQPValue, FieldTable, ShortString},
 };
 
@@ -111,6 +114,19 @@ pub(super) async fn declare(channel: &Channel, names: &Names, queues: &[Queue]) 
                 .await?;
         }
     }
+    Ok(())
+}
+
+/// Deletes these queues, everything around them and all their messages, and the exchange.
+/// Idempotent.
+pub(super) async fn delete(channel: &Channel, names: &Names, queues: &[Queue]) -> Result<(), RabbitError> {
+    for queue in queues {
+        let delayed = names.delays_ms.iter().map(|delay| names.delayed(queue.name, *delay));
+        for name in delayed.chain([names.queue(queue.name), names.dead(queue.name)]) {
+            channel.queue_delete(short(&name), QueueDeleteOptions::default()).await?;
+        }
+    }
+    channel.exchange_delete(short(names.exchange()), ExchangeDeleteOptions::default()).await?;
     Ok(())
 }
 

@@ -38,7 +38,7 @@ impl App {
         let opened = Session {
             id: Id::from_uuid(self.ids.uuid()),
             user_id: account.id,
-            expires_at: now + TimeDelta::seconds(self.config.session_ttl_s.into()),
+            expires_at: now + TimeDelta::seconds(self.config.session_ttl_seconds.into()),
             ended: false,
         };
         session::session_insert(conn, &opened, now).await?;
@@ -55,11 +55,11 @@ impl App {
     ) -> Result<Grant, Fault> {
         let refresh_token = RefreshToken::generate(&*self.ids);
         let refresh_expires_at =
-            session.expires_at.min(now + TimeDelta::seconds(self.config.refresh_token_ttl_s.into()));
+            session.expires_at.min(now + TimeDelta::seconds(self.config.refresh_token_ttl_seconds.into()));
         refresh_token::refresh_token_insert(conn, refresh_token.hash(), session.id, refresh_expires_at, now)
             .await?;
 
-        let expires_at = now + TimeDelta::seconds(self.config.access_token_ttl_s.into());
+        let expires_at = now + TimeDelta::seconds(self.config.access_token_ttl_seconds.into());
         let access_token = self.keys.sign(&Claims {
             sub: account.id,
             sid: session.id,

@@ -22,18 +22,23 @@ pub struct ThrottleConfig {
     pub free_attempts: u32,
     /// The first delay, in seconds; each further attempt doubles it.
     #[garde(range(min = 1))]
-    pub first_delay_s: u32,
+    pub first_delay_seconds: u32,
     /// The longest delay, in seconds.
     #[garde(range(min = 1, max = 86_400))]
-    pub max_delay_s: u32,
+    pub max_delay_seconds: u32,
     /// After this many seconds without an attempt everything is forgotten.
     #[garde(range(min = 1, max = 31_536_000))]
-    pub forget_after_s: u32,
+    pub forget_after_seconds: u32,
 }
 
 impl Default for ThrottleConfig {
     fn default() -> Self {
-        Self { free_attempts: 10, first_delay_s: 5, max_delay_s: 900, forget_after_s: 86_400 }
+        Self {
+            free_attempts: 10,
+            first_delay_seconds: 5,
+            max_delay_seconds: 900,
+            forget_after_seconds: 86_400,
+        }
     }
 }
 
@@ -42,13 +47,14 @@ impl ThrottleConfig {
     fn delay_after(&self, failures: u32) -> Option<TimeDelta> {
         let doublings = failures.checked_sub(self.free_attempts)?;
         let factor = 1_i64.checked_shl(doublings.min(32))?;
-        let seconds = i64::from(self.first_delay_s).saturating_mul(factor).min(i64::from(self.max_delay_s));
+        let seconds =
+            i64::from(self.first_delay_seconds).saturating_mul(factor).min(i64::from(self.max_delay_seconds));
         TimeDelta::try_seconds(seconds)
     }
 
     /// After how long without an attempt the counter starts afresh.
     pub fn forget_after(&self) -> TimeDelta {
-        TimeDelta::seconds(i64::from(self.forget_after_s))
+        TimeDelta::seconds(i64::from(self.forget_after_seconds))
     }
 }
 
