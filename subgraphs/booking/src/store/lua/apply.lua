@@ -1,18 +1,16 @@
 -- Takes over what PostgreSQL decided about one booking: from this version on it owns exactly these seats.
 -- A version that is not newer than the last one is late, or a repetition, and changes nothing.
 -- KEYS[4] notes: hash like the ledger's b<booking> fields, kept while the show is not loaded
--- ARGV[3] booking, ARGV[4] its version, ARGV[5] C claimed, S sold or F freed, ARGV[6] end of the claim in ms or 0,
--- ARGV[7] the hold that became this booking, or '', ARGV[8] how long a note is kept in ms, ARGV[9] seats (runs)
-local token = 'b' .. ARGV[3]
+-- TOKEN is the booking. ARGV[4] its version, ARGV[5] C claimed, S sold or F freed, ARGV[6] end of the claim in ms or 0,
+-- ARGV[7] the hold that became this booking (h<hold>), or '', ARGV[8] how long a note is kept in ms, ARGV[9] seats (runs)
 local booking = { version = tonumber(ARGV[4]), status = ARGV[5], til = tonumber(ARGV[6]), seats = ARGV[9] }
-local record = open(token)
 local records = endings()
 
-if record == nil then
+if not epoch then
   -- A loader may have read PostgreSQL before this was committed: the note makes its load complete.
-  local note = redis.call('HGET', KEYS[4], token)
+  local note = redis.call('HGET', KEYS[4], TOKEN)
   if not note or records.parse_booking(note).version < booking.version then
-    redis.call('HSET', KEYS[4], token, records.format_booking(booking))
+    redis.call('HSET', KEYS[4], TOKEN, records.format_booking(booking))
     redis.call('PEXPIRE', KEYS[4], ARGV[8])
   end
   return { 'NOTED' }
@@ -37,11 +35,11 @@ end
 local ending = {}
 local own, wanted = {}, {}
 each(known.seats, function(seat) own[seat] = true end)
-local origin = ARGV[7] ~= '' and redis.call('HGET', LEDGER, 'h' .. ARGV[7])
+local origin = ARGV[7] ~= '' and redis.call('HGET', LEDGER, ARGV[7])
 if origin then
   local hold = records.parse_hold(origin)
   if hold.status == 'L' then
-    ending['h' .. ARGV[7]] = hold
+    ending[ARGV[7]] = hold
     each(hold.seats, function(seat) own[seat] = true end)
   end
 end
@@ -51,7 +49,7 @@ local contested = false
 each(booking.seats, function(seat)
   wanted[seat] = string.sub(states, seat + 1, seat + 1)
   -- A seat beyond the map is contested too: nobody has it, and the answer will be a conflict.
-  contested = contested or seat >= count or (not own[seat] and string.find('HS', wanted[seat], 1, true))
+  contested = contested or seat >= #states or (not own[seat] and string.find('HS', wanted[seat], 1, true))
 end)
 
 -- Rare: who has the seats is asked of all records.
@@ -88,21 +86,21 @@ for hold_token, hold in pairs(ending) do
   each(hold.seats, let_go)
   answer[#answer + 1] = string.sub(hold_token, 2)
   answer[#answer + 1] = hold.user
-  records.bury(hold_token, hold, hold_token == 'h' .. ARGV[7] and 'C' or 'T')
+  records.bury(hold_token, hold, hold_token == ARGV[7] and 'C' or 'T')
 end
 local letter = booking.status == 'S' and 'S' or 'H'
 for seat, before in pairs(wanted) do
   if before ~= letter then change(seat, letter) end
 end
 
-puts[1], puts[2] = token, records.format_booking(booking)
+puts[1], puts[2] = TOKEN, records.format_booking(booking)
 if booking.status == 'C' then
-  redis.call('ZADD', DEADLINES, text(booking.til), token)
+  redis.call('ZADD', DEADLINES, text(booking.til), TOKEN)
   if booking.til < due then
     puts[3], puts[4], answer[2] = 'due', text(booking.til), 1
   end
 else
-  redis.call('ZREM', DEADLINES, token)
+  redis.call('ZREM', DEADLINES, TOKEN)
 end
 commit()
 return answer

@@ -4,6 +4,7 @@
 local wanted, kind_wanted = tonumber(ARGV[8]), string.byte(ARGV[9])
 local states, plan = redis.call('GET', STATES), redis.call('GET', KEYS[4])
 local byte = string.byte
+local count = #states
 local START, AVAILABLE = byte('<'), byte('A')
 local SPECIAL = { [byte('W')] = true, [byte('C')] = true }
 
@@ -46,10 +47,9 @@ for seat = 0, count - 1 do
   end
 end
 
-local answer = { 'TAKEN', states }
-if best then
-  change(best, string.rep('H', wanted))
-  answer = place(best .. '-' .. best + wanted - 1)
+if not best then
+  commit()
+  return { 'TAKEN', states }
 end
-commit()
-return answer
+change(best, string.rep('H', wanted))
+seats = best .. '-' .. best + wanted - 1

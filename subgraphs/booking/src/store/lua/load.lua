@@ -5,24 +5,26 @@
 -- The lock bounds the time between reading and loading: notes live longer than the lock.
 --
 -- KEYS[4] notes, KEYS[5] plan, KEYS[6] lock
--- ARGV[3] token of the lock, ARGV[4] whether to replace a loaded show: NEVER, ALWAYS,
--- BELOW and a revision, EPOCH and the epoch to replace; ARGV[5] new epoch, ARGV[6] revision,
--- ARGV[7] count of seats, ARGV[8] blocked seats as ",3,7," or '', ARGV[9] when the keys may go, ms,
--- ARGV[10] plan, ARGV[11..] pairs of booking and record
-if redis.call('GET', KEYS[6]) ~= ARGV[3] then return { 'LOST' } end
+-- ARGV[4] whether to replace a loaded show: NEVER, ALWAYS, BELOW and a revision, EPOCH and the epoch to replace;
+-- ARGV[5] new epoch, ARGV[6] revision, ARGV[7] count of seats, ARGV[8] blocked seats as ",3,7," or '',
+-- ARGV[9] when the keys may go, ms, ARGV[10] plan, ARGV[11] token of the lock,
+-- ARGV[12..] pairs of booking (b<booking>) and record
+
+-- What lapsed belongs to the old epoch, which may stay.
+commit()
+if redis.call('GET', KEYS[6]) ~= ARGV[11] then return { 'LOST' } end
 redis.call('DEL', KEYS[6])
-if open('epoch') then
+if epoch then
   local rule, value = string.match(ARGV[4], '^(%u+) ?(.*)$')
-  if rule == 'NEVER' or (rule == 'BELOW' and revision >= tonumber(value)) or (rule == 'EPOCH' and epoch ~= value) then
-    commit()
-    return { 'LOADED', epoch, version, text(due) }
-  end
+  local stays = rule == 'NEVER' or (rule == 'BELOW' and revision >= tonumber(value))
+    or (rule == 'EPOCH' and epoch ~= value)
+  if stays then return { 'LOADED', epoch, version, text(due) } end
 end
 
 local records = endings()
 local seat_count = tonumber(ARGV[7])
 local bookings, late = {}, {}
-for i = 11, #ARGV, 2 do bookings['b' .. ARGV[i]] = records.parse_booking(ARGV[i + 1]) end
+for i = 12, #ARGV, 2 do bookings[ARGV[i]] = records.parse_booking(ARGV[i + 1]) end
 
 local holds = {}
 local function keep(fields)
@@ -120,8 +122,7 @@ local function write(command, key, list)
   end
 end
 redis.call('DEL', LEDGER, DEADLINES, KEYS[4])
-redis.call('HSET', LEDGER, 'epoch', ARGV[5], 'version', 1, 'revision', ARGV[6], 'count', ARGV[7],
-  'blocked', ARGV[8], 'due', text(due))
+redis.call('HSET', LEDGER, 'epoch', ARGV[5], 'version', 1, 'revision', ARGV[6], 'blocked', ARGV[8], 'due', text(due))
 write('HSET', LEDGER, ledger)
 write('ZADD', DEADLINES, deadlines)
 redis.call('SET', STATES, table.concat(letters))

@@ -1,7 +1,6 @@
 -- Reads one hold, or its tombstone.
--- ARGV[3] hold
-local record = open('h' .. ARGV[3])
-if record == nil then return { 'NONE' } end
+-- TOKEN is the hold.
+if not epoch then return { 'NONE' } end
 commit()
 if not record then return { 'NONE' } end
 local hold = endings().parse_hold(record)

@@ -1,4 +1,4 @@
 -- The seats as they are now.
-if open('epoch') == nil then return { 'NOT_LOADED' } end
+if not epoch then return { 'NOT_LOADED' } end
 commit()
 return { 'SEATS', epoch, version, redis.call('GET', STATES) }

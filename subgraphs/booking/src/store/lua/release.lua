@@ -1,8 +1,6 @@
 -- Gives the seats of a hold back.
--- ARGV[3] hold, ARGV[4] user
-local token = 'h' .. ARGV[3]
-local record = open(token)
-if record == nil then return { 'NONE' } end
+-- TOKEN is the hold. ARGV[4] user
+if not epoch then return { 'NONE' } end
 
 local answer = { 'NONE' }
 if record then
@@ -12,7 +10,7 @@ if record then
     answer = { 'GONE', hold.status }
     if hold.status == 'L' then
       records.free(hold.seats)
-      records.bury(token, hold, 'X')
+      records.bury(TOKEN, hold, 'X')
       answer = { 'RELEASED' }
     end
   end

@@ -1,12 +1,13 @@
 -- What every script of one show has around its own work. All keys share the hash tag {show:ID}.
 --
--- KEYS[1] ledger     hash. epoch, version, revision, count, blocked, due: facts of the show;
+-- KEYS[1] ledger     hash. epoch, version, revision, blocked, due: facts of the show;
 --                    h<hold>, b<booking> -> record
 -- KEYS[2] states     string, one letter per seat: A available, H held, S sold, B blocked
 -- KEYS[3] deadlines  sorted set: "h<hold>" or "b<booking>" -> when it needs attention, ms; and "end", so that it
 --                    is never empty and keeps the expiry that load.lua gave it
 -- ARGV[1] channel of the show's deltas
 -- ARGV[2] how long the tombstone of a hold outlives the hold's deadline, ms
+-- ARGV[3] the field of the ledger that the script is about: h<hold> or b<booking>; '-' for none
 --
 -- Record of a hold:    status|user|digest|created|deadline|seats
 --     L live; tombstones: X released, E expired, C consumed by a checkout, T taken by a sale;
@@ -20,12 +21,15 @@
 --
 -- This is the hot path. Half of a script's time can go into building closures and turning numbers into text:
 -- so rare work is built when it is needed (endings), and numbers stay text where they can.
-local LEDGER, STATES, DEADLINES = KEYS[1], KEYS[2], KEYS[3]
+local LEDGER, STATES, DEADLINES, TOKEN = KEYS[1], KEYS[2], KEYS[3], ARGV[3]
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local epoch, version, revision, count, blocked, due
+-- `epoch` is false when the show is not loaded, `record` when the ledger has no such field.
+local epoch, version, revision, due, record =
+  unpack(redis.call('HMGET', LEDGER, 'epoch', 'version', 'revision', 'due', TOKEN))
+version, revision, due = tonumber(version), tonumber(revision), tonumber(due)
 
 -- Fields of the ledger that commit() writes, flat; and the changes of this step, in their order.
 local puts, delta = {}, {}
@@ -42,9 +46,11 @@ end
 -- The parts that end holds and claims: built only when something ends.
 local function endings()
   local self = {}
+  local blocked
 
   -- Frees the runs of a record. A blocked seat that was sold becomes blocked again.
   function self.free(seats)
+    blocked = blocked or redis.call('HGET', LEDGER, 'blocked')
     for first, last in string.gmatch(seats, '(%d+)%-(%d+)') do
       if blocked == '' then
         change(first, string.rep('A', last - first + 1))
@@ -125,16 +131,10 @@ local function endings()
   return self
 end
 
--- Reads the facts and ends what is overdue, so that expiry is right although no job runs. Returns one more
--- field of the ledger (false when it is not there); nil when the show is not loaded.
-local function open(field)
-  local found = redis.call('HMGET', LEDGER, 'epoch', 'version', 'revision', 'count', 'blocked', 'due', field)
-  if not found[1] then return nil end
-  epoch, version, blocked = found[1], tonumber(found[2]), found[5]
-  revision, count, due = tonumber(found[3]), tonumber(found[4]), tonumber(found[6])
-  if due > now then return found[7] end
+-- What is overdue ends first, so that expiry is right although no job runs.
+if epoch and due <= now then
   endings().lapse()
-  return redis.call('HGET', LEDGER, field)
+  record = redis.call('HGET', LEDGER, TOKEN)
 end
 
 -- Makes the changes of this step one version, and tells the viewers:

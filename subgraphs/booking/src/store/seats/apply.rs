@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use kernel::{BookingId, HoldId, UserId};
 use platform::redis::RedisError;
 
-use super::{SeatStore, ms, reply, runs, token};
+use super::{SeatStore, booking_field, hold_field, ms, reply, runs};
 
 /// How long a decision about a show that is not loaded is kept for its loader. Longer than any
 /// loader may take ([`super::load::LOCK`]) between reading PostgreSQL and loading.
@@ -77,16 +77,15 @@ impl SeatStore {
         };
         let seats = if ownership == Ownership::Freed { &[] } else { seats };
         let args = [
-            token(booking.local()).into(),
             version.into(),
             letter.into(),
             until.into(),
-            from.map(|hold| token(hold.local())).unwrap_or_default().into(),
+            from.map(hold_field).unwrap_or_default().into(),
             ms(NOTE).into(),
             runs::format(seats).into(),
         ];
         let notes = self.keys(show).notes();
-        let reply = self.run(&self.scripts.apply, show, [notes], args).await?;
+        let reply = self.run(&self.scripts.apply, show, &booking_field(booking), [notes], args).await?;
         match reply.word()? {
             "APPLIED" => {
                 Ok(Applied::Done { ended: ended_holds(show, &reply.texts(2)?)?, ends_first: reply.flag(1)? })

@@ -7,9 +7,9 @@ use kernel::{HoldId, SeatKind, UserId};
 use platform::redis::RedisError;
 
 use super::{
-    SeatStore, moment, ms,
+    SeatStore, hold_field, moment, ms,
     reply::{self, Reply},
-    runs, token,
+    runs,
 };
 use crate::domain::hold::{Hold, HoldEnd};
 
@@ -119,25 +119,24 @@ impl SeatStore {
     /// When Redis is away.
     pub async fn hold(&self, request: &HoldRequest, wanted: Wanted<'_>) -> Result<Placed, RedisError> {
         let mut args = vec![
-            token(request.id.local()).into(),
             request.owner.to_string().into(),
             request.digest.as_str().into(),
             ms(request.ttl).into(),
             request.revision.into(),
         ];
-        let show = request.id.show();
+        let (show, field) = (request.id.show(), hold_field(request.id));
         let reply = match wanted {
             Wanted::Seats(seats) => {
                 args.extend(
                     runs::runs(seats).into_iter().flat_map(|(first, last)| [first.into(), last.into()]),
                 );
-                self.run(&self.scripts.hold, show, [], args).await?
+                self.run(&self.scripts.hold, show, &field, [], args).await?
             }
             Wanted::Best { quantity, kind } => {
                 args.push(quantity.into());
                 args.push(kind.map(|kind| kind.code().to_string()).unwrap_or_default().into());
                 let plan = self.keys(show).plan();
-                self.run(&self.scripts.best_available, show, [plan], args).await?
+                self.run(&self.scripts.best_available, show, &field, [plan], args).await?
             }
         };
         match reply.word()? {
@@ -166,8 +165,8 @@ impl SeatStore {
         ttl: Duration,
         longest: Duration,
     ) -> Result<Extended, RedisError> {
-        let args = [token(id.local()).into(), owner.to_string().into(), ms(ttl).into(), ms(longest).into()];
-        let reply = self.run(&self.scripts.extend, id.show(), [], args).await?;
+        let args = [owner.to_string().into(), ms(ttl).into(), ms(longest).into()];
+        let reply = self.run(&self.scripts.extend, id.show(), &hold_field(id), [], args).await?;
         match reply.word()? {
             "HELD" => Ok(Extended::Held(hold(&reply, id, owner)?)),
             "LIMIT" => Ok(Extended::Limit),
@@ -182,8 +181,8 @@ impl SeatStore {
     /// # Errors
     /// When Redis is away.
     pub async fn hold_release(&self, id: HoldId, owner: UserId) -> Result<Released, RedisError> {
-        let args = [token(id.local()).into(), owner.to_string().into()];
-        let reply = self.run(&self.scripts.release, id.show(), [], args).await?;
+        let args = [owner.to_string().into()];
+        let reply = self.run(&self.scripts.release, id.show(), &hold_field(id), [], args).await?;
         match reply.word()? {
             "RELEASED" => Ok(Released::Done),
             "GONE" => Ok(Released::Gone(end(&reply)?)),
@@ -197,7 +196,7 @@ impl SeatStore {
     /// # Errors
     /// When Redis is away.
     pub async fn hold_get(&self, id: HoldId) -> Result<Option<HoldRecord>, RedisError> {
-        let reply = self.run(&self.scripts.lookup, id.show(), [], [token(id.local()).into()]).await?;
+        let reply = self.run(&self.scripts.lookup, id.show(), &hold_field(id), [], []).await?;
         match reply.word()? {
             "HELD" => {
                 let owner = reply.text(4)?;

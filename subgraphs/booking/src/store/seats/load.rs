@@ -10,7 +10,7 @@ use fred::{
 use kernel::{BookingId, HoldId, ShowId, UserId};
 use platform::redis::RedisError;
 
-use super::{SeatStore, Standing, apply::ended_holds, moment, runs, token};
+use super::{NO_FIELD, SeatStore, Standing, apply::ended_holds, booking_field, moment, runs};
 use crate::domain::best_available::Plan;
 
 /// How long a loader may take from before it reads PostgreSQL until it loads.
@@ -137,7 +137,6 @@ impl SeatStore {
         let blocked: String = contents.blocked.iter().map(|seat| format!("{seat},")).collect();
         let blocked = if blocked.is_empty() { blocked } else { format!(",{blocked}") };
         let mut args: Vec<Value> = vec![
-            token.into(),
             replace.to_string().into(),
             contents.epoch.into(),
             contents.revision.into(),
@@ -145,14 +144,17 @@ impl SeatStore {
             blocked.into(),
             contents.purge_at.timestamp_millis().into(),
             contents.plan.bytes().as_slice().into(),
+            token.into(),
         ];
         args.extend(
-            contents.owners.iter().flat_map(|owner| {
-                [Value::from(self::token(owner.booking.local())), Value::from(record(owner))]
-            }),
+            contents
+                .owners
+                .iter()
+                .flat_map(|owner| [Value::from(booking_field(owner.booking)), Value::from(record(owner))]),
         );
-        let reply =
-            self.run(&self.scripts.load, show, [keys.notes(), keys.plan(), keys.lock()], args).await?;
+        let reply = self
+            .run(&self.scripts.load, show, NO_FIELD, [keys.notes(), keys.plan(), keys.lock()], args)
+            .await?;
         match reply.word()? {
             "LOADED" => Ok(Loaded::Done {
                 ended: ended_holds(show, &reply.texts(4)?)?,

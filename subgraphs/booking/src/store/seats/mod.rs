@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use fred::types::Value;
-use kernel::ShowId;
+use kernel::{BookingId, HoldId, ShowId};
 use platform::{
     Redis, Script,
     redis::{PubSub, RedisError},
@@ -38,6 +38,8 @@ use keys::ShowKeys;
 use reply::Reply;
 use scripts::Scripts;
 
+/// For scripts that are about no field of the ledger.
+const NO_FIELD: &str = "-";
 /// How long the tombstone of a hold answers late duplicates, after the hold's deadline.
 const TOMBSTONE: Duration = Duration::from_secs(60 * 60);
 
@@ -59,17 +61,18 @@ impl SeatStore {
         self.redis.subscriber()
     }
 
-    /// Runs a script on one show. All have the channel and the life of tombstones as their first
-    /// arguments.
+    /// Runs a script on one show. All have the channel, the life of tombstones and the field of
+    /// the ledger that they are about as their first arguments.
     async fn run(
         &self,
         script: &Script,
         show: ShowId,
+        field: &str,
         more_keys: impl IntoIterator<Item = String>,
         args: impl IntoIterator<Item = Value>,
     ) -> Result<Reply, RedisError> {
         let keys = self.keys(show);
-        let common = [keys.channel().into(), ms(TOMBSTONE).into()];
+        let common = [keys.channel().into(), ms(TOMBSTONE).into(), field.into()];
         let args = common.into_iter().chain(args).collect();
         let keys = keys.core().into_iter().chain(more_keys).collect();
         self.redis.eval(script, keys, args).await.map(Reply::new)
@@ -90,7 +93,12 @@ fn moment(ms: i64) -> Result<DateTime<Utc>, RedisError> {
     DateTime::from_timestamp_millis(ms).ok_or_else(|| reply::unexpected("a moment", ms))
 }
 
-/// The local part of an id as it stands in keys and records.
-fn token(local: u64) -> String {
-    format!("{local:016x}")
+/// The field of the ledger that is about a hold.
+fn hold_field(hold: HoldId) -> String {
+    format!("h{:016x}", hold.local())
+}
+
+/// The field of the ledger that is about a booking.
+fn booking_field(booking: BookingId) -> String {
+    format!("b{:016x}", booking.local())
 }

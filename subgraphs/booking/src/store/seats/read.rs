@@ -8,7 +8,7 @@ use fred::{interfaces::KeysInterface, types::Value};
 use kernel::ShowId;
 use platform::redis::RedisError;
 
-use super::{SeatStore, moment, reply};
+use super::{NO_FIELD, SeatStore, moment, reply};
 use crate::domain::{delta::Position, seats};
 
 /// All seats of a show at one moment.
@@ -44,7 +44,7 @@ impl SeatStore {
     /// # Errors
     /// When Redis is away.
     pub async fn snapshot(&self, show: ShowId) -> Result<Option<Snapshot>, RedisError> {
-        let reply = self.run(&self.scripts.read, show, [], []).await?;
+        let reply = self.run(&self.scripts.read, show, NO_FIELD, [], []).await?;
         match reply.word()? {
             "SEATS" => Ok(Some(Snapshot { position: position(&reply)?, states: reply.bytes(3)? })),
             "NOT_LOADED" => Ok(None),
@@ -57,7 +57,7 @@ impl SeatStore {
     /// # Errors
     /// When Redis is away.
     pub async fn expire(&self, show: ShowId) -> Result<Option<Standing>, RedisError> {
-        let reply = self.run(&self.scripts.expire, show, [], []).await?;
+        let reply = self.run(&self.scripts.expire, show, NO_FIELD, [], []).await?;
         match reply.word()? {
             "DONE" => Ok(Some(Standing {
                 position: position(&reply)?,

@@ -39,8 +39,8 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            hold: show_script!("hold_prelude", "hold"),
-            best_available: show_script!("hold_prelude", "best_available"),
+            hold: show_script!("hold_prelude", "hold", "hold_place"),
+            best_available: show_script!("hold_prelude", "best_available", "hold_place"),
             extend: show_script!("extend"),
             release: show_script!("release"),
             lookup: show_script!("lookup"),
