@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test may fail where it stands")]
 
+mod away;
+mod browsing;
 mod cancelling;
 mod expiry;
 mod late_payment;

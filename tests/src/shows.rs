@@ -18,6 +18,15 @@ pub struct Show {
 }
 
 impl Show {
+    fn new(show: &Value) -> Self {
+        let rows = show["screen"]["layout"]["rows"].as_array().map_or(&[][..], Vec::as_slice);
+        let seats: Vec<&Value> = rows.iter().filter_map(|row| row["seats"].as_array()).flatten().collect();
+        let texts =
+            |field: &str| seats.iter().filter_map(|seat| Some(seat[field].as_str()?.to_owned())).collect();
+        let id = show["id"].as_str().unwrap_or_default().to_owned();
+        Self { id, seats: texts("id"), labels: texts("label") }
+    }
+
     /// The ids of the seats at `indices`.
     pub fn pick<const N: usize>(&self, indices: [usize; N]) -> [&str; N] {
         indices.map(|index| self.seats[index].as_str())
@@ -30,10 +39,27 @@ impl Stack {
     /// # Panics
     /// When there is none.
     pub async fn seeded_show(&self) -> Show {
+        let id = self.seeded_show_id().await;
+        self.known_show(&id).await
+    }
+
+    /// The same, without asking booking for its seats.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub async fn known_by_catalog(&self) -> Show {
+        let id = self.seeded_show_id().await;
+        let document = "query Seats($id: ID!) {
+            show(id: $id) { id screen { layout { rows { seats { id label } } } } } }";
+        let data = self.visitor().execute(document, json!({ "id": id })).await.and_then(client::Reply::ok);
+        Show::new(&data.unwrap_or_else(|error| panic!("no seats: {error}"))["show"])
+    }
+
+    async fn seeded_show_id(&self) -> String {
         let visitor = self.visitor();
         let ask = async |name: &str, variables: Value| {
-            let answer = visitor.call(name, variables).await.and_then(client::Reply::ok);
-            answer.unwrap_or_else(|error| panic!("{name}: {error}"))
+            // Availability is booking's, and may be missing.
+            visitor.call(name, variables).await.unwrap_or_else(|error| panic!("{name}: {error}")).data
         };
         let city = &ask("Cities", json!({})).await["cities"][0]["id"];
         let movies = ask("NowShowing", json!({ "cityId": city, "first": 20 })).await;
@@ -42,7 +68,7 @@ impl Stack {
             let variables = json!({ "movieId": movie["id"], "cityId": city, "date": date });
             let shows = ask("MovieShows", variables).await;
             if let Some(id) = shows["movie"]["showtimes"][0]["shows"][0]["id"].as_str() {
-                return self.known_show(id).await;
+                return id.to_owned();
             }
         }
         panic!("no show on {date}")
@@ -99,12 +125,7 @@ impl Stack {
             Some(data["show"].clone()).filter(|show| !show["seatMap"].is_null())
         })
         .await;
-        let rows = show["screen"]["layout"]["rows"].as_array().cloned().unwrap_or_default();
-        let seats: Vec<Value> =
-            rows.iter().flat_map(|row| row["seats"].as_array().cloned().unwrap_or_default()).collect();
-        let texts =
-            |field: &str| seats.iter().filter_map(|seat| Some(seat[field].as_str()?.to_owned())).collect();
-        Show { id: id.to_owned(), seats: texts("id"), labels: texts("label") }
+        Show::new(&show)
     }
 }
 

@@ -30,6 +30,7 @@ pub struct StackBuilder {
     database: Option<String>,
     roles: Option<Vec<String>>,
     split: bool,
+    not_ready: Vec<String>,
 }
 
 impl StackBuilder {
@@ -62,6 +63,13 @@ impl StackBuilder {
     #[must_use]
     pub fn database(mut self, url: &str) -> Self {
         self.database = Some(url.to_owned());
+        self
+    }
+
+    /// Does not wait for these roles: something that they need is away.
+    #[must_use]
+    pub fn not_ready(mut self, roles: &[&str]) -> Self {
+        self.not_ready = roles.iter().map(|role| (*role).to_owned()).collect();
         self
     }
 
@@ -106,6 +114,7 @@ impl StackBuilder {
             sandbox,
             config_path,
             groups,
+            not_ready: self.not_ready,
             processes: Vec::new(),
         };
         stack.start_processes()?;
@@ -233,6 +242,7 @@ pub struct Stack {
     sandbox: Sandbox,
     config_path: PathBuf,
     groups: Vec<Vec<String>>,
+    not_ready: Vec<String>,
     processes: Vec<Process>,
 }
 
@@ -255,7 +265,8 @@ impl Stack {
     async fn ready(&mut self) {
         let http = http::client();
         for role in self.groups.concat() {
-            let url = format!("{}/ready", self.ops(&role));
+            let path = if self.not_ready.contains(&role) { "health" } else { "ready" };
+            let url = format!("{}/{path}", self.ops(&role));
             eventually(format_args!("{role} is ready at {url}"), async || {
                 assert!(self.processes.iter_mut().all(Process::is_running), "a process has ended");
                 http.get(&url).send().await.ok().filter(|answer| answer.status().is_success())
@@ -352,7 +363,8 @@ impl Drop for Stack {
     fn drop(&mut self) {
         self.processes.clear();
         // The servers are shared by the run, and each stack has dozens of queues.
-        let cleared = self.command(&["queues", "delete"]);
+        let used = !self.not_ready.contains(&"worker".to_owned());
+        let cleared = if used { self.command(&["queues", "delete"]) } else { Ok(String::new()) };
         if self.own_database && !std::thread::panicking() {
             let (services, database) = (self.services.clone(), self.database.clone());
             // Dropping runs inside a test's runtime, which must not be blocked on.

@@ -171,26 +171,35 @@ async fn find_show_of(visitor: &Client, city: &Value, movie: &Value) -> Result<O
     Ok(None)
 }
 
-/// Subscribes first and reads the snapshot then, so that nothing falls in between.
-async fn watch_seats(socket: &Socket, visitor: &Client, show_id: &str) -> Result<Subscription> {
-    let changes = socket.subscribe("SeatMapChanged", json!({ "showId": show_id }))?;
+/// The seat map, once booking has one.
+///
+/// A freshly seeded show reaches booking by an event; it may still be on its way.
+async fn seat_map(visitor: &Client, show_id: &str) -> Result<Value> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let data = visitor.call("SeatMap", json!({ "showId": show_id })).await?.ok()?;
-        // A freshly seeded show reaches booking by an event; it may still be on its way.
-        if let Some(map) = data.pointer("/show/seatMap").filter(|map| !map.is_null()) {
-            let states = text(map, "/states")?;
-            say(&format!(
-                "seat map: {} of {} seats free, version {}",
-                map["available"],
-                states.len(),
-                map["version"]
-            ));
-            return Ok(changes);
+        let mut data = visitor.call("SeatMap", json!({ "showId": show_id })).await?.ok()?;
+        let map = data["show"]["seatMap"].take();
+        if !map.is_null() {
+            return Ok(map);
         }
         ensure!(tokio::time::Instant::now() < deadline, "the show has no seat map");
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Subscribes first and reads the snapshot then, so that nothing falls in between.
+async fn watch_seats(socket: &Socket, visitor: &Client, show_id: &str) -> Result<Subscription> {
+    seat_map(visitor, show_id).await?;
+    let changes = socket.subscribe("SeatMapChanged", json!({ "showId": show_id }))?;
+    let map = seat_map(visitor, show_id).await?;
+    let states = text(&map, "/states")?;
+    say(&format!(
+        "seat map: {} of {} seats free, version {}",
+        map["available"],
+        states.len(),
+        map["version"]
+    ));
+    Ok(changes)
 }
 
 async fn next(subscription: &mut Subscription, what: &str) -> Result<Value> {

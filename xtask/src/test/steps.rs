@@ -24,7 +24,10 @@ impl Context<'_> {
     pub(super) fn take(&self, step: Step) -> Result<()> {
         match step {
             Step::Fmt => self.cargo(&["fmt", "--all", "--check"]),
-            Step::Tidy => tidy::run(&self.root),
+            Step::Tidy => {
+                tidy::run(&self.root)?;
+                self.compose()
+            }
             Step::Clippy => {
                 self.cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
             }
@@ -36,6 +39,20 @@ impl Context<'_> {
 
     fn cargo(&self, arguments: &[&str]) -> Result<()> {
         run(cargo::command(&self.root).args(arguments), self.interrupt)
+    }
+
+    /// Whether Docker understands `compose.yaml`, where there is a Docker to ask.
+    fn compose(&self) -> Result<()> {
+        let compose = |arguments: &[&str]| {
+            let mut command = Command::new("docker");
+            command.current_dir(&self.root).arg("compose").args(arguments);
+            command
+        };
+        if capture(&mut compose(&["version"])).is_err() {
+            console::line("compose.yaml is not checked: there is no `docker compose` here");
+            return Ok(());
+        }
+        run(&mut compose(&["--profile", "platform", "config", "--quiet"]), self.interrupt)
     }
 
     fn tests(&self) -> Result<()> {
