@@ -15,4 +15,4 @@ pub use auth::{AuthConfig, Claims, TokenVerifier};
 pub use caller::{Caller, Identity, Role, caller, require_user};
 pub use error::ApiError;
 pub use paging::{Connection, PageArgs};
-pub use scalar::{CurrencyCode, Date, DecimalText, MoneyObject};
+pub use scalar::{CurrencyCode, Date, DecimalText, MoneyObject, SeatKind};

@@ -1,6 +1,6 @@
 //! Scalars and value types that mean the same in every subgraph.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
+use async_graphql::{Enum, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
 use chrono::NaiveDate;
 use kernel::{Currency, Money};
 use rust_decimal::Decimal;
@@ -82,4 +82,22 @@ impl ScalarType for Date {
     fn to_value(&self) -> Value {
         Value::String(self.0.to_string())
     }
+}
+
+/// What a seat is like; decides its price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(remote = "kernel::SeatKind")]
+pub enum SeatKind {
+    /// An ordinary seat.
+    Regular,
+    /// A better row.
+    Premium,
+    /// The best seats of the house.
+    Vip,
+    /// A seat that reclines.
+    Recliner,
+    /// A place for a wheelchair.
+    Wheelchair,
+    /// Beside a wheelchair place, for who comes along.
+    Companion,
 }

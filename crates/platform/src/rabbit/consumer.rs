@@ -132,7 +132,7 @@ async fn dispatch(
         let place = event.as_ref().map_or(0, |event| lane(event.key.as_u128(), lanes.len()));
         // A lane ends only after its sender, so it takes everything.
         if let Some(lane) = lanes.get(place) {
-            let _ = lane.send(Message { delivery, event }).await;
+            let _ = lane.send(Message { delivery, event, arrived: Instant::now() }).await;
         }
     }
 }

@@ -39,6 +39,8 @@ const STUCK_DELAY: Duration = Duration::from_secs(1);
 pub(super) struct Message {
     pub(super) delivery: Delivery,
     pub(super) event: Result<Envelope, serde_json::Error>,
+    /// When it came here. The broker counts from then on, also while it waits for its lane.
+    pub(super) arrived: Instant,
 }
 
 /// What all lanes of a consumer share.
@@ -72,7 +74,7 @@ const DEAD: &str = "dead";
 
 impl Processor {
     /// Handles the event and answers for it.
-    pub(super) async fn process(&self, Message { delivery, event }: Message) {
+    pub(super) async fn process(&self, Message { delivery, event, arrived }: Message) {
         if self.is_lost(&delivery) {
             return;
         }
@@ -87,7 +89,7 @@ impl Processor {
         );
         let processing = async {
             let result = match &event {
-                Ok(event) => match self.handle_patiently(&delivery, event).await {
+                Ok(event) => match self.handle_patiently(&delivery, event, arrived).await {
                     Some(result) => result,
                     None => return,
                 },
@@ -113,8 +115,8 @@ impl Processor {
         &self,
         delivery: &Delivery,
         event: &Envelope,
+        arrived: Instant,
     ) -> Option<Result<(), HandlerError>> {
-        let begin = Instant::now();
         let mut backoff = Backoff::new(OUTAGE_FIRST, OUTAGE_LIMIT);
         loop {
             let start = Instant::now();
@@ -122,7 +124,7 @@ impl Processor {
             metrics::histogram!("rabbitmq_handle_seconds", "queue" => self.queue.name)
                 .record(start.elapsed());
             match result {
-                Err(HandlerError::Unavailable(error)) if begin.elapsed() < OUTAGE_IN_PLACE => {
+                Err(HandlerError::Unavailable(error)) if arrived.elapsed() < OUTAGE_IN_PLACE => {
                     tracing::warn!(%error, "something needed is away; waiting for it");
                     metrics::counter!("rabbitmq_outage_waits_total", "queue" => self.queue.name).increment(1);
                 }

@@ -56,6 +56,14 @@ impl From<DbErr> for AppError {
 }
 
 impl AppError {
+    fn is_statement_timeout(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_statement_timeout(),
+            Self::Shared(error) => error.is_statement_timeout(),
+            _ => false,
+        }
+    }
+
     /// May the same work later, without anybody repairing anything?
     pub fn is_unavailable(&self) -> bool {
         match self {
@@ -72,7 +80,12 @@ impl AppError {
 
 impl From<AppError> for HandlerError {
     fn from(error: AppError) -> Self {
-        if error.is_unavailable() { Self::unavailable(error) } else { Self::retry(error) }
+        // A statement that is too slow today is too slow tomorrow: it must not hold up its lane.
+        if error.is_unavailable() && !error.is_statement_timeout() {
+            Self::unavailable(error)
+        } else {
+            Self::retry(error)
+        }
     }
 }
 

@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kernel::SharedIds;
+use kernel::{Money, SharedIds};
 use reqwest::{Client, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::breaker::Breaker;
-use super::stripe_wire::{WireError, WireIntent, WireIntentOrNothing, WireList, WireRefund};
+use super::stripe_wire::{self, WireError, WireIntent, WireIntentOrNothing, WireList, WireRefund};
 use super::{Intent, IntentOrder, IntentStatus, PaymentProvider, ProviderError, ProviderRefund, RefundOrder};
 use crate::config::PaymentsConfig;
 
@@ -202,6 +202,12 @@ impl From<CallError> for ProviderError {
     }
 }
 
+/// The amount as the provider counts it.
+fn amount(money: Money) -> Result<String, ProviderError> {
+    let amount = stripe_wire::amount(money).map(|amount| amount.to_string());
+    amount.ok_or_else(|| ProviderError::Invalid { status: 400, code: format!("{money} is too large") })
+}
+
 fn intent(wire: WireIntent) -> Result<Intent, ProviderError> {
     wire.intent().ok_or_else(|| ProviderError::Unavailable("an intent in an unknown currency".to_owned()))
 }
@@ -214,7 +220,7 @@ impl PaymentProvider for Stripe {
 
     async fn intent_create(&self, order: &IntentOrder) -> Result<Intent, ProviderError> {
         let form = vec![
-            ("amount", order.amount.minor().to_string()),
+            ("amount", amount(order.amount)?),
             ("currency", order.amount.currency().code().to_ascii_lowercase()),
             ("automatic_payment_methods[enabled]", "true".to_owned()),
             ("description", order.description.clone()),
@@ -259,7 +265,7 @@ impl PaymentProvider for Stripe {
     async fn refund_create(&self, order: &RefundOrder) -> Result<ProviderRefund, ProviderError> {
         let form = vec![
             ("payment_intent", order.intent.clone()),
-            ("amount", order.amount.minor().to_string()),
+            ("amount", amount(order.amount)?),
             ("reason", "requested_by_customer".to_owned()),
             ("metadata[booking_id]", order.booking.to_string()),
             ("metadata[refund_id]", order.refund.to_string()),

@@ -115,8 +115,44 @@ impl WireErrorBody {
     }
 }
 
-/// `None` for a currency that does not exist.
-pub(super) fn money(minor: i64, currency: &str) -> Option<Money> {
+/// How many of the provider's smallest units one minor unit by ISO 4217 is.
+///
+/// Two currencies without decimals are kept with two by Stripe, in whole hundreds
+/// (docs.stripe.com/currencies, "special cases").
+const fn scale(currency: Currency) -> i64 {
+    match currency {
+        Currency::ISK | Currency::UGX => 100,
+        _ => 1,
+    }
+}
+
+/// An amount as the provider counts; `None` when it is too large for it.
+pub(super) fn amount(money: Money) -> Option<i64> {
+    money.minor().checked_mul(scale(money.currency()))
+}
+
+/// `None` for a currency that does not exist, or a part of a minor unit.
+pub(super) fn money(amount: i64, currency: &str) -> Option<Money> {
     let currency = Currency::from_code(&currency.to_ascii_uppercase())?;
-    Some(Money::new(minor, currency))
+    let scale = scale(currency);
+    (amount % scale == 0).then(|| Money::new(amount / scale, currency))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_survive_the_way_to_the_provider_and_back() {
+        let check = |money_sent: Money, text: &str, expected: i64| {
+            assert_eq!(amount(money_sent), Some(expected));
+            assert_eq!(money(expected, text), Some(money_sent));
+        };
+        check(Money::new(1_250, Currency::EUR), "eur", 1_250);
+        check(Money::new(1_800, Currency::JPY), "jpy", 1_800);
+        check(Money::new(5_000, Currency::ISK), "isk", 500_000);
+        assert_eq!(money(5_050, "isk"), None);
+        assert_eq!(money(1, "xxq"), None);
+        assert_eq!(amount(Money::new(i64::MAX, Currency::UGX)), None);
+    }
 }

@@ -42,6 +42,11 @@ impl StoreError {
         matches!(self, Self::Db(error) if platform::pg::is_unavailable(error))
     }
 
+    /// Did PostgreSQL give a statement up because it took too long?
+    pub fn is_statement_timeout(&self) -> bool {
+        matches!(self, Self::Db(error) if platform::pg::is_statement_timeout(error))
+    }
+
     /// Did the transaction lose against another one? Then it may be run again from its start.
     pub fn is_contention(&self) -> bool {
         matches!(self, Self::Db(error) if platform::pg::is_contention(error))

@@ -4,9 +4,9 @@ use async_graphql::{ID, SimpleObject};
 use graphql_kit::MoneyObject;
 use kernel::seating::seat_id;
 
-use super::seat_kind::SeatKind;
 use crate::domain::booking::BookedSeat;
 use crate::domain::show::Show;
+use graphql_kit::SeatKind;
 
 /// A seat of a booking, with its price as it was when it was booked.
 #[derive(Debug, Clone, SimpleObject)]

@@ -5,15 +5,12 @@ use std::fmt::Write;
 use async_graphql::{ID, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use graphql_kit::{
-    ApiError, MoneyObject,
+    ApiError, MoneyObject, SeatKind,
     user_error::{ConflictError, InvalidInputError, LimitExceededError, NotAllowedError, NotFoundError},
 };
 use kernel::seating::seat_id;
 
-use super::{
-    seat_kind::SeatKind,
-    user_error::{HoldExpiredError, ShowClosedError, UserError, invalid_key},
-};
+use super::user_error::{HoldExpiredError, ShowClosedError, UserError, invalid_key};
 use crate::app::seats::{HoldRefusal, Limit, SeatsError};
 use crate::domain::{
     hold::{Hold, HoldEnd},

@@ -5,7 +5,6 @@ pub mod booking;
 pub mod hold;
 pub mod payment;
 pub mod refund;
-pub mod seat_kind;
 pub mod seat_map;
 pub mod ticket;
 pub mod user;

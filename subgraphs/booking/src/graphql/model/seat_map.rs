@@ -6,7 +6,9 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use graphql_kit::{ApiError, MoneyObject};
 use kernel::{ScreenId, seating::seat_id};
 
-use super::{hold::failure, seat_kind::SeatKind};
+use graphql_kit::SeatKind;
+
+use super::hold::failure;
 use crate::domain::{
     availability, delta,
     show::{self, Show},

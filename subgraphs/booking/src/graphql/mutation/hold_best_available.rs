@@ -1,13 +1,12 @@
 //! `holdBestAvailable`.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use graphql_kit::require_user;
+use graphql_kit::{SeatKind, require_user};
 
 use crate::graphql::{
     error::app,
     model::{
         hold::{HoldObject, no_such_show, refusal},
-        seat_kind::SeatKind,
         user_error::UserError,
     },
 };

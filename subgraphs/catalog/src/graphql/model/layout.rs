@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_graphql::{ID, Object, SimpleObject};
 use kernel::seating::{Cell, seat_id};
 
-use super::SeatKind;
 use crate::domain;
+use graphql_kit::SeatKind;
 
 /// How the seats of a screen stand: a grid of `rows` by `columns`.
 #[derive(Debug, Clone)]

@@ -17,7 +17,7 @@ use async_graphql::ID;
 use graphql_kit::ApiError;
 
 pub(crate) use city::{City, Position};
-pub(crate) use enums::{Amenity, SeatKind, ShowFormat, ShowStatus, SpecialKind, Weekday};
+pub(crate) use enums::{Amenity, ShowFormat, ShowStatus, SpecialKind, Weekday};
 pub(crate) use layout::SeatLayout;
 pub(crate) use movie::Movie;
 pub(crate) use screen::Screen;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, FixedOffset, Utc};
-use graphql_kit::{ApiError, MoneyObject};
+use graphql_kit::{ApiError, MoneyObject, SeatKind};
 use kernel::Money;
 
-use super::{City, Movie, Screen, SeatKind, ShowFormat, ShowStatus, SpecialKind, Theater};
+use super::{City, Movie, Screen, ShowFormat, ShowStatus, SpecialKind, Theater};
 use crate::{app::App, domain, graphql::loaders::Loaders};
 
 /// A movie on a screen at a time.

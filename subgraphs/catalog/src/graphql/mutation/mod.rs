@@ -7,13 +7,13 @@ mod update_show_prices;
 use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, MergedObject, SimpleObject};
-use graphql_kit::DecimalText;
+use graphql_kit::{DecimalText, SeatKind};
 use rust_decimal::Decimal;
 
 use crate::{
     app::{App, Refusal},
     domain,
-    graphql::model::{SeatKind, Show, UserError},
+    graphql::model::{Show, UserError},
 };
 
 /// Everything that can be changed in the catalog.
