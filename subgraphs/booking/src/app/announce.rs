@@ -33,7 +33,8 @@ impl App {
             | BookingStatus::Expired
             | BookingStatus::Failed => Target::Freed,
         };
-        self.seats.apply(booking.id, booking.version, seats, target).await?;
+        let origin = Some((booking.hold, booking.user));
+        self.seats.apply(booking.id, booking.version, seats, target, origin).await?;
         self.live.publish(booking.id).await?;
         Ok(())
     }

@@ -14,7 +14,7 @@ use kernel::{BookingId, UserId};
 use platform::outbox;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
-use super::checkout::{MAX_KEY, seat_numbers};
+use super::checkout::{is_key, seat_numbers};
 use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
 use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
@@ -51,7 +51,7 @@ pub struct Cancelled {
 /// Why a booking is not cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum CancelError {
-    /// The idempotency key is empty or too long.
+    /// The idempotency key is empty, too long or has control characters.
     #[error("not an idempotency key")]
     InvalidKey,
     /// The caller has no such booking.
@@ -92,7 +92,7 @@ impl App {
     /// # Errors
     /// [`CancelError`].
     pub async fn booking_cancel(&self, request: &CancelRequest) -> Result<Cancelled, CancelError> {
-        if !(1..=MAX_KEY).contains(&request.idempotency_key.len()) {
+        if !is_key(&request.idempotency_key) {
             return Err(CancelError::InvalidKey);
         }
         let show = match self.show(request.booking.show()).await {

@@ -7,6 +7,7 @@
 //! * The process dies after the payment was created: the repeat asks the provider with the same
 //!   key, the booking's id, and gets the same payment.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -29,6 +30,12 @@ use crate::store::checkout::{EarlierCheckout, Inserted, NewBooking, booking_find
 const ATTEMPTS: usize = 4;
 /// The longest idempotency key that is taken, in bytes.
 pub const MAX_KEY: usize = 255;
+
+/// Can this be an idempotency key? Control characters are no part of one: PostgreSQL does not
+/// store all of them.
+pub(crate) fn is_key(key: &str) -> bool {
+    (1..=MAX_KEY).contains(&key.len()) && !key.chars().any(char::is_control)
+}
 
 /// Who wants to check out what.
 #[derive(Debug, Clone)]
@@ -64,7 +71,7 @@ pub enum PaymentState {
 /// Why there is no booking.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckoutError {
-    /// The idempotency key is empty or too long.
+    /// The idempotency key is empty, too long or has control characters.
     #[error("not an idempotency key")]
     InvalidKey,
     /// The caller has no such hold.
@@ -112,22 +119,33 @@ impl App {
     }
 
     async fn checkout_inner(&self, request: &CheckoutRequest) -> Result<CheckedOut, CheckoutError> {
-        if !(1..=MAX_KEY).contains(&request.idempotency_key.len()) {
+        if !is_key(&request.idempotency_key) {
             return Err(CheckoutError::InvalidKey);
         }
-        let hold = self.seats.hold_get(request.hold).await.map_err(AppError::from)?;
+        let hold = self.seats.hold_get(request.hold).await;
         let now = self.deps.clock.now();
         let (booking, is_new) = match hold {
-            Some(hold) if hold.owner != request.user => return Err(CheckoutError::HoldNotFound),
-            Some(hold) if hold.expires_at > now => self.place(request, &hold.seats).await?,
-            _ => (self.earlier(request).await?.ok_or(CheckoutError::HoldExpired)?, false),
+            Ok(Some(hold)) if hold.owner != request.user => return Err(CheckoutError::HoldNotFound),
+            Ok(Some(hold)) if hold.expires_at > now => self.place(request, &hold.seats).await?,
+            Ok(_) => (self.earlier(request).await?.ok_or(CheckoutError::HoldExpired)?, false),
+            // Without Redis nobody can begin a checkout, but whoever has begun one can go on.
+            Err(error) if error.is_unavailable() => {
+                (self.earlier(request).await?.ok_or(AppError::from(error))?, false)
+            }
+            Err(error) => return Err(AppError::from(error).into()),
         };
         if booking.total.minor() == 0 && booking.status == BookingStatus::PendingPayment {
             let booking = self.booking_confirm_free(booking.id).await?;
             return Ok(CheckedOut { booking, payment: PaymentState::NotNeeded });
         }
-        let payment = self.payment_ensure(&booking, is_new).await?;
-        Ok(CheckedOut { booking, payment })
+        match self.payment_ensure(booking.clone(), is_new).await {
+            Ok(checked_out) => Ok(checked_out),
+            // The booking is committed: an error would tell the buyer that there is none.
+            Err(error) => {
+                tracing::error!(booking = %booking.id, %error, "what became of its payment is not known");
+                Ok(CheckedOut { booking, payment: PaymentState::Unavailable })
+            }
+        }
     }
 
     /// Makes the booking, or finds the one that this key or hold made.
@@ -181,7 +199,8 @@ impl App {
         Err(CheckoutError::SeatsTaken { show, seats })
     }
 
-    /// Ends overdue claims to these seats, so that they can be taken over.
+    /// Ends overdue claims to these seats, so that they can be taken over. Refuses those that
+    /// others own, and tells Redis of the owners.
     ///
     /// They end in a transaction of their own: it takes locks in the order booking, seats, as all
     /// others do, whereas taking over in the same transaction would not, and could deadlock.
@@ -189,16 +208,19 @@ impl App {
         let owners = allocation_owners(&self.deps.pg, show.id, seats).await.map_err(AppError::from)?;
         let bookings: Vec<BookingId> = owners.iter().map(|(_, booking)| *booking).collect();
         let ended = self.claims_expire(show, &bookings).await?;
-        let taken: Vec<u16> = owners
-            .into_iter()
-            .filter(|(_, booking)| !ended.contains(booking))
-            .map(|(seat, _)| seat)
-            .collect();
+        let taken: BTreeMap<u16, BookingId> =
+            owners.into_iter().filter(|(_, booking)| !ended.contains(booking)).collect();
         if taken.is_empty() {
-            Ok(())
-        } else {
-            Err(CheckoutError::SeatsTaken { show: Arc::clone(show), seats: taken })
+            return Ok(());
         }
+        // Redis let them be held, so it lost what it was told (a failover does that). Told again, it
+        // breaks the hold up, and nobody else runs into this.
+        for owner in taken.values().copied().collect::<BTreeSet<_>>() {
+            if let Err(error) = self.booking_sync(owner).await {
+                tracing::warn!(booking = %owner, %error, "Redis shows seats of a booking as free");
+            }
+        }
+        Err(CheckoutError::SeatsTaken { show: Arc::clone(show), seats: taken.into_keys().collect() })
     }
 
     /// The booking that an earlier checkout with this key, or of this hold, made.

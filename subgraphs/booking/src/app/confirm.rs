@@ -3,15 +3,19 @@
 //! * The message comes twice: the inbox, and the payment that is captured already.
 //! * Another message tells of the same payment: the payment is captured already.
 //! * It comes late or after the end of the booking: [`settlement`](crate::domain::settlement).
+//! * It comes late while the show is being cancelled: the show's row is read under a lock, so that
+//!   the cancellation comes first and the money goes back, or second and finds the booking.
 //! * The process dies before the commit: nothing happened, the message comes again. After it:
 //!   `booking.confirmed` is in the outbox and tells Redis.
 
 use std::sync::Arc;
 
 use events::Envelope;
-use events::booking::{BookingCancelled, BookingConfirmed, BookingFailed, RefundCause, TicketFacts};
+use events::booking::{
+    BookingCancelled, BookingConfirmed, BookingExpired, BookingFailed, RefundCause, TicketFacts,
+};
 use events::payment::PaymentSucceeded;
-use kernel::{BookingId, TicketId};
+use kernel::{BookingId, Money, ShowId, TicketId};
 use platform::{HandlerError, inbox, outbox};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
@@ -28,6 +32,7 @@ use crate::store::booking_seats::booking_seats;
 use crate::store::bookings::{booking_lock, booking_lock_with_show};
 use crate::store::payments::payment_record_capture;
 use crate::store::sales::{allocation_release, booking_confirm, booking_release};
+use crate::store::shows::show_lock_shared;
 use crate::store::{SCHEMA, StoreError};
 
 const CONSUMER: &str = "booking.payments";
@@ -36,6 +41,15 @@ const CONSUMER: &str = "booking.payments";
 struct Changed {
     booking: Booking,
     seats: Vec<u16>,
+}
+
+/// Why a show sells nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    /// It was called off.
+    Cancelled,
+    /// It has begun.
+    Begun,
 }
 
 /// How one try at settling a payment ended.
@@ -105,23 +119,34 @@ impl App {
         let (outcome, changed) = match verdict {
             Verdict::Ignore => ("ignored", None),
             Verdict::Confirm | Verdict::Reclaim => {
-                if self.seats_secure(&txn, booking.id, &numbers).await? {
-                    let confirmed = self.booking_sell(&txn, show, &booking, &seats).await?;
-                    let late = verdict == Verdict::Reclaim;
-                    (if late { "confirmed_late" } else { "confirmed" }, Some(confirmed))
-                } else if last_try {
-                    allocation_release(&txn, booking.id, &numbers).await.map_err(AppError::from)?;
-                    self.payment_return(&txn, &payment, RefundCause::LatePayment).await?;
-                    ("refunded_late", None)
-                } else {
+                let late = verdict == Verdict::Reclaim;
+                let secured = self.seats_secure(&txn, booking.id, &numbers).await?;
+                if !secured && !last_try {
                     txn.rollback().await?;
                     return Ok(Settled::SeatsTaken(numbers));
+                }
+                // A cancelled show ends bookings that own seats. It waits for a pending one, which
+                // we have locked, but it does not know of one that only now gets its seats back.
+                let closed = if late { self.show_closed(&txn, show.id).await? } else { None };
+                if secured && closed.is_none() {
+                    let confirmed = self.booking_sell(&txn, show, &booking, &seats).await?;
+                    (if late { "confirmed_late" } else { "confirmed" }, Some(confirmed))
+                } else {
+                    let cause = match closed {
+                        Some(Closed::Cancelled) => RefundCause::ShowCancelled,
+                        Some(Closed::Begun) | None => RefundCause::LatePayment,
+                    };
+                    allocation_release(&txn, booking.id, &numbers).await.map_err(AppError::from)?;
+                    self.payment_return(&txn, &payment, cause).await?;
+                    ("refunded_late", None)
                 }
             }
             Verdict::Refund(cause, next) => {
                 self.payment_return(&txn, &payment, cause).await?;
                 let ended = match next {
-                    Some(next) => Some(self.booking_end(&txn, show, &booking, &seats, next, paid).await?),
+                    Some(next) => {
+                        Some(self.booking_end(&txn, show, &booking, &seats, next, Some(paid.amount)).await?)
+                    }
                     None => None,
                 };
                 ("refunded", ended)
@@ -146,6 +171,19 @@ impl App {
             return Ok(true);
         }
         Ok(allocation_claim_free(conn, booking, &missing).await? == missing.len() as u64)
+    }
+
+    /// Whether the show sells nothing more; what is found stays so until the end of the transaction.
+    async fn show_closed<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        show: ShowId,
+    ) -> Result<Option<Closed>, AppError> {
+        let (status, starts_at) = show_lock_shared(conn, show).await?.ok_or(AppError::UnknownShow(show))?;
+        Ok(match status {
+            ShowStatus::Cancelled => Some(Closed::Cancelled),
+            ShowStatus::Scheduled => (starts_at <= self.deps.clock.now()).then_some(Closed::Begun),
+        })
     }
 
     /// Confirms a locked booking whose seats are secured: sold, with tickets.
@@ -188,7 +226,7 @@ impl App {
         Ticket { id, booking, seat_no: seat.seat_no, code }
     }
 
-    /// Ends a locked pending booking whose payment goes back.
+    /// Ends a locked pending booking that gets no tickets. What was `paid` goes back.
     async fn booking_end<C: ConnectionTrait>(
         &self,
         conn: &C,
@@ -196,23 +234,25 @@ impl App {
         booking: &Booking,
         seats: &[BookedSeat],
         next: BookingStatus,
-        paid: &PaymentSucceeded,
+        paid: Option<Money>,
     ) -> Result<Booking, AppError> {
         let ended = booking.advance(next, self.deps.clock.now())?;
         booking_release(conn, show.id, std::slice::from_ref(&ended)).await?;
         let booking = booking_facts(show, &ended, seats);
         let show = show_facts(show);
-        let event = if next == BookingStatus::Cancelled {
-            let (refund, cause) = (Some(paid.amount), RefundCause::ShowCancelled);
-            self.envelope(&BookingCancelled { booking, show, refund, cause })?
-        } else {
-            self.envelope(&BookingFailed { booking, show, reason: "amount_mismatch".to_owned() })?
+        let event = match next {
+            BookingStatus::Cancelled => {
+                let cause = RefundCause::ShowCancelled;
+                self.envelope(&BookingCancelled { booking, show, refund: paid, cause })?
+            }
+            BookingStatus::Expired => self.envelope(&BookingExpired { booking, show })?,
+            _ => self.envelope(&BookingFailed { booking, show, reason: "amount_mismatch".to_owned() })?,
         };
         outbox::append(conn, SCHEMA, &event).await?;
         Ok(ended)
     }
 
-    /// Confirms a booking that costs nothing.
+    /// Confirms a booking that costs nothing, or ends it when its show sells nothing more.
     pub(crate) async fn booking_confirm_free(&self, id: BookingId) -> Result<Booking, AppError> {
         let show = self.show(id.show()).await?;
         let txn = self.deps.pg.begin().await?;
@@ -223,11 +263,20 @@ impl App {
             return Ok(booking);
         }
         let seats = booking_seats(&txn, id).await?;
-        let confirmed = self.booking_sell(&txn, &show, &booking, &seats).await?;
+        let next = match self.show_closed(&txn, id.show()).await? {
+            None => BookingStatus::Confirmed,
+            Some(Closed::Cancelled) => BookingStatus::Cancelled,
+            Some(Closed::Begun) => BookingStatus::Expired,
+        };
+        let settled = if next == BookingStatus::Confirmed {
+            self.booking_sell(&txn, &show, &booking, &seats).await?
+        } else {
+            self.booking_end(&txn, &show, &booking, &seats, next, None).await?
+        };
         txn.commit().await?;
         outbox::wake(SCHEMA);
-        self.announce(&confirmed, &seat_numbers(&seats)).await;
-        Ok(confirmed)
+        self.announce(&settled, &seat_numbers(&seats)).await;
+        Ok(settled)
     }
 }
 

@@ -4,34 +4,33 @@ use events::payment::PaymentSucceeded;
 use kernel::BookingId;
 use platform::outbox;
 
-use super::checkout::PaymentState;
+use super::checkout::{CheckedOut, PaymentState};
 use super::{App, AppError};
-use crate::domain::booking::{Booking, BookingStatus};
+use crate::domain::booking::Booking;
 use crate::domain::payment::{Payment, PaymentStatus, payment_id};
 use crate::payments::{Intent, IntentOrder, IntentStatus};
-use crate::store::SCHEMA;
 use crate::store::bookings::booking_get;
 use crate::store::payments::{payment_list, payment_record_failure, payment_record_intent};
+use crate::store::{SCHEMA, StoreError};
 
 impl App {
     /// The payment of a booking; created at the provider if the booking still waits for one.
     ///
     /// Safe at any time and any number of times: the provider gives the same intent for the same
-    /// booking, and the payment's id follows from the intent's.
+    /// booking, and the payment's id follows from the intent's. Should the booking end meanwhile,
+    /// the payment is called off. A booking that no longer waits is told without the secret that
+    /// lets a browser pay.
     pub(crate) async fn payment_ensure(
         &self,
-        booking: &Booking,
+        booking: Booking,
         is_new: bool,
-    ) -> Result<PaymentState, AppError> {
+    ) -> Result<CheckedOut, AppError> {
         let known = if is_new { None } else { payment_list(&self.deps.pg, &[booking.id]).await?.pop() };
-        let waits =
-            booking.status == BookingStatus::PendingPayment && !booking.is_overdue(self.deps.clock.now());
-        match known {
-            Some(payment) if payment.client_secret.is_some() || !waits => {
-                return Ok(PaymentState::Ready(Box::new(payment)));
-            }
-            _ if !waits => return Ok(PaymentState::NotNeeded),
-            _ => {}
+        if !booking.awaits_payment(self.deps.clock.now()) {
+            return self.payment_late(booking, known).await;
+        }
+        if let Some(payment) = known.filter(|payment| payment.client_secret.is_some()) {
+            return Ok(CheckedOut { booking, payment: PaymentState::Ready(Box::new(payment)) });
         }
         let order = IntentOrder {
             booking: booking.id,
@@ -42,16 +41,42 @@ impl App {
             Ok(intent) => intent,
             Err(error) if error.is_unavailable() => {
                 tracing::warn!(booking = %booking.id, %error, "payment not created");
-                return Ok(PaymentState::Unavailable);
+                return Ok(CheckedOut { booking, payment: PaymentState::Unavailable });
             }
             Err(error) => {
                 tracing::error!(booking = %booking.id, %error, "payment refused by the provider");
-                return Ok(PaymentState::Unavailable);
+                return Ok(CheckedOut { booking, payment: PaymentState::Unavailable });
             }
         };
         let payment = self.payment_of(booking.id, intent);
-        payment_record_intent(&self.deps.pg, &payment, self.deps.clock.now()).await?;
-        Ok(PaymentState::Ready(Box::new(payment)))
+        let now = self.deps.clock.now();
+        let status = payment_record_intent(&self.deps.pg, &payment, now).await?;
+        if status == booking.status && booking.awaits_payment(now) {
+            return Ok(CheckedOut { booking, payment: PaymentState::Ready(Box::new(payment)) });
+        }
+        let missing = || StoreError::corrupt("booking", booking.id);
+        let booking = booking_get(&self.deps.pg, booking.id).await?.ok_or_else(missing)?;
+        self.payment_late(booking, Some(payment)).await
+    }
+
+    /// The answer about a booking that no longer waits for a payment. One that ended before its
+    /// payment was recorded had nothing to call off then, so that is done here, and again at each
+    /// repeat until it is done.
+    async fn payment_late(
+        &self,
+        booking: Booking,
+        mut payment: Option<Payment>,
+    ) -> Result<CheckedOut, AppError> {
+        if payment.is_some() && !booking.status.owns_seats() {
+            if let Err(error) = self.payments_call_off(booking.id).await {
+                tracing::error!(booking = %booking.id, %error, "payment of an ended booking not called off");
+            }
+            payment = payment_list(&self.deps.pg, &[booking.id]).await?.pop();
+        }
+        let payment = payment.map_or(PaymentState::NotNeeded, |payment| {
+            PaymentState::Ready(Box::new(payment.without_secret()))
+        });
+        Ok(CheckedOut { booking, payment })
     }
 
     fn payment_of(&self, booking: BookingId, intent: Intent) -> Payment {
@@ -77,7 +102,8 @@ impl App {
     /// payment takes the way that its webhook would have started.
     ///
     /// # Errors
-    /// When the store or the provider is away.
+    /// When the store or the provider is away, when the provider refuses, and while it works on
+    /// a payment.
     pub async fn payments_call_off(&self, id: BookingId) -> Result<(), AppError> {
         let Some(booking) = booking_get(&self.deps.pg, id).await? else { return Ok(()) };
         if booking.status.owns_seats() {
@@ -92,15 +118,9 @@ impl App {
     }
 
     async fn payment_call_off(&self, payment: &Payment) -> Result<(), AppError> {
-        let intent = match self.provider.intent_cancel(&payment.intent).await {
-            Ok(intent) => intent,
-            Err(error) if error.is_unavailable() => return Err(error.into()),
-            Err(error) => {
-                // It was only a courtesy: should the buyer pay, the money goes back.
-                tracing::error!(payment = %payment.id, %error, "payment cannot be called off");
-                return Ok(());
-            }
-        };
+        // A refusal says nothing about the intent (a wrong key of ours, say), so it stays an error
+        // until it is repaired: an intent that was paid or called off is an answer, not a refusal.
+        let intent = self.provider.intent_cancel(&payment.intent).await?;
         let now = self.deps.clock.now();
         match intent.status {
             IntentStatus::Cancelled => {
@@ -120,7 +140,9 @@ impl App {
                 outbox::append(&self.deps.pg, SCHEMA, &event).await?;
                 outbox::wake(SCHEMA);
             }
-            IntentStatus::Processing | IntentStatus::RequiresPayment => {}
+            IntentStatus::Processing | IntentStatus::RequiresPayment => {
+                return Err(AppError::PaymentBusy(payment.id));
+            }
         }
         Ok(())
     }

@@ -6,6 +6,9 @@
 //!   has the refund.
 //! * The provider's answer is lost, or the webhook: [`App::refunds_chase`] asks again.
 //! * Settled twice, by answer and by webhook: the second finds it settled.
+//! * The provider declines what it did before (an earlier request got through, its answer did
+//!   not): it is asked for the refund before ours is given up, and what it says of one later
+//!   overrules what we concluded.
 
 use chrono::TimeDelta;
 use events::Envelope;
@@ -36,6 +39,14 @@ const KEY_LIFE: TimeDelta = TimeDelta::hours(12);
 const CHASE_AFTER: TimeDelta = TimeDelta::minutes(30);
 /// Refunds chased in one run.
 const CHASE_BATCH: u32 = 100;
+
+/// What the provider said to a request for a refund.
+enum Answer {
+    /// It has this one.
+    Refund(ProviderRefund),
+    /// It has none and will make none, with its code.
+    Declined(String),
+}
 
 impl App {
     /// Records that (a part of) a payment goes back, under the booking's lock. Gives the refund
@@ -98,30 +109,26 @@ impl App {
         if refund.status != RefundStatus::Pending {
             return Ok(());
         }
-        match self.refund_ask(&refund).await {
-            Ok(ProviderRefund { id: provider_refund, outcome: RefundOutcome::Pending }) => {
+        match self.refund_ask(&refund).await.map_err(AppError::from)? {
+            Answer::Refund(ProviderRefund { id: provider_refund, outcome: RefundOutcome::Pending }) => {
                 let now = self.deps.clock.now();
                 refund_set_provider_id(&self.deps.pg, id, &provider_refund, now)
                     .await
                     .map_err(AppError::from)?;
                 Ok(())
             }
-            Ok(answer) => Ok(self.refund_finish(id, Some(&answer.id), &answer.outcome, None).await?),
-            Err(ProviderError::Declined { code }) => {
+            Answer::Refund(found) => {
+                Ok(self.refund_finish(id, Some(&found.id), &found.outcome, None).await?)
+            }
+            Answer::Declined(code) => {
                 Ok(self.refund_finish(id, None, &RefundOutcome::Failed(code), None).await?)
             }
-            // A wrong key or address of ours is no verdict about the refund.
-            Err(error @ ProviderError::Invalid { status: 401 | 403 | 404, .. }) => {
-                Err(HandlerError::retry(error))
-            }
-            Err(ProviderError::Invalid { code, .. }) => {
-                Ok(self.refund_finish(id, None, &RefundOutcome::Failed(code), None).await?)
-            }
-            Err(error @ ProviderError::Unavailable(_)) => Err(HandlerError::unavailable(error)),
         }
     }
 
-    async fn refund_ask(&self, refund: &Refund) -> Result<ProviderRefund, ProviderError> {
+    /// Only a decline is a verdict about the refund: a request that the provider does not accept
+    /// speaks of a wrong key or a bug of ours, and stays an error until it is repaired.
+    async fn refund_ask(&self, refund: &Refund) -> Result<Answer, ProviderError> {
         let order = RefundOrder {
             refund: refund.id,
             booking: refund.booking,
@@ -132,9 +139,16 @@ impl App {
         if (is_old || refund.provider_refund.is_some())
             && let Some(found) = self.provider.refund_find(&order).await?
         {
-            return Ok(found);
+            return Ok(Answer::Refund(found));
         }
-        self.provider.refund_create(&order).await
+        match self.provider.refund_create(&order).await {
+            Ok(made) => Ok(Answer::Refund(made)),
+            Err(ProviderError::Declined { code }) => {
+                let found = self.provider.refund_find(&order).await?;
+                Ok(found.map_or(Answer::Declined(code), Answer::Refund))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Applies `refund.settled`: what the provider's webhook said.
@@ -179,9 +193,13 @@ impl App {
         let booking = booking_lock(&txn, refund.booking).await?.ok_or_else(unknown)?;
         // Read again: another may have settled it while we waited for the booking.
         let refund = refund_get(&txn, id).await?.ok_or_else(unknown)?;
-        // A provider may take a success back (the buyer's bank refused), but not a failure.
-        let changes = refund.status == RefundStatus::Pending
-            || (refund.status == RefundStatus::Succeeded && status == RefundStatus::Failed);
+        let changes = match refund.status {
+            RefundStatus::Pending => true,
+            // A provider may take a success back (the buyer's bank refused), but not a failure.
+            RefundStatus::Succeeded => status == RefundStatus::Failed,
+            // A failure that we concluded gives way to what the provider says of its refund.
+            RefundStatus::Failed => refund.provider_refund.is_none() && provider_refund.is_some(),
+        };
         if !changes {
             txn.commit().await?;
             return Ok(());

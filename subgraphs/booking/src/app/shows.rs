@@ -9,15 +9,14 @@ use crate::store::shows::{show_cancel, show_upsert};
 
 impl App {
     /// Applies `show.scheduled` and `show.changed`. An older revision changes nothing, so neither
-    /// repeats nor the order matter.
+    /// repeats nor the order matter. A repetition still sees to the seat map: the first one may
+    /// have died before it did.
     ///
     /// # Errors
-    /// When the store is away.
+    /// When the store or Redis is away.
     pub async fn show_follow(&self, show: &ShowSnapshot) -> Result<(), AppError> {
-        if show_upsert(&self.deps.pg, show).await? {
-            self.shows.forget(show.show_id).await;
-            self.seats.show_changed(show.show_id).await?;
-        }
+        show_upsert(&self.deps.pg, show).await?;
+        self.seats.show_changed(show.show_id, show.revision).await?;
         Ok(())
     }
 

@@ -17,10 +17,12 @@ pub struct HoldsConfig {
     /// Seats in one hold at most.
     #[garde(range(min = 1, max = 100))]
     pub max_seats: u16,
-    /// Seats that one user may hold at a time, over all shows.
+    /// Seats that one user may hold at a time, over all shows. Booked seats count until they are
+    /// paid for.
     #[garde(range(min = 1, max = 1_000))]
     pub max_seats_per_user: u16,
-    /// Shows in which one user may hold seats at a time.
+    /// Shows in which one user may hold seats at a time. Booked seats count until they are paid
+    /// for.
     #[garde(range(min = 1, max = 1_000))]
     pub max_shows_per_user: u16,
 }

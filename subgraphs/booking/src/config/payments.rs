@@ -33,7 +33,8 @@ pub struct PaymentsConfig {
     /// Limit on connecting to the provider, in milliseconds.
     #[garde(range(min = 10, max = 30_000))]
     pub connect_timeout_ms: u32,
-    /// Limit on one attempt, connecting included, in milliseconds.
+    /// Limit on one call to the provider: all its attempts and the pauses between them, in
+    /// milliseconds.
     #[garde(range(min = 50, max = 60_000))]
     pub timeout_ms: u32,
     /// Attempts for one call, the first included.
@@ -71,7 +72,7 @@ impl PaymentsConfig {
         Duration::from_millis(self.connect_timeout_ms.into())
     }
 
-    /// Limit on one attempt.
+    /// Limit on one call with all its attempts.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms.into())
     }

@@ -119,6 +119,11 @@ impl Booking {
         Ok(Self { status: to, version: self.version + 1, updated_at: now, ..self.clone() })
     }
 
+    /// Is there still something to pay for?
+    pub fn awaits_payment(&self, now: DateTime<Utc>) -> bool {
+        self.status == BookingStatus::PendingPayment && !self.is_overdue(now)
+    }
+
     /// Has the claim of an unpaid booking lapsed?
     pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
         self.status == BookingStatus::PendingPayment && self.expires_at <= now

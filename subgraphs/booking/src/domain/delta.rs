@@ -96,6 +96,8 @@ pub struct Position {
 pub struct Conflator {
     /// What the viewers know.
     sent: Position,
+    /// What was read rather than heard: messages up to here may still be under way.
+    read: u64,
     /// What came in and did not go out.
     version: u64,
     changes: BTreeMap<u16, SeatState>,
@@ -104,7 +106,7 @@ pub struct Conflator {
 impl Conflator {
     /// Starts where the viewers stand.
     pub const fn new(start: Position) -> Self {
-        Self { version: start.version, sent: start, changes: BTreeMap::new() }
+        Self { read: start.version, version: start.version, sent: start, changes: BTreeMap::new() }
     }
 
     /// Where the viewers stand.
@@ -117,10 +119,13 @@ impl Conflator {
     pub fn push(&mut self, delta: Delta) -> Option<Delta> {
         let same_epoch = delta.epoch == self.sent.epoch;
         if same_epoch && delta.version <= self.version {
-            // Known already, from the read at the start.
+            // Known already, from the read at the start; or see `contradicts`.
             return None;
         }
         let mut before = None;
+        if !same_epoch {
+            self.read = delta.from_version;
+        }
         if !same_epoch || delta.from_version != self.version {
             before = self.flush();
             self.sent = Position { epoch: delta.epoch, version: delta.from_version };
@@ -143,6 +148,17 @@ impl Conflator {
     /// Has everything come in up to `position`?
     pub fn has_reached(&self, position: &Position) -> bool {
         self.sent.epoch == position.epoch && self.version >= position.version
+    }
+
+    /// Was something else heard of as this version? Messages come in order, so the map went back
+    /// to an older version and counts from there again.
+    pub fn contradicts(&self, delta: &Delta) -> bool {
+        delta.epoch == self.sent.epoch && delta.version > self.read && delta.version <= self.version
+    }
+
+    /// Has something come in that lies after `position` in its epoch?
+    pub fn is_ahead_of(&self, position: &Position) -> bool {
+        self.sent.epoch == position.epoch && self.version > position.version
     }
 
     /// Goes on from `position`: whatever lies before it is lost, and the viewers will see that.
@@ -209,6 +225,27 @@ mod tests {
         assert_eq!(conflator.push(delta("e", 4, "1H")), None);
         assert_eq!(conflator.flush(), None);
         assert!(conflator.has_reached(&position("e", 4)) && !conflator.has_reached(&position("e", 5)));
+    }
+
+    #[test]
+    fn a_map_that_went_back_shows() {
+        let mut conflator = Conflator::new(position("e", 4));
+        // Under way when 4 was read.
+        assert!(!conflator.contradicts(&delta("e", 4, "1H")));
+        for version in 5..=7 {
+            let next = delta("e", version, "1H");
+            assert!(!conflator.contradicts(&next));
+            conflator.push(next);
+        }
+        assert!(conflator.contradicts(&delta("e", 6, "2S")));
+        assert!(conflator.is_ahead_of(&position("e", 6)) && !conflator.is_ahead_of(&position("e", 7)));
+
+        let fresh = delta("f", 1, "");
+        assert!(!conflator.contradicts(&fresh) && !conflator.is_ahead_of(&position("f", 1)));
+        conflator.push(fresh);
+        assert!(conflator.contradicts(&delta("f", 1, "")));
+        conflator.restart(position("f", 9));
+        assert!(!conflator.contradicts(&delta("f", 9, "1H")));
     }
 
     proptest! {

@@ -62,6 +62,13 @@ pub struct Payment {
     pub amount: Money,
 }
 
+impl Payment {
+    /// The same, for somebody who must not pay it any more.
+    pub fn without_secret(self) -> Self {
+        Self { client_secret: None, ..self }
+    }
+}
+
 /// The id of the payment behind a provider's intent.
 ///
 /// It is computed (63 bits of SHA-256 of the intent's id), so that a webhook and the

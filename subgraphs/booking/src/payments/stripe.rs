@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::breaker::Breaker;
 use super::stripe_wire::{self, WireError, WireIntent, WireIntentOrNothing, WireList, WireRefund};
-use super::{Intent, IntentOrder, IntentStatus, PaymentProvider, ProviderError, ProviderRefund, RefundOrder};
+use super::{Intent, IntentOrder, PaymentProvider, ProviderError, ProviderRefund, RefundOrder};
 use crate::config::PaymentsConfig;
 
 /// The version of the API that our types were written for.
@@ -250,14 +250,8 @@ impl PaymentProvider for Stripe {
         };
         match self.call(call).await {
             Ok(wire) => intent(wire),
-            // It was paid or cancelled before: that is where it stands.
-            Err(CallError::Intent(wire)) => {
-                let intent = intent(*wire)?;
-                match intent.status {
-                    IntentStatus::Succeeded | IntentStatus::Cancelled => Ok(intent),
-                    _ => Err(ProviderError::Unavailable("the intent cannot be cancelled now".to_owned())),
-                }
-            }
+            // It was paid or cancelled before, or is being paid: that is where it stands.
+            Err(CallError::Intent(wire)) => intent(*wire),
             Err(CallError::Provider(error)) => Err(error),
         }
     }

@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
 use super::{StoreError, bookings, decode, sql};
+use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{Payment, PaymentStatus};
 
 #[derive(FromQueryResult)]
@@ -57,27 +58,37 @@ pub async fn payment_list<C: ConnectionTrait>(
     rows.iter().map(payment).collect()
 }
 
-/// Records an intent that was created at the provider. When a webhook told of it first, only the
-/// client secret is filled in.
+/// Records an intent that was created at the provider, and tells where its booking stands at that
+/// moment: whoever ends the booking later finds the payment. When a webhook told of the intent
+/// first, only the client secret is filled in.
 ///
 /// # Errors
-/// When the table cannot be written.
+/// When the table cannot be written, or the booking does not exist.
 pub async fn payment_record_intent<C: ConnectionTrait>(
     conn: &C,
     payment: &Payment,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    conn.execute_raw(sql(
-        "insert into booking.payments as p
-                (show_id, payment_no, booking_no, provider, provider_intent, client_secret, status,
-                 currency, amount_minor, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
-             on conflict on constraint payments_pkey do update
-            set client_secret = coalesce(p.client_secret, excluded.client_secret)",
-        values(payment, now),
-    ))
-    .await?;
-    Ok(())
+) -> Result<BookingStatus, StoreError> {
+    // The booking is locked before the payment is written, in the order in which all others do it.
+    let row = conn
+        .query_one_raw(sql(
+            "with paid_for as materialized (
+                 select status from booking.bookings where show_id = $1 and booking_no = $3 for share
+             ), recorded as (
+                 insert into booking.payments as p
+                        (show_id, payment_no, booking_no, provider, provider_intent, client_secret,
+                         status, currency, amount_minor, created_at, updated_at)
+                 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 from paid_for
+                     on conflict on constraint payments_pkey do update
+                    set client_secret = coalesce(p.client_secret, excluded.client_secret)
+             )
+             select status from paid_for",
+            values(payment, now),
+        ))
+        .await?;
+    let row = row.ok_or_else(|| StoreError::corrupt("booking of payment", payment.id))?;
+    let status: String = row.try_get("", "status")?;
+    BookingStatus::parse(&status).ok_or_else(|| StoreError::corrupt("booking status", &status))
 }
 
 /// Records that the provider captured a payment. `true` the first time.

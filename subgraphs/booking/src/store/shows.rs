@@ -106,6 +106,30 @@ pub async fn show_get<C: ConnectionTrait>(conn: &C, id: ShowId) -> Result<Option
     row.map(|row| show(id, Row::from_query_result(&row, "")?)).transpose()
 }
 
+/// Whether the show takes place and when it begins, and keeps that so until the end of the
+/// transaction: a cancellation waits, and then finds what the transaction did. `None` when booking
+/// has not heard of the show.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn show_lock_shared<C: ConnectionTrait>(
+    conn: &C,
+    id: ShowId,
+) -> Result<Option<(ShowStatus, DateTime<Utc>)>, StoreError> {
+    let row = conn
+        .query_one_raw(sql(
+            "select status, starts_at from booking.shows where show_id = $1 for share",
+            [id.uuid().into()],
+        ))
+        .await?;
+    row.map(|row| {
+        let status: String = row.try_get("", "status")?;
+        let status = ShowStatus::parse(&status).ok_or_else(|| StoreError::corrupt("show status", &status))?;
+        Ok((status, row.try_get("", "starts_at")?))
+    })
+    .transpose()
+}
+
 fn show(id: ShowId, row: Row) -> Result<Show, StoreError> {
     let currency = decode::currency(&row.currency)?;
     let mut blocked = row.blocked.into_iter().map(decode::seat_no).collect::<Result<Vec<_>, _>>()?;

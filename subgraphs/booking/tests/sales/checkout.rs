@@ -1,13 +1,17 @@
 //! A hold becomes a booking.
 
-use booking::app::checkout::{CheckedOut, CheckoutError, PaymentState};
+use booking::app::App;
+use booking::app::checkout::{CheckedOut, CheckoutError, CheckoutRequest, PaymentState};
+use booking::app::seats::HoldRefusal;
 use booking::domain::booking::BookingStatus;
 use booking::domain::payment::PaymentStatus;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use kernel::HoldId;
+use platform::redis::RedisConfig;
+use platform::{Deps, Redis, Shutdown};
 
-use crate::support::{World, distinct, eur};
+use crate::support::{World, distinct, eur, identity};
 
 fn payment_of(checked_out: &CheckedOut) -> &booking::domain::payment::Payment {
     match &checked_out.payment {
@@ -86,7 +90,7 @@ async fn a_key_is_good_for_one_request_only() {
     let other = world.person();
     let third = world.hold(other, &[3]).await;
     world.checkout(other, third, "k").await.unwrap();
-    for key in ["", &"x".repeat(256)] {
+    for key in ["", &"x".repeat(256), "a\0b", "a\nb", "\u{85}"] {
         let refused = world.checkout(user, second, key).await.unwrap_err();
         assert!(matches!(refused, CheckoutError::InvalidKey), "{refused}");
     }
@@ -128,6 +132,42 @@ async fn seats_that_somebody_owns_are_refused_whatever_redis_believed() {
     let CheckoutError::SeatsTaken { seats, .. } = refused else { panic!("{refused}") };
     assert_eq!(seats, [2]);
     assert_eq!(world.owned().await.len(), 2, "nothing of the refused checkout is left");
+}
+
+#[tokio::test]
+async fn redis_that_lost_a_booking_learns_of_it_from_the_refusal() {
+    let world = World::new().await;
+    let rival = world.person();
+    let early = world.hold(rival, &[5]).await;
+    world.save_redis().await;
+    world.confirmed(world.person(), &[1]).await;
+    world.pending(world.person(), &[2]).await;
+    world.set_redis_back().await;
+    assert_eq!(world.states().await, "AAAAAHAAAAAAAAAA");
+
+    let hold = world.hold(rival, &[0, 1, 2]).await;
+    let refused = world.checkout(rival, hold, "k").await.unwrap_err();
+    let CheckoutError::SeatsTaken { seats, .. } = refused else { panic!("{refused}") };
+    assert_eq!(seats, [1, 2]);
+    assert_eq!(world.states().await, "ASHAAHAAAAAAAAAA", "the hold is broken up, the owners are shown");
+    let refused = world.checkout(rival, hold, "k").await.unwrap_err();
+    assert!(matches!(refused, CheckoutError::HoldExpired), "{refused}");
+    world.checkout(rival, early, "l").await.unwrap();
+}
+
+#[tokio::test]
+async fn one_person_cannot_claim_a_whole_show_without_paying() {
+    let world = World::new().await;
+    let user = world.person();
+    let ten: Vec<u16> = (0..10).collect();
+    let (_, payment) = world.pending(user, &ten).await;
+    let show = world.app.seats.show_to_hold(world.show_id()).await.unwrap();
+    let who = identity(user);
+    let refused = world.app.seats.hold(&who, &show, &[10], "more").await;
+    assert!(matches!(refused, Err(HoldRefusal::Limit(_))), "{refused:?}");
+    world.webhook(&world.provider.pay(&payment.intent)).await;
+    world.deliver().await;
+    world.hold(user, &[10]).await;
 }
 
 #[tokio::test]
@@ -180,6 +220,83 @@ async fn the_booking_stands_while_the_provider_is_away() {
     let again = world.checkout(user, hold, "k").await.unwrap();
     assert_eq!(again.booking, first.booking);
     assert_eq!(payment_of(&again).amount, eur(1_200));
+}
+
+#[tokio::test]
+async fn the_booking_stands_when_its_payment_cannot_be_recorded() {
+    let world = World::new().await;
+    let user = world.person();
+    let hold = world.hold(user, &[5]).await;
+    world.execute("alter table booking.payments rename to payments_away").await;
+    for _ in 0..2 {
+        let checked_out = world.checkout(user, hold, "k").await.unwrap();
+        assert!(matches!(checked_out.payment, PaymentState::Unavailable));
+    }
+    world.execute("alter table booking.payments_away rename to payments").await;
+    let again = world.checkout(user, hold, "k").await.unwrap();
+    assert_eq!(payment_of(&again).amount, eur(1_200));
+    assert_eq!(world.provider.state().intents.len(), 1);
+}
+
+#[tokio::test]
+async fn a_checkout_goes_on_without_redis_but_does_not_begin() {
+    let world = World::new().await;
+    let user = world.person();
+    let (begun, new) = (world.hold(user, &[5]).await, world.hold(user, &[6]).await);
+    let first = world.checkout(user, begun, "k").await.unwrap();
+    let away =
+        RedisConfig { url: "redis://127.0.0.1:1".into(), command_timeout_ms: 200, ..RedisConfig::default() };
+    let redis = Redis::connect(&away, &Shutdown::new()).unwrap();
+    let deps = Deps { redis, ..world.app.deps.clone() };
+    let app = App::new(world.app.config.clone(), deps).unwrap();
+    let checkout = async |hold, key: &str| {
+        app.checkout(&CheckoutRequest { user, hold, idempotency_key: key.to_owned() }).await
+    };
+    let again = checkout(begun, "k").await.unwrap();
+    assert_eq!((&again.booking, payment_of(&again)), (&first.booking, payment_of(&first)));
+    let refused = checkout(new, "l").await.unwrap_err();
+    assert!(matches!(&refused, CheckoutError::App(error) if error.is_unavailable()), "{refused}");
+}
+
+#[tokio::test]
+async fn a_payment_that_is_recorded_after_its_booking_ended_is_called_off() {
+    let world = World::new().await;
+    let user = world.person();
+    let hold = world.hold(user, &[5]).await;
+    world.provider.state().broken = Some(503);
+    let booking = world.checkout(user, hold, "k").await.unwrap().booking;
+    world.provider.state().broken = None;
+    let late = world.interrupted("booking.payments", world.checkout(user, hold, "k"), async || {
+        world.cancel(user, booking.id, "c").await.unwrap();
+        world.deliver().await;
+    });
+    let late = late.await.unwrap();
+    assert_eq!(late.booking.status, BookingStatus::Cancelled);
+    let payment = payment_of(&late);
+    assert_eq!((payment.status, payment.client_secret.as_deref()), (PaymentStatus::Cancelled, None));
+    assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
+}
+
+#[tokio::test]
+async fn a_booking_that_no_longer_waits_tells_no_way_to_pay() {
+    let world = World::new().await;
+    let user = world.person();
+    let hold = world.hold(user, &[5]).await;
+    world.checkout(user, hold, "k").await.unwrap();
+    world.clock.advance(TimeDelta::minutes(15));
+    let overdue = world.checkout(user, hold, "k").await.unwrap();
+    assert_eq!(payment_of(&overdue).client_secret, None);
+    world.app.claims_expire_all().await.unwrap();
+    // The provider is asked again at each repeat until the payment is called off.
+    world.provider.state().refusal = Some(("intent_cancel", 401));
+    let ended = world.checkout(user, hold, "k").await.unwrap();
+    assert_eq!(
+        (ended.booking.status, payment_of(&ended).client_secret.as_deref()),
+        (BookingStatus::Expired, None)
+    );
+    world.provider.state().refusal = None;
+    let ended = world.checkout(user, hold, "k").await.unwrap();
+    assert_eq!(payment_of(&ended).status, PaymentStatus::Cancelled);
 }
 
 #[tokio::test]

@@ -65,6 +65,7 @@ async fn from_checkout_to_ticket_to_refund() {
     assert_eq!((&booking["status"], &booking["show"]["id"]), (&json!("CONFIRMED"), &json!(world.show_id())));
     assert_eq!((&booking["seats"][0]["label"], &booking["seats"][1]["label"]), (&json!("A1"), &json!("B2")));
     assert_eq!(booking["seats"][1]["price"]["amount"], "15.50");
+    assert_eq!(booking["payment"], json!({ "clientSecret": null }), "there is nothing left to pay");
     let ticket = &booking["tickets"][0];
     assert_eq!(ticket["seat"]["id"], booking["seats"][0]["id"]);
     assert!(ticket["code"].as_str().unwrap().starts_with("M1."));

@@ -161,6 +161,42 @@ async fn a_payment_for_a_cancelled_booking_goes_back() {
     assert_eq!(world.owned().await, []);
 }
 
+/// Hands out the end of an unpaid booking while the provider is told to `refuse`, and checks that
+/// calling the payment off comes again and is made up for.
+async fn check_call_off(refuse: impl FnOnce(&World, &str), repair: impl FnOnce(&World, &str)) {
+    let world = World::new().await;
+    let (booking, payment) = world.pending(world.person(), &[1]).await;
+    world.clock.advance(TimeDelta::minutes(16));
+    world.app.claims_expire_all().await.unwrap();
+    let events = world.take_events().await;
+    let expired = events.iter().find(|event| event.name == "booking.expired").unwrap();
+    refuse(&world, &payment.intent);
+    let error = world.hand(expired).await.unwrap_err();
+    assert!(matches!(error, HandlerError::Retry(_)), "{error}");
+    repair(&world, &payment.intent);
+    world.hand(expired).await.unwrap();
+    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
+    assert_eq!(payments[0].status, PaymentStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_refusal_to_call_a_payment_off_is_no_answer() {
+    for status in [400, 401, 403, 404] {
+        let refuse = |world: &World, _: &str| world.provider.state().broken = Some(status);
+        check_call_off(refuse, |world, _| world.provider.state().broken = None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_is_being_processed_holds_up_nobody_else() {
+    let set = |status: &'static str| {
+        move |world: &World, intent: &str| {
+            world.provider.state().intents.get_mut(intent).unwrap()["status"] = json!(status);
+        }
+    };
+    check_call_off(set("processing"), set("requires_payment_method")).await;
+}
+
 #[tokio::test]
 async fn a_second_payment_goes_back_and_the_booking_stays() {
     let world = World::new().await;

@@ -19,6 +19,8 @@ pub struct Provider {
 pub struct State {
     /// Answer every call with this status instead.
     pub broken: Option<u16>,
+    /// Answer this operation with this status instead.
+    pub refusal: Option<(&'static str, u16)>,
     /// What new refunds begin as.
     pub refund_status: String,
     /// Has it forgotten which idempotency keys it saw?
@@ -112,7 +114,8 @@ impl Respond for Answers {
             other => panic!("the provider knows no {other:?}"),
         };
         state.calls.push((operation.to_owned(), key.clone()));
-        if let Some(status) = state.broken {
+        let refusal = state.refusal.filter(|(refused, _)| *refused == operation);
+        if let Some(status) = state.broken.or(refusal.map(|(_, status)| status)) {
             return ResponseTemplate::new(status).set_body_json(json!({ "error": { "type": "api_error" } }));
         }
         let form: HashMap<String, String> =
@@ -150,7 +153,7 @@ impl State {
 
     fn cancel_intent(&mut self, id: &str) -> ResponseTemplate {
         let intent = self.intents.get_mut(id).unwrap();
-        if intent["status"] == "succeeded" {
+        if intent["status"] == "succeeded" || intent["status"] == "processing" {
             let error = json!({ "type": "invalid_request_error", "code": "payment_intent_unexpected_state",
                                 "payment_intent": intent });
             return json_answer(400, &json!({ "error": error }));

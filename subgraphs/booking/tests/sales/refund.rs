@@ -110,20 +110,56 @@ async fn a_lost_webhook_is_made_up_for() {
 async fn a_refused_refund_waits_for_a_person() {
     let world = World::new().await;
     let booking = cancelled(&world).await;
-    world.provider.state().broken = Some(402);
+    world.provider.state().refusal = Some(("refund_create", 402));
     world.deliver().await;
     assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Failed);
     assert_eq!(world.status(booking.id).await, BookingStatus::Cancelled);
 }
 
 #[tokio::test]
-async fn a_wrong_key_of_ours_is_no_verdict() {
+async fn a_wrong_request_of_ours_is_no_verdict() {
     let world = World::new().await;
     let booking = cancelled(&world).await;
     let events = world.take_events().await;
     let request = events.iter().find(|event| event.name == "refund.requested").unwrap();
-    world.provider.state().broken = Some(401);
-    let error = world.hand(request).await.unwrap_err();
-    assert!(matches!(error, HandlerError::Retry(_)), "{error}");
-    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Pending);
+    for status in [400, 401, 403, 404] {
+        world.provider.state().broken = Some(status);
+        let error = world.hand(request).await.unwrap_err();
+        assert!(matches!(error, HandlerError::Retry(_)), "{status}: {error}");
+        assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Pending);
+    }
+}
+
+#[tokio::test]
+async fn a_decline_of_what_was_done_before_is_no_failure() {
+    let world = World::new().await;
+    let booking = cancelled(&world).await;
+    let events = world.take_events().await;
+    let request = events.iter().find(|event| event.name == "refund.requested").unwrap();
+    world.hand(request).await.unwrap();
+    // The answer was lost, and the provider will not give the money back a second time.
+    world.execute("update booking.refunds set status = 'PENDING', provider_refund = null").await;
+    world.execute("update booking.bookings set status = 'CANCELLED'").await;
+    world.provider.state().refusal = Some(("refund_create", 402));
+    world.hand(request).await.unwrap();
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Succeeded);
+    assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+}
+
+#[tokio::test]
+async fn the_provider_overrules_what_we_concluded_but_not_what_it_said() {
+    let world = World::new().await;
+    world.provider.state().refund_status = "pending".into();
+    let booking = cancelled(&world).await;
+    world.deliver().await;
+    world.execute("update booking.refunds set status = 'FAILED', provider_refund = null").await;
+    world.webhook(&world.provider.settle_refund("succeeded")).await;
+    world.deliver().await;
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Succeeded);
+    assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+    for (said, stands) in [("failed", RefundStatus::Failed), ("succeeded", RefundStatus::Failed)] {
+        world.webhook(&world.provider.settle_refund(said)).await;
+        world.deliver().await;
+        assert_eq!(world.refunds(booking.id).await[0].status, stands, "{said}");
+    }
 }

@@ -46,6 +46,57 @@ async fn a_payment_that_meets_a_cancelled_show_goes_back() {
 }
 
 #[tokio::test]
+async fn a_late_payment_that_crosses_the_cancellation_goes_back() {
+    let world = World::new().await;
+    let (late, payment) = world.pending(world.person(), &[1]).await;
+    world.clock.advance(TimeDelta::minutes(16));
+    world.app.claims_expire_all().await.unwrap();
+    world.deliver().await;
+    // Paid before it was called off.
+    world.execute("update booking.payments set status = 'REQUIRES_PAYMENT'").await;
+    world.webhook(&world.provider.pay(&payment.intent)).await;
+    let paid = world.take_events().await.remove(0);
+    // The payment has read that the show takes place, but not claimed its seats yet.
+    let settled = world.interrupted("booking.seat_allocations", world.hand(&paid), async || {
+        world.tell(&call_off(&world)).await.unwrap();
+    });
+    settled.await.unwrap();
+    world.deliver().await;
+    assert_eq!(world.status(late.id).await, BookingStatus::Refunded);
+    assert_eq!(world.refunds(late.id).await[0].cause, RefundCause::ShowCancelled);
+    assert_eq!((world.owned().await, world.tickets(late.id).await), (vec![], vec![]));
+}
+
+/// Checks out a free seat while its show is changed by `change`.
+async fn check_free(change: &str, expected: BookingStatus) {
+    let world = World::new().await;
+    world.execute(r#"update booking.shows set prices = '{"R": 0, "P": 0}'"#).await;
+    world.app.shows.forget(world.show_id()).await;
+    let user = world.person();
+    let hold = world.hold(user, &[1]).await;
+    let checkout = world.checkout(user, hold, "k");
+    let checked_out =
+        world.interrupted("booking.booking_seats", checkout, async || world.execute(change).await);
+    let checked_out = checked_out.await.unwrap();
+    assert_eq!(checked_out.booking.status, expected);
+    assert_eq!(world.status(checked_out.booking.id).await, expected);
+    assert_eq!((world.owned().await, world.tickets(checked_out.booking.id).await), (vec![], vec![]));
+    let ended = format!("booking.{}", expected.as_str().to_lowercase());
+    assert_eq!(world.told().await, ["booking.pending".to_owned(), ended]);
+}
+
+#[tokio::test]
+async fn a_free_booking_ends_with_a_show_that_is_cancelled_meanwhile() {
+    check_free("update booking.shows set status = 'CANCELLED'", BookingStatus::Cancelled).await;
+}
+
+#[tokio::test]
+async fn a_free_booking_ends_when_its_show_has_begun_meanwhile() {
+    let began = "update booking.shows set starts_at = now() - interval '1 hour'";
+    check_free(began, BookingStatus::Expired).await;
+}
+
+#[tokio::test]
 async fn nothing_of_a_cancelled_show_is_sold() {
     let world = World::new().await;
     let user = world.person();

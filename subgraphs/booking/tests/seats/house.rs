@@ -177,6 +177,27 @@ impl House {
         .await;
     }
 
+    /// Remembers what Redis knows of the show now.
+    pub async fn save_redis(&self) {
+        self.copy_in_redis("", ":saved").await;
+    }
+
+    /// Redis goes back to what was saved: what it acknowledged since then is lost.
+    pub async fn set_redis_back(&self) {
+        self.copy_in_redis(":saved", "").await;
+    }
+
+    async fn copy_in_redis(&self, from: &str, to: &str) {
+        let script = Script::new(
+            "for i = 1, #KEYS, 2 do redis.call('COPY', KEYS[i], KEYS[i + 1], 'REPLACE') end return {}",
+        );
+        let redis = &self.app.deps.redis;
+        let tag = redis.key(&format!("{{show:{}}}", self.id()));
+        let keys = ["ledger", "states", "deadlines", "plan"];
+        let keys = keys.iter().flat_map(|key| [format!("{tag}:{key}{from}"), format!("{tag}:{key}{to}")]);
+        redis.eval(&script, keys.collect(), Vec::new()).await.unwrap();
+    }
+
     /// Redis comes back empty.
     pub async fn lose_redis(&self) {
         let script = Script::new(

@@ -6,7 +6,7 @@ use booking::{
 };
 use chrono::TimeDelta;
 use futures::future::join_all;
-use kernel::BookingId;
+use kernel::{BookingId, Clock, SystemClock};
 
 use crate::{
     house::{House, show, somebody},
@@ -105,24 +105,60 @@ async fn an_interrupted_request_is_carried_on_by_its_repetition() {
 }
 
 #[tokio::test]
-async fn checkout_and_lapse_make_room() {
+async fn lapse_makes_room() {
     let house = House::with(ROOM, |config| config.holds.ttl_seconds = 1).await;
-    let (ada, bob) = (somebody(), somebody());
-    let ten: Vec<u16> = (0..10).collect();
-    let hold = house.hold(&ada, &ten, "a").await.unwrap();
-    let booking = BookingId::new(house.id(), 7);
-    let until = hold.expires_at + TimeDelta::hours(1);
-    house.seats().apply(booking, 1, &ten, Target::Claimed { until, from: Some(hold.id) }).await.unwrap();
-    assert_eq!(house.seats().hold_get(hold.id).await.unwrap(), None);
-    house.hold(&ada, &[10, 11], "b").await.unwrap();
-
-    // Somebody lets a hold lapse.
-    house.hold(&bob, &[12, 13, 14], "a").await.unwrap();
+    let bob = somebody();
+    house.hold(&bob, &[0, 1, 2, 3, 4, 5], "a").await.unwrap();
     eventually("room for ten again", async || {
-        let seats: Vec<u16> = (10..16).collect();
+        let seats: Vec<u16> = (6..16).collect();
         house.hold(&bob, &seats, &uuid().to_string()).await.ok()
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_is_booked_counts_until_it_is_paid_or_over() {
+    for end in [Target::Sold, Target::Freed] {
+        let house = House::with(ROOM, |config| config.holds.ttl_seconds = 1).await;
+        let ada = somebody();
+        let ten: Vec<u16> = (0..10).collect();
+        let hold = house.hold(&ada, &ten, "a").await.unwrap();
+        let booking = BookingId::new(house.id(), 7);
+        let until = hold.expires_at + TimeDelta::hours(1);
+        let origin = Some((hold.id, ada.user_id));
+        let claimed = Target::Claimed { until, from: Some(hold.id) };
+        for _ in 0..2 {
+            house.seats().apply(booking, 1, &ten, claimed, origin).await.unwrap();
+            assert_eq!(house.seats().hold_get(hold.id).await.unwrap(), None);
+            let refused = house.hold(&ada, &[10], "b").await;
+            assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Seats { max: 10 }))), "{refused:?}");
+        }
+        // The end of the hold itself, which others see, changes nothing.
+        eventually("the hold would have lapsed", async || {
+            (SystemClock.now() > hold.expires_at).then_some(())
+        })
+        .await;
+        house.hold(&ada, &[10], "c").await.unwrap_err();
+        house.hold(&somebody(), &[10], "c").await.unwrap();
+
+        house.seats().apply(booking, 2, &ten, end, origin).await.unwrap();
+        // Late, it takes no room again.
+        house.seats().apply(booking, 1, &ten, claimed, origin).await.unwrap();
+        house.hold(&ada, &[11, 12], "d").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_lapses_makes_room() {
+    let house = House::open(ROOM).await;
+    let ada = somebody();
+    let ten: Vec<u16> = (0..10).collect();
+    let hold = house.hold(&ada, &ten, "a").await.unwrap();
+    let until = SystemClock.now() + TimeDelta::seconds(1);
+    let claimed = Target::Claimed { until, from: Some(hold.id) };
+    let origin = Some((hold.id, ada.user_id));
+    house.seats().apply(BookingId::new(house.id(), 7), 1, &ten, claimed, origin).await.unwrap();
+    eventually("room for ten again", async || house.hold(&ada, &ten, &uuid().to_string()).await.ok()).await;
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn a_changed_show_keeps_its_holds() {
     changed.revision = 2;
     changed.blocked = vec![3];
     house.publish(&changed).await;
-    house.seats().show_changed(house.id()).await.unwrap();
+    house.seats().show_changed(house.id(), 2).await.unwrap();
     assert_eq!(house.states().await, "HAAB");
     assert_eq!(house.seats().hold_get(kept.id).await.unwrap(), Some(kept));
 
@@ -57,6 +57,27 @@ async fn a_changed_show_keeps_its_holds() {
 }
 
 #[tokio::test]
+async fn a_change_whose_reload_was_interrupted_is_carried_on_by_its_repetition() {
+    let house = House::open("A:RRRR").await;
+    let kept = house.hold(&somebody(), &[0], "a").await.unwrap();
+    let mut changed = house.show.clone();
+    changed.revision = 2;
+    changed.blocked = vec![3];
+    // As if the process had died after the commit: the table has the change, the seat map has not.
+    house.publish(&changed).await;
+    assert_eq!(house.states().await, "HAAA");
+    house.app.show_follow(&changed).await.unwrap();
+    assert_eq!(house.states().await, "HAAB");
+    assert_eq!(house.seats().hold_get(kept.id).await.unwrap(), Some(kept));
+
+    // Once more, and what came before: nothing is loaded again.
+    let epoch = house.seats().snapshot(house.id()).await.unwrap().position.epoch;
+    house.app.show_follow(&changed).await.unwrap();
+    house.app.show_follow(&house.show).await.unwrap();
+    assert_eq!(house.seats().snapshot(house.id()).await.unwrap().position.epoch, epoch);
+}
+
+#[tokio::test]
 async fn a_late_message_about_one_booking_does_not_take_the_seat_of_another() {
     let house = House::open("A:RRRR").await;
     house.seats().snapshot(house.id()).await.unwrap();
@@ -65,11 +86,11 @@ async fn a_late_message_about_one_booking_does_not_take_the_seat_of_another() {
     let first = house.commit_booking(&[0, 1], false).await;
     house.commit_end(first).await;
     let second = house.commit_booking(&[1, 2], false).await;
-    house.seats().apply(second, 1, &[1, 2], claimed).await.unwrap();
+    house.seats().apply(second, 1, &[1, 2], claimed, None).await.unwrap();
     // Only now the first one's beginning is told of; it was over before the second began.
-    house.seats().apply(first, 1, &[0, 1], claimed).await.unwrap();
+    house.seats().apply(first, 1, &[0, 1], claimed, None).await.unwrap();
     assert_eq!(house.states().await, "AHHA");
-    house.seats().apply(first, 2, &[], Target::Freed).await.unwrap();
+    house.seats().apply(first, 2, &[], Target::Freed, None).await.unwrap();
     assert_eq!(house.states().await, "AHHA");
 }
 
@@ -87,7 +108,8 @@ async fn races_of_bookings_loads_and_losses_end_with_the_truth() {
             for round in 0..6 {
                 let booking = house.commit_booking(&seats, true).await;
                 let begun = async {
-                    house.seats().apply(booking, 1, &seats, Target::Claimed { until, from: None }).await
+                    let claimed = Target::Claimed { until, from: None };
+                    house.seats().apply(booking, 1, &seats, claimed, None).await
                 };
                 if round == 5 && n % 2 == 0 {
                     // These stay.
@@ -96,7 +118,7 @@ async fn races_of_bookings_loads_and_losses_end_with_the_truth() {
                 }
                 let ended = async {
                     house.commit_end(booking).await;
-                    other.seats.apply(booking, 2, &[], Target::Freed).await
+                    other.seats.apply(booking, 2, &[], Target::Freed, None).await
                 };
                 let (begun, ended) = join(begun, ended).await;
                 begun.unwrap();

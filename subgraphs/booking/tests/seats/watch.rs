@@ -2,7 +2,10 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use booking::{app::seats::SeatsError, domain::delta::Delta};
+use booking::{
+    app::seats::{SeatsError, Target},
+    domain::delta::Delta,
+};
 use fred::{
     interfaces::{ClientLike, HashesInterface},
     types::CustomCommand,
@@ -159,7 +162,9 @@ async fn a_new_load_and_lost_messages_are_noticed() {
     viewer.catch_up(&house, &mut deltas).await;
     assert_eq!(viewer.resyncs, 0);
 
-    house.seats().show_changed(house.id()).await.unwrap();
+    let mut changed = house.show.clone();
+    changed.revision = 2;
+    house.app.show_follow(&changed).await.unwrap();
     viewer.catch_up(&house, &mut deltas).await;
     assert!(viewer.resyncs > 0);
 
@@ -187,6 +192,40 @@ async fn a_new_load_and_lost_messages_are_noticed() {
     })
     .await;
     viewer.catch_up(&house, &mut deltas).await;
+}
+
+/// Redis lost what it had acknowledged: by itself (heartbeats find out), and while the show goes
+/// on (the next change tells at once).
+#[tokio::test]
+async fn redis_that_went_back_is_put_right() {
+    for heartbeat_ms in [100, 60_000] {
+        let house = House::with(ROOM, |config| config.seat_map.heartbeat_ms = heartbeat_ms).await;
+        let mut deltas = pin!(house.seats().watch(house.id()).await.unwrap());
+        let mut viewer = Viewer::new(&house).await;
+        house.hold(&somebody(), &[0], "a").await.unwrap();
+        house.save_redis().await;
+        let sold = house.commit_booking(&[1, 2], true).await;
+        house.seats().apply(sold, 1, &[1, 2], Target::Sold, None).await.unwrap();
+        house.hold(&somebody(), &[5], "b").await.unwrap();
+        viewer.catch_up(&house, &mut deltas).await;
+        let epoch = viewer.epoch.clone();
+
+        house.set_redis_back().await;
+        if heartbeat_ms > 1_000 {
+            house.hold(&somebody(), &[7], "c").await.unwrap();
+        }
+        within("a new life of the seat map", async {
+            while viewer.epoch == epoch {
+                let delta = deltas.next().await.unwrap();
+                viewer.take(&house, &delta).await;
+            }
+        })
+        .await;
+        viewer.catch_up(&house, &mut deltas).await;
+        let found = str::from_utf8(&viewer.states).unwrap();
+        assert_eq!(&found[..7], "HSSAAAA", "the sale is there, the lost hold is not");
+        assert_eq!(found.as_bytes()[7] == b'H', heartbeat_ms > 1_000, "what is held now stays held");
+    }
 }
 
 #[tokio::test]

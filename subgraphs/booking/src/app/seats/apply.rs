@@ -1,6 +1,6 @@
 //! Telling Redis what PostgreSQL decided.
 
-use kernel::BookingId;
+use kernel::{BookingId, HoldId, UserId};
 
 use super::{Seats, SeatsError};
 use crate::store::seats::{Applied, Decision, Replace};
@@ -18,6 +18,10 @@ impl Seats {
     /// version stands. A hold that loses a seat by it is broken up. A show that is not loaded
     /// stays so: whoever loads it will know.
     ///
+    /// `origin` is the hold that became the booking, and whose it was. Until the booking is paid
+    /// or over, its seats count against what that user may hold: else one could claim a whole
+    /// show, hold by hold, without paying.
+    ///
     /// # Errors
     /// [`SeatsError`]; then it has to be told again.
     pub async fn apply(
@@ -26,17 +30,27 @@ impl Seats {
         version: i64,
         seats: &[u16],
         target: Target,
+        origin: Option<(HoldId, UserId)>,
     ) -> Result<(), SeatsError> {
         let mut seats = seats.to_vec();
         seats.sort_unstable();
         let decision = Decision { booking, version, seats: &seats, ownership: target };
+        if !matches!(target, Target::Claimed { .. }) {
+            // Whatever Redis knows of it already: giving back twice is as good as once.
+            self.give_room_back(origin.as_slice()).await;
+        }
         for _ in 0..ATTEMPTS {
             match self.inner.store.booking_apply(decision).await? {
-                Applied::Done { ended, ends_first } => {
+                Applied::Done { mut ended, ends_first } => {
                     if let (true, Target::Claimed { until, .. }) = (ends_first, target)
                         && let Err(error) = self.inner.store.sweep_note(booking.show(), until).await
                     {
                         tracing::debug!(%error, "the sweeper does not know of a claim");
+                    }
+                    // Only here: a claim that is told late may have been paid for in the meantime.
+                    if let (Target::Claimed { until, .. }, Some((hold, user))) = (target, origin) {
+                        ended.retain(|(other, _)| *other != hold);
+                        self.keep_room(hold, user, until).await;
                     }
                     self.give_room_back(&ended).await;
                     return Ok(());

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use graphql_kit::Identity;
 use kernel::{HoldId, SeatId, SeatKind, ShowId, UserId};
 
@@ -89,11 +90,7 @@ impl Seats {
         let rules = &self.inner.rules;
         match self.inner.store.hold_extend(id, who.user_id, rules.ttl, rules.longest).await? {
             Extended::Held(hold) => {
-                let remember = rules.remember();
-                let extended = self.inner.store.user_extend(id, who.user_id, hold.expires_at, remember).await;
-                if let Err(error) = extended {
-                    tracing::warn!(%error, "the limits of a user are loose for a while");
-                }
+                self.keep_room(id, who.user_id, hold.expires_at).await;
                 Ok(hold)
             }
             Extended::Limit => {
@@ -137,6 +134,16 @@ impl Seats {
             if let Err(error) = self.inner.store.user_release(*hold, *user).await {
                 tracing::warn!(%hold, %error, "the limits of a user are tight for a while");
             }
+        }
+    }
+
+    /// The seats of the hold count against the limits of its owner until then. Room that was
+    /// given back stays so.
+    pub(super) async fn keep_room(&self, hold: HoldId, user: UserId, until: DateTime<Utc>) {
+        let left = (until - self.inner.clock.now()).to_std().unwrap_or_default();
+        let remember = self.inner.rules.remember().max(left);
+        if let Err(error) = self.inner.store.user_extend(hold, user, until, remember).await {
+            tracing::warn!(%hold, %error, "the limits of a user are loose for a while");
         }
     }
 

@@ -109,15 +109,16 @@ impl Seats {
         self.inner.hub.listen(shutdown);
     }
 
-    /// The catalog changed the show: seats may be blocked now, or cost something else. Holds and
-    /// bookings stay.
+    /// The catalog changed the show, up to this revision: seats may be blocked now, or cost
+    /// something else. Holds and bookings stay. Once is as good as twice.
     ///
     /// # Errors
     /// [`SeatsError`]; then the next hold with the new revision finds out.
-    pub async fn show_changed(&self, show: ShowId) -> Result<(), SeatsError> {
+    pub async fn show_changed(&self, show: ShowId, revision: i64) -> Result<(), SeatsError> {
         self.inner.shows.forget(show).await;
-        if self.inner.store.expire(show).await?.is_some() {
-            self.inner.loader.load(show, Replace::Always).await?;
+        let replace = Replace::Below(revision);
+        if self.inner.store.expire(show).await?.is_some_and(|standing| !replace.spares(&standing)) {
+            self.inner.loader.load(show, replace).await?;
         }
         Ok(())
     }

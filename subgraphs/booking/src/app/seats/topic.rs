@@ -172,7 +172,7 @@ impl Task {
                     return;
                 }
                 input = self.inputs.recv() => match input {
-                    Some(Input::Published(payload)) => self.take_in(&payload),
+                    Some(Input::Published(payload)) => self.take_in(&payload).await,
                     Some(Input::Resync) => {
                         self.check = None;
                         self.look_for_losses().await;
@@ -199,7 +199,7 @@ impl Task {
         }
     }
 
-    fn take_in(&mut self, payload: &[u8]) {
+    async fn take_in(&mut self, payload: &[u8]) {
         let delta = match Delta::parse(payload) {
             Ok(delta) => delta,
             Err(error) => {
@@ -208,6 +208,11 @@ impl Task {
                 return;
             }
         };
+        if self.conflator.contradicts(&delta)
+            && let Err(error) = self.standing(true).await
+        {
+            tracing::warn!(show = %self.show, %error, "a seat map lacks what Redis lost");
+        }
         if let Some(before) = self.conflator.push(delta) {
             self.give_out(before);
         }
@@ -236,7 +241,7 @@ impl Task {
     /// Asks Redis where the seat map stands, to see later whether everything came in. False when
     /// Redis cannot tell.
     async fn look_for_losses(&mut self) -> bool {
-        match present(&self.hub, self.show).await {
+        match self.standing(false).await {
             Ok(position) => {
                 self.check.get_or_insert((Instant::now() + LATENESS, position));
                 true
@@ -248,13 +253,28 @@ impl Task {
         }
     }
 
+    /// Where the seat map stands in Redis now. If Redis went back, because it lost what it had
+    /// acknowledged, bookings may be lost too: then the map begins a new life with what PostgreSQL
+    /// says, and the viewers read it anew.
+    async fn standing(&self, went_back: bool) -> Result<Position, SeatsError> {
+        let position = present(&self.hub, self.show).await?;
+        let went_back = went_back && position.epoch == self.conflator.sent().epoch;
+        if !went_back && !self.conflator.is_ahead_of(&position) {
+            return Ok(position);
+        }
+        metrics::counter!("booking_seat_maps_gone_back_total").increment(1);
+        tracing::warn!(show = %self.show, version = position.version, "Redis lost changes of a seat map");
+        self.hub.loader.load(self.show, Replace::Epoch(position.epoch)).await?;
+        present(&self.hub, self.show).await
+    }
+
     async fn check_losses(&mut self) {
         let Some((_, expected)) = self.check.take() else { return };
         if self.conflator.has_reached(&expected) {
             return;
         }
         // Reloaded in between, or lost: either way the viewers have to read anew.
-        let Ok(position) = present(&self.hub, self.show).await else { return };
+        let Ok(position) = self.standing(false).await else { return };
         metrics::counter!("booking_seat_map_losses_total").increment(1);
         self.flush();
         self.conflator.restart(position.clone());

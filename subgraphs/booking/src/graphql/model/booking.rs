@@ -134,10 +134,12 @@ impl BookingObject {
         }
         let payments =
             ctx.data::<Loaders>()?.payments.load_one(self.0.id).await.map_err(|e| shared_fault(&e))?;
-        let config = &app(ctx)?.config.payments;
-        Ok(payments
-            .and_then(|mut payments| payments.pop())
-            .map(|payment| PaymentObject::new(payment, config)))
+        let app = app(ctx)?;
+        let waits = self.0.awaits_payment(app.deps.clock.now());
+        Ok(payments.and_then(|mut payments| payments.pop()).map(|payment| {
+            let payment = if waits { payment } else { payment.without_secret() };
+            PaymentObject::new(payment, &app.config.payments)
+        }))
     }
 
     /// What went or goes back, in order.

@@ -61,7 +61,9 @@ pub enum UserError {
 
 /// An idempotency key that cannot be one.
 pub(crate) fn invalid_key() -> UserError {
-    InvalidInputError::new("idempotencyKey must have 1 to 255 bytes; a UUID is a good one")
-        .at(&["input", "idempotencyKey"])
-        .into()
+    InvalidInputError::new(
+        "idempotencyKey must have 1 to 255 bytes and no control characters; a UUID is a good one",
+    )
+    .at(&["input", "idempotencyKey"])
+    .into()
 }

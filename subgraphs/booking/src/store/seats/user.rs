@@ -100,7 +100,8 @@ impl SeatStore {
         Ok(())
     }
 
-    /// The hold lives until `deadline`, and so does its room.
+    /// The hold, or the claim that it became, lives until `deadline`, and so does its room. Room
+    /// that was given back stays so.
     ///
     /// # Errors
     /// When Redis is away; then the room comes back too early.

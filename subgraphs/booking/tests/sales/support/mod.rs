@@ -29,7 +29,7 @@ use platform::pg::PgConfig;
 use platform::rabbit::RabbitConfig;
 use platform::redis::RedisConfig;
 use platform::{Deps, DepsConfig, Shutdown};
-use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement};
+use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement, TransactionTrait as _};
 use serde_json::json;
 
 use crate::provider::{Provider, WEBHOOK_SECRET};
@@ -150,7 +150,28 @@ impl World {
 
     /// Makes Redis believe that the booking has no seats, whatever it is told later.
     pub async fn forget_in_redis(&self, booking: &Booking) {
-        self.app.seats.apply(booking.id, 1_000, &[], Target::Freed).await.unwrap();
+        self.app.seats.apply(booking.id, 1_000, &[], Target::Freed, None).await.unwrap();
+    }
+
+    /// Remembers what Redis knows of the show now.
+    pub async fn save_redis(&self) {
+        self.copy_in_redis("", ":saved").await;
+    }
+
+    /// Redis goes back to what was saved: what it acknowledged since then is lost.
+    pub async fn set_redis_back(&self) {
+        self.copy_in_redis(":saved", "").await;
+    }
+
+    async fn copy_in_redis(&self, from: &str, to: &str) {
+        let script = platform::Script::new(
+            "for i = 1, #KEYS, 2 do redis.call('COPY', KEYS[i], KEYS[i + 1], 'REPLACE') end return {}",
+        );
+        let redis = &self.app.deps.redis;
+        let tag = redis.key(&format!("{{show:{}}}", self.show_id()));
+        let keys = ["ledger", "states", "deadlines", "plan"];
+        let keys = keys.iter().flat_map(|key| [format!("{tag}:{key}{from}"), format!("{tag}:{key}{to}")]);
+        redis.eval(&script, keys.collect(), Vec::new()).await.unwrap();
     }
 
     /// Redis comes back empty.
@@ -202,6 +223,25 @@ impl World {
         key: &str,
     ) -> Result<Cancelled, CancelError> {
         self.app.booking_cancel(&CancelRequest { user, booking, idempotency_key: key.to_owned() }).await
+    }
+
+    /// Does `work` as far as it comes without writing to `table`, then `meanwhile`, then the rest.
+    pub async fn interrupted<T>(
+        &self,
+        table: &str,
+        work: impl Future<Output = T>,
+        meanwhile: impl AsyncFnOnce(),
+    ) -> T {
+        let lock = self.app.deps.pg.begin().await.unwrap();
+        lock.execute_unprepared(&format!("lock table {table} in exclusive mode")).await.unwrap();
+        let waiting = "select 1 from pg_stat_activity
+                        where datname = current_database() and wait_event_type = 'Lock'";
+        let interruption = async {
+            eventually("the work waits", async || self.rows(waiting).await.pop()).await;
+            meanwhile().await;
+            lock.commit().await.unwrap();
+        };
+        futures::join!(work, interruption).0
     }
 
     pub async fn rows(&self, sql: &str) -> Vec<QueryResult> {
