@@ -120,7 +120,7 @@ impl PubSub {
         self.shared.channels().insert(name.clone());
         // A command that waited for the next connection could be in doubt; an error is not.
         let answer = if self.shared.client.is_connected() {
-            self.shared.client.subscribe(name.clone()).await
+            self.shared.subscribe_now(vec![name.clone()]).await
         } else {
             Err(fred::error::Error::new(fred::error::ErrorKind::Canceled, "not connected"))
         };
@@ -170,6 +170,16 @@ impl Shared {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Subscribes, and comes back when the server has done it.
+    ///
+    /// fred answers SUBSCRIBE as soon as it is written and drops the server's confirmation. The
+    /// server takes the commands of a connection in order, so that the answer to a ping after it
+    /// says that the subscription is in force.
+    async fn subscribe_now(&self, channels: Vec<String>) -> Result<(), fred::error::Error> {
+        self.client.subscribe(channels).await?;
+        self.client.ping::<()>(None).await
+    }
+
     /// After each connection: subscribe everything again, then tell the streams.
     async fn resubscribe(&self, mut reconnects: broadcast::Receiver<fred::types::config::Server>) {
         loop {
@@ -194,7 +204,7 @@ impl Shared {
                 return true;
             }
             // fred announces the connection just before it takes commands; then this waits.
-            match self.client.subscribe(channels).await {
+            match self.subscribe_now(channels).await {
                 Ok(()) => return true,
                 Err(_) if !self.client.is_connected() => return false,
                 Err(error) => {
