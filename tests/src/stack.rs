@@ -101,6 +101,7 @@ impl StackBuilder {
         let config_path = dir.path().join("marquee.toml");
         fs::write(&config_path, toml::to_string(&config)?)?;
 
+        let visitor = Client::new(format!("{}/graphql", address(ports.gateway)))?;
         let sandbox = Sandbox::start(&services, dir.path(), ports.sandbox, &ports.webhook())?;
         let roles = self.roles.unwrap_or_else(|| ROLES.map(str::to_owned).to_vec());
         let groups =
@@ -115,6 +116,7 @@ impl StackBuilder {
             config_path,
             groups,
             not_ready: self.not_ready,
+            visitor,
             processes: Vec::new(),
         };
         stack.start_processes()?;
@@ -243,6 +245,7 @@ pub struct Stack {
     config_path: PathBuf,
     groups: Vec<Vec<String>>,
     not_ready: Vec<String>,
+    visitor: Client,
     processes: Vec<Process>,
 }
 
@@ -289,9 +292,10 @@ impl Stack {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// A client that has not signed in.
+    /// A client that has not signed in. All share their connections, as making a client anew
+    /// reads the machine's certificates each time.
     pub fn visitor(&self) -> Client {
-        Client::new(self.graphql()).unwrap_or_else(|error| panic!("no client: {error}"))
+        self.visitor.clone()
     }
 
     /// The federated endpoint.
