@@ -328,21 +328,6 @@ impl Stack {
         self.dir.path().join("mail")
     }
 
-    /// The database of this stack, for what no client can see.
-    ///
-    /// # Panics
-    /// When it cannot be reached.
-    pub async fn sql(&self) -> sea_orm::DatabaseConnection {
-        sea_orm::Database::connect(&self.database)
-            .await
-            .unwrap_or_else(|error| panic!("no database: {error}"))
-    }
-
-    /// The processes, one for each group of roles.
-    pub fn processes(&mut self) -> &mut [Process] {
-        &mut self.processes
-    }
-
     /// Ends the platform in order, and starts it again.
     ///
     /// # Errors
