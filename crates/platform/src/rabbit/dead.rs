@@ -12,7 +12,7 @@ use lapin::{
 use tokio::time::sleep;
 
 use super::{
-    Queue, RabbitError,
+    RabbitError,
     connection::{Hub, Link},
     publisher::send_to_queue,
     topology::{self, FAILURE, short},
@@ -89,10 +89,6 @@ pub(super) async fn replay(hub: &Hub, queue: &str, limit: usize) -> Result<usize
             Ok(moved)
         })
         .await
-}
-
-pub(super) async fn delete(hub: &Hub, queues: &[Queue]) -> Result<(), RabbitError> {
-    link(hub)?.on_channel(async |channel| topology::delete(channel, &hub.names, queues).await).await
 }
 
 fn link(hub: &Hub) -> Result<Arc<Link>, RabbitError> {

@@ -260,7 +260,8 @@ impl Rabbit {
     /// # Errors
     /// [`RabbitError`]; it may be called again.
     pub async fn delete(&self, queues: &[Queue]) -> Result<(), RabbitError> {
-        dead::delete(&self.hub, queues).await
+        let link = self.hub.current().ok_or(RabbitError::NotConnected)?;
+        link.on_channel(async |channel| topology::delete(channel, &self.hub.names, queues).await).await
     }
 
     /// The oldest `limit` dead letters of `queue`, which stay where they are.
