@@ -9,6 +9,7 @@ use ntex::{
     service::{IntoServiceFactory, ServiceFactory, fn_service},
     web::{self, DefaultError, WebRequest, WebResponse},
 };
+use platform::faults::PATHS;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -42,7 +43,7 @@ impl App {
         let shared = self.routers.queries;
         let compression = ResponseCompressionService::new(shared.router_config);
         let edge = Edge { router: router.clone(), shared, max_body: self.max_body, closing: self.closing };
-        web::App::new()
+        let app = web::App::new()
             .middleware(compression)
             .state(self.sockets)
             .state(Ops { routes: self.ops, router: router.queries.clone() })
@@ -54,10 +55,10 @@ impl App {
             )
             .route("/health", web::get().to(ops::answer))
             .route("/ready", web::get().to(ops::answer))
-            .route(METRICS, web::get().to(ops::metrics))
-            .default_service(fn_service(move |request: WebRequest<DefaultError>| {
-                edge.clone().answer(request)
-            }))
+            .route(METRICS, web::get().to(ops::metrics));
+        // In builds for tests only; else there are none.
+        let app = PATHS.iter().fold(app, |app, path| app.route(path, web::route().to(ops::pass)));
+        app.default_service(fn_service(move |request: WebRequest<DefaultError>| edge.clone().answer(request)))
             .into_factory()
     }
 }

@@ -26,6 +26,18 @@ pub(crate) async fn answer(request: HttpRequest, ops: web::types::State<Ops>) ->
     HttpResponse::build(status).content_type(kind).body(body)
 }
 
+/// Passes a request on as it is.
+pub(crate) async fn pass(request: HttpRequest, body: Bytes, ops: web::types::State<Ops>) -> HttpResponse {
+    let asked = axum::http::Request::builder()
+        .method(request.method().as_str())
+        .uri(request.path())
+        .header(axum::http::header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body.to_vec()))
+        .unwrap_or_default();
+    let (status, kind, body) = ops.ask(asked).await;
+    HttpResponse::build(status).content_type(kind).body(body)
+}
+
 /// The metrics of the process, then those of the router.
 pub(crate) async fn metrics(ops: web::types::State<Ops>) -> HttpResponse {
     let (status, kind, mut body) = ops.of_process(METRICS).await;
@@ -35,7 +47,10 @@ pub(crate) async fn metrics(ops: web::types::State<Ops>) -> HttpResponse {
 
 impl Ops {
     async fn of_process(&self, path: &str) -> (StatusCode, String, Vec<u8>) {
-        let request = axum::http::Request::get(path).body(Body::empty()).unwrap_or_default();
+        self.ask(axum::http::Request::get(path).body(Body::empty()).unwrap_or_default()).await
+    }
+
+    async fn ask(&self, request: axum::http::Request<Body>) -> (StatusCode, String, Vec<u8>) {
         let Ok(response) = self.routes.clone().oneshot(request).await;
         let (head, body) = response.into_parts();
         let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());

@@ -5,11 +5,13 @@
 mod away;
 mod browsing;
 mod cancelling;
+mod dead_letters;
 mod expiry;
 mod late_payment;
 mod lifecycle;
 mod missed_deltas;
 mod payments;
+mod reconcile;
 mod rivals;
 mod sessions;
 mod two_people;

@@ -128,13 +128,15 @@ fn event(checkout: &Value) -> String {
     .to_string()
 }
 
-fn signature(secret: &str, time: i64, body: &str) -> String {
+/// What the provider sends as `Stripe-Signature`.
+pub fn signature(secret: &str, time: i64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key length");
     mac.update(format!("{time}.{body}").as_bytes());
     format!("t={time},v1={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-async fn post(stack: &Stack, body: &str, signature: &str) -> u16 {
+/// Delivers a webhook; gives the status of the answer.
+pub async fn post(stack: &Stack, body: &str, signature: &str) -> u16 {
     let request = http::client()
         .post(stack.webhook())
         .header("content-type", "application/json")

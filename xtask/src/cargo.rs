@@ -49,12 +49,29 @@ const PROGRAMS: [&str; 5] = ["--workspace", "--exclude", "xtask", "--bins", "--e
 /// # Errors
 /// When the build fails, or makes no such programs.
 pub fn build(root: &Path, arguments: &[&str], interrupt: &Interrupt) -> Result<Programs> {
+    let [marquee, paysim] = build_named(root, ["marquee", "paysim"], arguments, interrupt)?;
+    Ok(Programs { marquee, paysim })
+}
+
+/// The same for programs of these names.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_named<const N: usize>(
+    root: &Path,
+    names: [&str; N],
+    arguments: &[&str],
+    interrupt: &Interrupt,
+) -> Result<[PathBuf; N]> {
     let mut command = command(root);
     command.arg("build").args(PROGRAMS).args(arguments).arg("--message-format=json-render-diagnostics");
     let messages = run_reading(&mut command, interrupt)?;
-    let find =
-        |name: &str| executable(&messages, name).ok_or_else(|| anyhow!("the build made no program `{name}`"));
-    Ok(Programs { marquee: find("marquee")?, paysim: find("paysim")? })
+    let mut programs = [const { PathBuf::new() }; N];
+    for (program, name) in programs.iter_mut().zip(names) {
+        *program =
+            executable(&messages, name).ok_or_else(|| anyhow!("the build made no program `{name}`"))?;
+    }
+    Ok(programs)
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{down, guard, schema, test, tidy, up, workspace};
+use crate::{down, faults, guard, schema, test, tidy, up, workspace};
 
 /// The automation of Marquee.
 #[derive(Debug, Parser)]
@@ -23,6 +23,9 @@ enum Command {
     Down(down::Options),
     /// Check everything: format, lints, structure, schemas, tests against real services.
     Test(test::Options),
+    /// Break the platform on purpose, and check that it keeps its promises.
+    #[command(disable_help_flag = true)]
+    Faults(faults::Options),
     /// Start services for tests and keep them, for running single tests by hand.
     Services,
     /// Compose the schemas into `schema/`.
@@ -48,6 +51,7 @@ impl Cli {
             Command::Up(options) => up::run(&options),
             Command::Down(options) => down::run(&options),
             Command::Test(options) => test::run(&options),
+            Command::Faults(options) => faults::run(&options),
             Command::Services => test::serve(),
             Command::Schema { check } => schema::run(check, &workspace::root()),
             Command::Tidy => tidy::run(&workspace::root()),

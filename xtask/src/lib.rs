@@ -5,6 +5,7 @@ pub mod cargo;
 pub mod cli;
 pub mod console;
 pub mod down;
+pub mod faults;
 pub mod guard;
 pub mod http;
 pub mod interrupt;

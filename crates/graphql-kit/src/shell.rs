@@ -15,6 +15,7 @@ use axum::{
     routing::{get, post},
 };
 use futures::StreamExt;
+use platform::telemetry::{new_trace, with_trace};
 use tokio_util::sync::CancellationToken;
 
 use crate::{TokenVerifier, error};
@@ -121,7 +122,7 @@ async fn query<E: Executor>(
     let work = shell.executor.execute_batch(BatchRequest::Single(request.into_inner().data(caller)));
     // Events that this request causes carry its trace on.
     let trace = headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    platform::telemetry::with_trace(trace, work).await.into()
+    with_trace(Some(trace.unwrap_or_else(new_trace)), work).await.into()
 }
 
 async fn socket<E: Executor>(

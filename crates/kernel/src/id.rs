@@ -270,6 +270,7 @@ pub mod kind {
         Payment "payment" PaymentId ScopedId;
         Refund "refund" RefundId ScopedId;
         Ticket "ticket" TicketId ScopedId;
+        Finding "finding" FindingId ScopedId;
     }
 }
 pub use kind::alias::*;

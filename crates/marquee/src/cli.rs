@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use graphql_kit::Role;
 
-use crate::smoke;
+use crate::{audit, dlq::DlqCommand, reconcile::ReconcileCommand, smoke};
 
 /// Marquee: book cinema and event seats.
 #[derive(Debug, Parser)]
@@ -42,6 +42,14 @@ pub enum Command {
     /// Look after the queues.
     #[command(subcommand)]
     Queues(QueuesCommand),
+    /// Look at messages that could not be handled, and replay them.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// Look at what our records and the provider's disagree about, and repair it.
+    #[command(subcommand)]
+    Reconcile(ReconcileCommand),
+    /// Print who changed what of a show or a booking, when and why.
+    Audit(audit::Args),
     /// Manage accounts.
     #[command(subcommand)]
     User(UserCommand),

@@ -9,9 +9,10 @@ use platform::{Rabbit, Shutdown, config};
 use sea_orm_migration::MigratorTrait;
 
 use crate::{
+    audit,
     cli::{Cli, Command, QueuesCommand, Subgraph, UserCommand},
     config::Config,
-    serve, smoke,
+    dlq, reconcile, serve, smoke,
 };
 
 /// How long a command waits for a server.
@@ -32,18 +33,25 @@ pub async fn run(cli: Cli) -> Result<()> {
             Ok(())
         }
         Command::Smoke(args) => smoke::run(&args).await,
-        Command::Queues(command) => queues(file, &command).await,
+        Command::Queues(command) => with_broker(file, async |rabbit| queues(rabbit, &command).await).await,
+        Command::Dlq(command) => with_broker(file, async |rabbit| dlq::run(rabbit, command).await).await,
+        Command::Reconcile(command) => reconcile::run(file, command).await,
+        Command::Audit(args) => audit::run(file, &args).await,
         Command::User(UserCommand::Grant { email, role }) => grant(file, &email, role).await,
     }
 }
 
+/// Prints a line of the result.
 #[expect(clippy::print_stdout, reason = "the result of a command goes to stdout")]
-fn say(line: &str) {
+pub fn say(line: &str) {
     println!("{line}");
 }
 
 /// The database alone: commands must not need the other servers.
-async fn database(file: Option<&Path>) -> Result<sea_orm::DatabaseConnection> {
+///
+/// # Errors
+/// It is not configured, or does not answer.
+pub async fn database(file: Option<&Path>) -> Result<sea_orm::DatabaseConnection> {
     let config: Config = config::load(file)?;
     let pg = platform::pg::connect(&config.pg).await?;
     platform::pg::ping(&pg).await.context("PostgreSQL does not answer; is pg.url (DATABASE_URL) right?")?;
@@ -78,12 +86,19 @@ fn print_schema(subgraph: Subgraph) {
     say(sdl.trim_end());
 }
 
-async fn queues(file: Option<&Path>, command: &QueuesCommand) -> Result<()> {
+/// Does something with the broker, as soon as it is there.
+async fn with_broker(file: Option<&Path>, work: impl AsyncFnOnce(&Rabbit) -> Result<()>) -> Result<()> {
     let config: Config = config::load(file)?;
     let shutdown = Shutdown::new();
     let rabbit = Rabbit::connect(&config.rabbit, &shutdown)?;
     let connected = tokio::time::timeout(PATIENCE, rabbit.connected()).await;
     connected.context("RabbitMQ does not answer; is rabbit.url (AMQP_URL) right?")?;
+    let outcome = work(&rabbit).await;
+    shutdown.finish(Duration::ZERO).await;
+    outcome
+}
+
+async fn queues(rabbit: &Rabbit, command: &QueuesCommand) -> Result<()> {
     let queues = serve::queues();
     match command {
         QueuesCommand::List => {
@@ -98,7 +113,6 @@ async fn queues(file: Option<&Path>, command: &QueuesCommand) -> Result<()> {
             say(&format!("{} queues deleted", queues.len()));
         }
     }
-    shutdown.finish(Duration::ZERO).await;
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! `marquee`: every role of the platform, and the commands to operate it, in one binary.
 #![recursion_limit = "256"]
 
+mod audit;
 mod cli;
 mod commands;
 mod config;
+mod dlq;
+mod reconcile;
 mod serve;
 mod smoke;
 

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use kernel::{SystemClock, SystemIds};
+use kernel::SystemIds;
 use platform::{
-    Deps, Queue, Rabbit, Shutdown, Telemetry,
+    Deps, Queue, Rabbit, Shutdown, Telemetry, faults,
     http::{self, Readiness},
     outbox,
 };
@@ -25,6 +25,7 @@ const OUTBOXES: [&str; 3] = ["catalog", "booking", "users"];
 pub async fn run(config: Config, roles: &[RoleName]) -> Result<()> {
     ensure!(!roles.is_empty(), "choose at least one role with --roles");
     let telemetry = platform::telemetry::init(&config.telemetry)?;
+    faults::start()?;
     let shutdown = Shutdown::new();
     telemetry.keep(&shutdown);
 
@@ -52,7 +53,7 @@ pub async fn run(config: Config, roles: &[RoleName]) -> Result<()> {
 /// # Errors
 /// When an address cannot be understood.
 pub async fn connect(config: &Config, shutdown: &Shutdown) -> Result<Deps> {
-    Ok(Deps::connect(&config.deps(), Arc::new(SystemClock), Arc::new(SystemIds), shutdown).await?)
+    Ok(Deps::connect(&config.deps(), faults::clock(), Arc::new(SystemIds), shutdown).await?)
 }
 
 /// Why roles ended by themselves.

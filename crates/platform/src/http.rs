@@ -16,7 +16,7 @@ use sea_orm::DatabaseConnection;
 use serde::Serialize;
 use tokio::{net::TcpListener, time::timeout};
 
-use crate::{Rabbit, Redis, Shutdown, Telemetry, pg};
+use crate::{Rabbit, Redis, Shutdown, Telemetry, faults, pg};
 
 /// A dependency that does not answer within this time counts as missing.
 const CHECK_WITHIN: Duration = Duration::from_secs(1);
@@ -120,13 +120,15 @@ impl fmt::Debug for Readiness {
 }
 
 /// `GET /health`: the process lives. `GET /ready`: it can do its work (200), or 503 with the
-/// dependencies that are missing, and 503 while it drains. `GET /metrics`: Prometheus's text.
+/// dependencies that are missing, and 503 while it drains. `GET /metrics`: Prometheus's text. In a
+/// build for tests also [`faults::routes`].
 pub fn ops_routes(readiness: Readiness) -> Router {
     Router::new()
         .route("/health", get(async || "alive"))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .with_state(readiness)
+        .merge(faults::routes())
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

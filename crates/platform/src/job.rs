@@ -2,10 +2,15 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{DatabaseConnection, DbErr};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::{Shutdown, backoff::Backoff, pg::Leader};
+use crate::{
+    Shutdown,
+    backoff::Backoff,
+    pg::Leader,
+    telemetry::{new_trace, with_trace},
+};
 
 /// How often a process that is not the leader tries to become it.
 const STANDBY: Duration = Duration::from_secs(1);
@@ -30,9 +35,9 @@ where
 }
 
 /// Like [`every`], in one process at a time: the one that holds the advisory lock of the job's
-/// name. When that process or its connection is lost, another takes over within about a second;
-/// a run may then overlap with the end of the one before, so the work itself has to be safe to
-/// repeat.
+/// name. When that process or its connection is lost, another takes over within about a second,
+/// and within about six when the process hangs. The run that was under way ends where it stands,
+/// and the next may overlap with that end: the work itself has to be safe to repeat.
 pub fn every_as_leader<F, Fut, E>(
     name: &'static str,
     period: Duration,
@@ -53,13 +58,20 @@ pub fn every_as_leader<F, Fut, E>(
             let wait = match Leader::elect(&pg, &format!("job:{name}")).await {
                 Ok(Some(mut leader)) => {
                     backoff.reset();
-                    while soft.run_until_cancelled(ticks.tick()).await.is_some()
-                        && leader.confirm().await.is_ok()
-                    {
-                        run(name, &mut work).await;
+                    let led: Result<(), DbErr> = async {
+                        while leader.hold_while(soft.run_until_cancelled(ticks.tick())).await?.is_some() {
+                            leader.confirm().await?;
+                            leader.hold_while(run(name, &mut work)).await?;
+                        }
+                        Ok(())
                     }
+                    .await;
                     leader.resign().await;
-                    continue;
+                    match led {
+                        Ok(()) => return,
+                        Err(error) => tracing::warn!(job = name, %error, "lost the lead of a job"),
+                    }
+                    backoff.next()
                 }
                 Ok(None) => STANDBY,
                 Err(error) => {
@@ -79,7 +91,7 @@ where
     E: fmt::Display,
 {
     let start = Instant::now();
-    let outcome = match work().await {
+    let outcome = match with_trace(Some(new_trace()), work()).await {
         Ok(()) => "done",
         Err(error) => {
             tracing::error!(job = name, %error, "job failed; it runs again in its time");

@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod deps;
+pub mod faults;
 pub mod http;
 pub mod inbox;
 pub mod job;

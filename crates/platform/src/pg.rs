@@ -16,10 +16,11 @@ use tokio::time::timeout;
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 /// More than any statement of a leader takes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
-/// Lets the server notice within half a minute that the machine of a leader is gone, and free
-/// its lock: seconds of silence, seconds between probes, unanswered probes.
-const KEEPALIVE: [(&str, &str); 3] =
-    [("tcp_keepalives_idle", "10"), ("tcp_keepalives_interval", "5"), ("tcp_keepalives_count", "3")];
+/// A leader that says nothing for so long is deposed by the server, which frees its lock: its
+/// process hangs, or its machine is gone. (`idle_session_timeout` is new in PostgreSQL 14.)
+const LEASE: (&str, &str) = ("idle_session_timeout", "5s");
+/// How often a leader says something; a fraction of [`LEASE`].
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// Section `[pg]`.
 #[derive(Clone, Debug, Deserialize, Validate)]
@@ -178,6 +179,9 @@ pub async fn ping(pg: &DatabaseConnection) -> Result<(), DbErr> {
 /// its own. While this value lives, use [`Leader::connection`] for what only the leader may do:
 /// the lock is lost exactly when that connection is, and then the work fails with it.
 ///
+/// A leader that is silent for five seconds is deposed. So whatever takes long, waiting included,
+/// runs in [`Leader::hold_while`].
+///
 /// (A statement that waited for the lock would hold back vacuum, so [`Leader::elect`] polls.)
 #[derive(Debug)]
 pub struct Leader {
@@ -191,7 +195,7 @@ impl Leader {
     /// Whatever the database says.
     pub async fn elect(pg: &DatabaseConnection, name: &str) -> Result<Option<Self>, DbErr> {
         let pool = pg.get_postgres_connection_pool();
-        let options = (*pool.connect_options()).clone().options(KEEPALIVE);
+        let options = (*pool.connect_options()).clone().options([LEASE]);
         let connecting = async { PgConnection::connect_with(&options).await };
         let mut connection = in_time(connecting).await?;
         let elected: bool = in_time(
@@ -219,6 +223,21 @@ impl Leader {
     /// The connection is gone.
     pub async fn confirm(&mut self) -> Result<(), DbErr> {
         in_time(self.connection.ping()).await
+    }
+
+    /// What `work` yields, while the lock is kept. Work is dropped where it stands when the lock
+    /// is lost.
+    ///
+    /// # Errors
+    /// The connection is gone.
+    pub async fn hold_while<T>(&mut self, work: impl Future<Output = T>) -> Result<T, DbErr> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match timeout(SIGN_OF_LIFE, &mut work).await {
+                Ok(done) => return Ok(done),
+                Err(_) => self.confirm().await?,
+            }
+        }
     }
 
     /// Lets another process take over at once.

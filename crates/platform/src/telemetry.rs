@@ -6,6 +6,7 @@
 use std::{future::Future, io::IsTerminal, time::Duration};
 
 use garde::Validate;
+use kernel::source::{IdSource, SystemIds};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tracing_subscriber::{EnvFilter, util::TryInitError};
@@ -141,6 +142,18 @@ pub async fn with_trace<T>(trace: Option<String>, work: impl Future<Output = T>)
     TRACE.scope(trace, work).await
 }
 
+/// A `traceparent` for work that begins here, such as a webhook or a run of a job: version 00, a
+/// new trace, sampled (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+#[must_use]
+pub fn new_trace() -> String {
+    let mut bytes = [0; 24];
+    // Names of work are no part of it: no test has to decide them.
+    SystemIds.fill(&mut bytes);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (trace, span) = hex.split_at(32);
+    format!("00-{trace}-{span}-01")
+}
+
 /// The `traceparent` of the work at hand, if any.
 #[must_use]
 pub fn current_trace() -> Option<String> {
@@ -157,6 +170,14 @@ mod tests {
         let seen = with_trace(Some(trace.to_owned()), async { current_trace() }).await;
         assert_eq!(seen.as_deref(), Some(trace));
         assert_eq!(current_trace(), None);
+    }
+
+    #[test]
+    fn each_new_trace_is_another() {
+        let (one, other) = (new_trace(), new_trace());
+        assert_ne!(one, other);
+        let lengths: Vec<usize> = one.split('-').map(str::len).collect();
+        assert_eq!(lengths, [2, 32, 16, 2]);
     }
 
     #[test]

@@ -1,10 +1,19 @@
-//! Schema `booking`: shows, bookings, seats, payments, refunds, tickets.
+//! Schema `booking`: shows, durable holds, bookings, seats, payments, refunds, tickets, the audit trail,
+//! findings of reconciliation.
 
 use sea_orm_migration::MigrationTrait;
 
 mod m20261120_000001_sales;
+mod m20261121_000001_holds;
+mod m20261121_000002_audit;
+mod m20261121_000003_findings;
 
 /// The migrations of this service, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(m20261120_000001_sales::Migration)]
+    vec![
+        Box::new(m20261120_000001_sales::Migration),
+        Box::new(m20261121_000001_holds::Migration),
+        Box::new(m20261121_000002_audit::Migration),
+        Box::new(m20261121_000003_findings::Migration),
+    ]
 }

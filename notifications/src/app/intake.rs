@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use events::{Envelope, user::UserSnapshot};
-use kernel::SharedClock;
-use platform::inbox;
+use kernel::{EventId, IdSource as _, SharedClock, SystemIds};
+use platform::{
+    faults::{mutant, reach},
+    inbox,
+};
 use sea_orm::{DatabaseConnection, DbErr, TransactionTrait as _};
 use tokio::sync::Notify;
 
@@ -13,6 +16,11 @@ use crate::{
     domain::Notice,
     store::{SCHEMA, delivery, recipient},
 };
+
+/// An id that no event has.
+fn anew() -> EventId {
+    EventId::from_uuid(SystemIds.uuid())
+}
 
 /// Records events, each in one transaction with its inbox row.
 #[derive(Clone)]
@@ -57,8 +65,13 @@ impl Intake {
             return Ok(());
         }
         let user = notice.booking().user_id;
+        // The deliberate bug: nobody knows a copy of an event from another event.
+        let copy = mutant("no_inbox").then(|| Envelope { id: anew(), ..event.clone() });
+        let event = copy.as_ref().unwrap_or(event);
         delivery::delivery_insert(&txn, user, event, self.clock.now()).await?;
+        reach("notify.recorded").await;
         txn.commit().await?;
+        reach("notify.committed").await;
         self.wake.notify_one();
         Ok(())
     }

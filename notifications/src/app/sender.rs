@@ -7,23 +7,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use futures::{StreamExt as _, stream};
 use kernel::SharedClock;
-use platform::Shutdown;
+use platform::{Shutdown, faults::reach};
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::{sync::Notify, time::sleep};
 
 use super::compose::{ComposeError, Composer};
 use crate::{
     domain::{Notice, RetryPolicy},
-    mail::{LONGEST_SEND, MailError, Mailer},
+    mail::{MailError, Mailer},
     store::delivery::{self, Delivery},
 };
 
-/// A worker that has taken on a delivery and not marked it after this time counts as dead. Long
-/// enough for a whole batch, each message of which takes as long as it may.
-const LEASE: TimeDelta = TimeDelta::minutes(5);
+/// A worker that has taken on a delivery and not marked it after so many times what a message may
+/// take counts as dead: enough for a whole batch, each message of which takes as long as it may.
+const LEASE: i32 = 5;
 /// Deliveries taken on at a time, for each that is sent at the same time: enough to keep all busy.
 const BATCHES: usize = 4;
 /// After the database failed.
@@ -97,12 +96,14 @@ impl Sender {
     /// Takes on a batch and attempts each; tells how many there were.
     async fn send_due(&self) -> Result<usize, DbErr> {
         let now = self.clock.now();
-        let lost_at = now + LEASE;
+        let longest = self.mailer.longest_send();
+        let lost_at = now + longest * LEASE;
         let due = delivery::delivery_claim(&self.pg, self.batch(), now, lost_at).await?;
+        reach("notify.claimed").await;
         stream::iter(&due)
             .for_each_concurrent(self.concurrency, async |delivery| {
                 // When the batch was held up for too long, its rest belongs to the next worker.
-                if self.clock.now() + LONGEST_SEND < lost_at {
+                if self.clock.now() + longest < lost_at {
                     self.settle(delivery).await;
                 }
             })
@@ -113,6 +114,7 @@ impl Sender {
     /// Attempts a delivery and marks how it went.
     async fn settle(&self, delivery: &Delivery) {
         let outcome = self.attempt(delivery).await;
+        reach("notify.sent").await;
         let now = self.clock.now();
         let label = match outcome {
             Ok(()) => {
@@ -133,6 +135,7 @@ impl Sender {
                 if retry_at.is_some() { "retry" } else { "gave_up" }
             }
         };
+        reach("notify.marked").await;
         metrics::counter!(
             "notification_attempts_total",
             "kind" => delivery.kind.clone(), "outcome" => label

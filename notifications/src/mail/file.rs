@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use kernel::EventId;
 use lettre::Message;
 use tokio::fs;
@@ -32,6 +33,10 @@ impl Mailer for FileMailer {
         write(&self.folder, event, &message.formatted())
             .await
             .map_err(|error| MailError::transient(format!("file: {}", error.kind())))
+    }
+
+    fn longest_send(&self) -> TimeDelta {
+        TimeDelta::seconds(2)
     }
 }
 

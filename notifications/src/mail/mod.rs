@@ -15,8 +15,8 @@ pub(crate) use smtp::SmtpMailer;
 
 use crate::Config;
 
-/// No mailer takes longer than this over one message.
-pub(crate) const LONGEST_SEND: TimeDelta = TimeDelta::seconds(60);
+/// No server takes longer than this over one message.
+const LONGEST_SEND: TimeDelta = TimeDelta::seconds(60);
 
 /// Sends messages.
 #[async_trait]
@@ -24,6 +24,11 @@ pub trait Mailer: Send + Sync + 'static {
     /// Hands over the message about `event`. Messages about one event are the same message; a
     /// mailer that can tell does not hand it over twice.
     async fn send(&self, event: EventId, message: &Message) -> Result<(), MailError>;
+
+    /// It takes no longer over one message.
+    fn longest_send(&self) -> TimeDelta {
+        LONGEST_SEND
+    }
 }
 
 /// Why a message did not leave. The reason is free of personal data: servers repeat addresses in

@@ -98,10 +98,12 @@ pub(crate) async fn list(State(app): State<App>, mut call: Call) -> Result<Json<
     call.require_server()?;
     let paging = Paging::take(&mut call.params)?;
     let customer = call.params.text("customer")?;
+    let expand = Expand::take_of(&mut call.params, "data.latest_charge")?;
     call.params.finish()?;
     let ledger = app.ledger();
     let wanted = |intent: &&Intent| customer.is_none() || intent.customer == customer;
-    paging.page("/v1/payment_intents", ledger.intents.oldest_first().filter(wanted)).map(Json)
+    let show = |intent: &Intent| expand.intent(&ledger, intent);
+    paging.page_of("/v1/payment_intents", ledger.intents.oldest_first().filter(wanted), show).map(Json)
 }
 
 /// `POST /v1/payment_intents/{id}/confirm`, by the shop's server or by a browser with the client
@@ -204,9 +206,14 @@ struct Expand {
 
 impl Expand {
     fn take(params: &mut Params) -> Result<Self, StripeError> {
+        Self::take_of(params, "latest_charge")
+    }
+
+    /// The same by another path: `data.latest_charge` in lists.
+    fn take_of(params: &mut Params, path: &str) -> Result<Self, StripeError> {
         let mut expand = Self { charge: false };
         for name in params.list("expand")? {
-            if name != "latest_charge" {
+            if name != path {
                 return Err(StripeError::invalid(
                     "expand",
                     format!("This property cannot be expanded ({name})."),

@@ -58,6 +58,16 @@ impl Paging {
         url: &str,
         rows: impl DoubleEndedIterator<Item = &'a T>,
     ) -> Result<Value, StripeError> {
+        self.page_of(url, rows, T::json)
+    }
+
+    /// The same, with each row as `show` has it.
+    pub(crate) fn page_of<'a, T: Row + 'a>(
+        &self,
+        url: &str,
+        rows: impl DoubleEndedIterator<Item = &'a T>,
+        show: impl Fn(&T) -> Value,
+    ) -> Result<Value, StripeError> {
         let within = |row: &&T| (self.created.0..=self.created.1).contains(&row.created());
         let newest_first: Vec<&T> = rows.rev().filter(within).collect();
         let place = |param: &str, id: &str| {
@@ -85,7 +95,7 @@ impl Paging {
             "object": "list",
             "url": url,
             "has_more": page.len() < asked.len(),
-            "data": page.iter().map(|row| row.json()).collect::<Vec<_>>(),
+            "data": page.iter().map(|row| show(row)).collect::<Vec<_>>(),
         }))
     }
 }

@@ -190,6 +190,8 @@ async fn lists_are_paged_newest_first() {
     assert_eq!(page(&[("limit", "2"), ("starting_after", &ids[1])]).await, (ids[2..4].to_vec(), true));
     assert_eq!(page(&[("starting_after", &ids[3])]).await, (ids[4..].to_vec(), false));
     assert_eq!(page(&[("limit", "1"), ("ending_before", &ids[2])]).await, (ids[1..2].to_vec(), true));
+    let whole = shop.server(Method::GET, INTENTS, &[("expand[]", "data.latest_charge")]).await;
+    assert_eq!(whole.body["data"].as_array().map(Vec::len), Some(5), "{:?}", whole.body);
     assert_eq!(page(&[("created[lt]", "5")]).await, (vec![], false));
     assert_eq!(page(&[("created[gte]", "5")]).await.0.len(), 5);
 }

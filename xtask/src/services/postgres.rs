@@ -21,7 +21,10 @@ use crate::{
 pub enum Durability {
     /// Every commit reaches the disk.
     Safe,
-    /// Nothing waits for the disk: a crash of the machine, not of PostgreSQL, may lose everything.
+    /// Nothing waits for the disk, and yet a crash of PostgreSQL, unlike one of the machine, loses
+    /// nothing: for tests that kill it.
+    Process,
+    /// Nothing waits for anything: a crash may lose the last commits, one of the machine everything.
     Fast,
 }
 
@@ -50,6 +53,12 @@ max_wal_size = 2GB
 log_line_prefix = '%m [%p] %a %d '
 log_min_duration_statement = 2000
 logging_collector = off
+";
+
+/// Further settings for [`Durability::Process`]: whoever commits waits until the system has the log.
+const PROCESS: &str = "\
+fsync = off
+autovacuum_naptime = 10min
 ";
 
 /// Further settings for [`Durability::Fast`].
@@ -215,9 +224,11 @@ fn initialise(account: Account, bin: &Path, data: &Path) -> Result<()> {
 
 fn write_settings(data: &Path, port: u16, durability: Durability) -> Result<()> {
     let mut text = format!("port = {port}\n{SETTINGS}");
-    if durability == Durability::Fast {
-        text.push_str(FAST);
-    }
+    text.push_str(match durability {
+        Durability::Safe => "",
+        Durability::Process => PROCESS,
+        Durability::Fast => FAST,
+    });
     fs::write(data.join("marquee.conf"), text).context("cannot write PostgreSQL's settings")
 }
 

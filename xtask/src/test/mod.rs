@@ -47,6 +47,8 @@ pub enum Step {
     Tests,
     /// Examples in the documentation.
     Doc,
+    /// A short `cargo xtask faults`.
+    Faults,
 }
 
 impl Step {
@@ -58,6 +60,7 @@ impl Step {
             Self::Schema => "Schemas are up to date",
             Self::Tests => "Tests, against private services",
             Self::Doc => "Examples in the documentation",
+            Self::Faults => "Nothing sold twice, nothing lost, whatever breaks",
         }
     }
 }
@@ -100,6 +103,7 @@ fn name(step: Step) -> &'static str {
         Step::Schema => "schema",
         Step::Tests => "tests",
         Step::Doc => "doc",
+        Step::Faults => "faults",
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{Fixture, Step};
 use crate::{
-    cargo, console,
+    cargo, console, faults,
     interrupt::Interrupt,
     process::{capture, run},
     schema, tidy,
@@ -29,11 +29,14 @@ impl Context<'_> {
                 self.compose()
             }
             Step::Clippy => {
-                self.cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+                self.cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+                // And what only builds for tests have.
+                self.cargo(&["clippy", "--package=marquee", "--features=faults", "--", "--deny", "warnings"])
             }
             Step::Schema => schema::run(true, &self.root),
             Step::Tests => self.tests(),
             Step::Doc => self.cargo(&["test", "--workspace", "--doc"]),
+            Step::Faults => faults::short(&self.root, self.interrupt),
         }
     }
 
@@ -61,7 +64,8 @@ impl Context<'_> {
         let fixture = Fixture::start(self.interrupt)?;
         let mut command = self.runner();
         fixture.apply(&programs, &mut command);
-        run(&mut command, self.interrupt)
+        run(&mut command, self.interrupt)?;
+        self.cargo(&["test", "--package=platform", "--features=faults", "--lib", "faults"])
     }
 
     /// nextest, which runs each test in a process of its own; without it, cargo's own runner.

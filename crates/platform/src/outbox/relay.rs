@@ -18,6 +18,7 @@ use super::waker;
 use crate::{
     Deps, Shutdown,
     backoff::Backoff,
+    faults::{mutant, reach},
     pg::{Leader, in_time},
     rabbit::{Rabbit, RabbitError},
 };
@@ -109,17 +110,24 @@ impl Relay {
             }
             idle.reset();
             if !self.rabbit.is_connected() {
-                self.rest(STANDBY, self.rabbit.connected()).await;
+                leader.hold_while(self.rest(STANDBY, self.rabbit.connected())).await?;
                 continue;
             }
-            let (published, failure) = self.publish(rows).await;
+            reach("relay.read").await;
+            if mutant("relay_deletes_first") {
+                let all: Vec<Published> = rows.iter().map(|row| (row.event.key, row.seq)).collect();
+                self.delete(leader, &all).await?;
+            }
+            let (published, failure) = leader.hold_while(self.publish(rows)).await?;
+            reach("relay.published").await;
             self.delete(leader, &published).await?;
+            reach("relay.deleted").await;
             match failure {
                 None => trouble.reset(),
                 Some(error) => {
                     tracing::warn!(schema = self.schema, %error, "could not publish events; they wait");
                     metrics::counter!("outbox_publish_failures_total", "schema" => self.schema).increment(1);
-                    self.rest(trouble.next(), std::future::pending()).await;
+                    leader.hold_while(self.rest(trouble.next(), std::future::pending())).await?;
                 }
             }
         }

@@ -4,10 +4,13 @@
 //! way are in doubt without their callers knowing. Here a lost connection fails everything on it,
 //! and everybody starts afresh on the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use events::Envelope;
-use futures::StreamExt;
+use futures::{StreamExt, future::try_join_all};
 use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
 use secrecy::ExposeSecret;
 use tokio::{
@@ -23,8 +26,9 @@ use super::{
 };
 use crate::{Shutdown, backoff::Backoff};
 
-/// Seconds between heartbeats: a broker that is stopped or cut off is given up after two.
-const HEARTBEAT: u16 = 10;
+/// Seconds between heartbeats: a broker that is stopped or cut off is given up after two, and a
+/// consumer that hangs loses what it was sent to others.
+const HEARTBEAT: u16 = 4;
 /// Milliseconds for the TCP connection and the handshake.
 const CONNECT_TIMEOUT: u64 = 5_000;
 /// A broker that has not let us in by then, queues and all, is not well: try again.
@@ -51,6 +55,8 @@ pub(super) struct Link {
     connection: Connection,
     publisher: Publisher,
     down: CancellationToken,
+    /// Queues that were declared over this connection.
+    declared: std::sync::Mutex<Vec<Queue>>,
 }
 
 impl Hub {
@@ -104,7 +110,7 @@ impl Hub {
         let Some(link) = self.current() else {
             return Ok(());
         };
-        link.on_channel(async |channel| topology::declare(channel, &self.names, queues).await).await
+        link.declare(&self.names, queues).await
     }
 
     async fn keep_connected(&self) {
@@ -134,11 +140,13 @@ impl Hub {
     async fn open(&self) -> Result<Arc<Link>, RabbitError> {
         let properties = ConnectionProperties::default().with_connection_name("marquee".into());
         let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
-        let queues = self.queues.lock().await;
         let channel = connection.create_channel().await?;
-        topology::declare(&channel, &self.names, &queues).await?;
+        topology::declare_exchange(&channel, &self.names).await?;
         let publisher = Publisher::new(channel, &self.names).await?;
-        let link = Arc::new(Link { connection, publisher, down: CancellationToken::new() });
+        let (down, declared) = (CancellationToken::new(), std::sync::Mutex::default());
+        let link = Arc::new(Link { connection, publisher, down, declared });
+        let queues = self.queues.lock().await;
+        link.declare(&self.names, &queues).await?;
         self.link.send_replace(Some(Arc::clone(&link)));
         drop(queues);
         Ok(link)
@@ -159,6 +167,30 @@ impl Link {
         answer: impl Future<Output = Result<T, RabbitError>>,
     ) -> Result<T, RabbitError> {
         self.down.run_until_cancelled(answer).await.unwrap_or(Err(RabbitError::Lost))
+    }
+
+    /// Declares those of these queues that were not declared over this connection yet, at the same
+    /// time: a process that starts has dozens of them to declare before it can do anything.
+    async fn declare(&self, names: &Names, queues: &[Queue]) -> Result<(), RabbitError> {
+        let new: Vec<Queue> = {
+            let declared = self.declared();
+            queues.iter().filter(|queue| !declared.contains(queue)).copied().collect()
+        };
+        let declaring = new.iter().map(|queue| {
+            self.on_channel(async move |channel| topology::declare(channel, names, queue).await)
+        });
+        try_join_all(declaring).await?;
+        self.declared().extend(new);
+        Ok(())
+    }
+
+    /// The next one who declares this queue does so for sure.
+    pub(super) fn forget(&self, queue: &Queue) {
+        self.declared().retain(|declared| declared != queue);
+    }
+
+    fn declared(&self) -> MutexGuard<'_, Vec<Queue>> {
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new channel on this connection.

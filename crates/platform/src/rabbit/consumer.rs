@@ -31,7 +31,6 @@ pub(super) fn spawn(hub: Arc<Hub>, queue: Queue, handler: Arc<dyn Handler>, shut
     shutdown.spawn(queue.name, async move {
         let mut backoff = Backoff::for_connections();
         loop {
-            // Each time: somebody may have deleted it, which ends the consumer too.
             if let Err(error) = hub.declare(&[queue]).await {
                 tracing::warn!(queue = queue.name, %error, "cannot declare the queue");
             }
@@ -44,6 +43,8 @@ pub(super) fn spawn(hub: Arc<Hub>, queue: Queue, handler: Arc<dyn Handler>, shut
                 Ok(()) => tracing::warn!(queue = queue.name, "the broker ended the consumer"),
                 Err(error) => tracing::warn!(queue = queue.name, %error, "consumer lost"),
             }
+            // Somebody may have deleted the queue.
+            link.forget(&queue);
             let wait = backoff.next();
             if start.elapsed() > wait {
                 backoff.reset();

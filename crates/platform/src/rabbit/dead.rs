@@ -9,6 +9,7 @@ use lapin::{
     options::{BasicAckOptions, BasicGetOptions, ConfirmSelectOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
+use sha1::{Digest, Sha1};
 use tokio::time::sleep;
 
 use super::{
@@ -25,12 +26,29 @@ const RETURN_LOOKS: usize = 200;
 /// A message that could not be handled.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
+    /// What [`crate::Rabbit::replay_one`] calls it: the id of its event, else the message's own,
+    /// else the SHA-1 of what it says.
+    pub id: String,
     /// The event; `None` when the message is not an event at all.
     pub event: Option<Envelope>,
+    /// What it says, as it came.
+    pub payload: Vec<u8>,
     /// How often it was tried.
     pub attempts: usize,
     /// The last failure, or the broker's reason.
     pub failure: String,
+}
+
+impl DeadLetter {
+    fn read(message: &BasicGetMessage) -> Self {
+        let (properties, payload) = (&message.properties, message.data.clone());
+        let event: Option<Envelope> = serde_json::from_slice(&payload).ok();
+        let own = || properties.message_id().as_ref().map(ToString::to_string);
+        let digest = || Sha1::digest(&payload).iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = event.as_ref().map(|event| event.id.to_string()).or_else(own).unwrap_or_else(digest);
+        let (attempts, failure) = (topology::attempts(properties), failure(properties));
+        Self { id, event, payload, attempts, failure }
+    }
 }
 
 pub(super) async fn depth(hub: &Hub, name: &str) -> Result<u32, RabbitError> {
@@ -46,27 +64,12 @@ pub(super) async fn list(hub: &Hub, queue: &str, limit: usize) -> Result<Vec<Dea
             while letters.len() < limit
                 && let Some(message) = get(channel, &name).await?
             {
-                letters.push(DeadLetter {
-                    event: serde_json::from_slice(&message.data).ok(),
-                    attempts: topology::attempts(&message.properties),
-                    failure: failure(&message.properties),
-                });
+                letters.push(DeadLetter::read(&message));
             }
             Ok(letters)
         })
         .await?;
-    // None was acknowledged: with their channel they go back to where they were. That takes a
-    // moment, in which a replay would not find them.
-    link.on_channel(async |channel| {
-        for _ in 0..RETURN_LOOKS {
-            if queue_depth(channel, &name).await? as usize >= letters.len() {
-                break;
-            }
-            sleep(RETURN_LOOK_EVERY).await;
-        }
-        Ok(())
-    })
-    .await?;
+    returned(&link, &name, letters.len()).await?;
     Ok(letters)
 }
 
@@ -81,14 +84,60 @@ pub(super) async fn replay(hub: &Hub, queue: &str, limit: usize) -> Result<usize
             while moved < limit.min(there)
                 && let Some(message) = get(channel, &from).await?
             {
-                let properties = topology::republished(&message.properties, 0, None);
-                send_to_queue(channel, &to, &message.data, properties).await?;
-                message.acker.ack(BasicAckOptions::default()).await?;
+                move_back(channel, &to, &message).await?;
                 moved += 1;
             }
             Ok(moved)
         })
         .await
+}
+
+pub(super) async fn replay_one(hub: &Hub, queue: &str, id: &str) -> Result<bool, RabbitError> {
+    let (link, from, to) = (link(hub)?, hub.names.dead(queue), hub.names.queue(queue));
+    let (found, passed) = link
+        .on_channel(async |channel| {
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            let there = queue_depth(channel, &from).await? as usize;
+            let mut passed = 0;
+            while passed < there
+                && let Some(message) = get(channel, &from).await?
+            {
+                if DeadLetter::read(&message).id == id {
+                    move_back(channel, &to, &message).await?;
+                    return Ok((true, passed));
+                }
+                passed += 1;
+            }
+            Ok((false, passed))
+        })
+        .await?;
+    returned(&link, &from, passed).await?;
+    Ok(found)
+}
+
+/// Puts a dead letter into its queue again, and only then takes it out of this one: should we end
+/// in between, it is in both, never in none.
+async fn move_back(channel: &Channel, to: &str, letter: &BasicGetMessage) -> Result<(), RabbitError> {
+    let properties = topology::republished(&letter.properties, 0, None);
+    send_to_queue(channel, to, &letter.data, properties).await?;
+    letter.acker.ack(BasicAckOptions::default()).await?;
+    Ok(())
+}
+
+/// Waits until `count` letters that were read and not acknowledged are in their queue again. With
+/// their channel they go back to where they were, but that takes a moment, in which a replay
+/// would not find them.
+async fn returned(link: &Link, name: &str, count: usize) -> Result<(), RabbitError> {
+    link.on_channel(async |channel| {
+        for _ in 0..RETURN_LOOKS {
+            if queue_depth(channel, name).await? as usize >= count {
+                break;
+            }
+            sleep(RETURN_LOOK_EVERY).await;
+        }
+        Ok(())
+    })
+    .await
 }
 
 fn link(hub: &Hub) -> Result<Arc<Link>, RabbitError> {

@@ -280,6 +280,15 @@ impl Rabbit {
     pub async fn replay(&self, queue: &str, limit: usize) -> Result<usize, RabbitError> {
         dead::replay(&self.hub, queue, limit).await
     }
+
+    /// Moves the dead letter of `queue` with this [`DeadLetter::id`] back to it, like
+    /// [`Rabbit::replay`]. False when there is none.
+    ///
+    /// # Errors
+    /// [`RabbitError`]; it may have been moved already.
+    pub async fn replay_one(&self, queue: &str, id: &str) -> Result<bool, RabbitError> {
+        dead::replay_one(&self.hub, queue, id).await
+    }
 }
 
 impl fmt::Debug for Rabbit {

@@ -22,7 +22,11 @@ use super::{
     publisher::send_to_queue,
     topology::{self, Names},
 };
-use crate::{backoff::Backoff, telemetry::with_trace};
+use crate::{
+    backoff::Backoff,
+    faults::{mutant, reach},
+    telemetry::with_trace,
+};
 
 /// Bytes of a failure's text that are kept with a dead letter.
 const FAILURE_LENGTH: usize = 1_000;
@@ -88,6 +92,10 @@ impl Processor {
             attempts,
         );
         let processing = async {
+            reach("consumer.received").await;
+            if mutant("ack_before_commit") {
+                return self.acknowledge_first(&delivery, event).await;
+            }
             let result = match &event {
                 Ok(event) => match self.handle_patiently(&delivery, event, arrived).await {
                     Some(result) => result,
@@ -95,6 +103,7 @@ impl Processor {
                 },
                 Err(error) => Err(HandlerError::reject(error.to_string())),
             };
+            reach("consumer.handled").await;
             let fate = self.decide(result, attempts);
             if let Err(error) = self.link.alive(self.settle(&delivery, fate)).await {
                 tracing::warn!(%error, "could not answer for an event; it will come again");
@@ -175,15 +184,26 @@ impl Processor {
             Fate::Moved(moved) => {
                 let outcome = moved.outcome;
                 self.put_aside(delivery, moved).await?;
+                reach("consumer.put_aside").await;
                 outcome
             }
         };
         delivery.acker.ack(BasicAckOptions::default()).await?;
+        reach("consumer.acknowledged").await;
         metrics::counter!(
             "rabbitmq_consumed_total", "queue" => self.queue.name, "outcome" => outcome
         )
         .increment(1);
         Ok(())
+    }
+
+    /// The deliberate bug `ack_before_commit`.
+    async fn acknowledge_first(&self, delivery: &Delivery, event: Result<Envelope, serde_json::Error>) {
+        let acknowledged = delivery.acker.ack(BasicAckOptions::default()).await;
+        if let (Ok(_), Ok(event)) = (acknowledged, event) {
+            let outcome = self.handle(&event).await;
+            tracing::warn!(ok = outcome.is_ok(), "handled what nobody will send again");
+        }
     }
 
     async fn put_aside(&self, delivery: &Delivery, moved: Move) -> Result<(), RabbitError> {

@@ -18,6 +18,7 @@ use super::{
     RabbitError,
     topology::{Names, short},
 };
+use crate::faults::reach;
 
 /// Events published and not yet confirmed. Enough to keep the broker busy while it syncs to
 /// disk; bounded because lapin's own queue is not.
@@ -74,6 +75,7 @@ impl Publisher {
             publishing.as_mut().poll(context)
         });
         let confirm = in_turn.await?;
+        reach("relay.sent").await;
         confirmed(confirm.await?)
     }
 }

@@ -84,35 +84,30 @@ pub(super) fn short(text: &str) -> ShortString {
     text.get(..end).unwrap_or_default().into()
 }
 
-/// Declares the exchange and these queues with everything around them. Idempotent.
-pub(super) async fn declare(channel: &Channel, names: &Names, queues: &[Queue]) -> Result<(), RabbitError> {
+/// Declares the exchange. Idempotent.
+pub(super) async fn declare_exchange(channel: &Channel, names: &Names) -> Result<(), RabbitError> {
     let exchange = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel
-        .exchange_declare(short(names.exchange()), ExchangeKind::Topic, exchange, FieldTable::default())
-        .await?;
-    for queue in queues {
-        let (own, dead) = (names.queue(queue.name), names.dead(queue.name));
-        declare_queue(channel, &dead, &[]).await?;
-        for delay in &names.delays_ms {
-            let delayed = names.delayed(queue.name, *delay);
-            let time_to_live = ("x-message-ttl", AMQPValue::LongLongInt((*delay).into()));
-            let [strategy, exchange, key] = dead_letters_to(&own);
-            declare_queue(channel, &delayed, &[time_to_live, strategy, exchange, key]).await?;
-        }
-        let limit = ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT));
-        let [strategy, exchange, key] = dead_letters_to(&dead);
-        declare_queue(channel, &own, &[limit, strategy, exchange, key]).await?;
-        for binding in queue.bindings {
-            channel
-                .queue_bind(
-                    short(&own),
-                    short(names.exchange()),
-                    short(binding),
-                    QueueBindOptions::default(),
-                    FieldTable::default(),
-                )
-                .await?;
-        }
+    let name = short(names.exchange());
+    channel.exchange_declare(name, ExchangeKind::Topic, exchange, FieldTable::default()).await?;
+    Ok(())
+}
+
+/// Declares a queue with everything around it; the exchange has to exist. Idempotent.
+pub(super) async fn declare(channel: &Channel, names: &Names, queue: &Queue) -> Result<(), RabbitError> {
+    let (own, dead) = (names.queue(queue.name), names.dead(queue.name));
+    declare_queue(channel, &dead, &[]).await?;
+    for delay in &names.delays_ms {
+        let delayed = names.delayed(queue.name, *delay);
+        let time_to_live = ("x-message-ttl", AMQPValue::LongLongInt((*delay).into()));
+        let [strategy, exchange, key] = dead_letters_to(&own);
+        declare_queue(channel, &delayed, &[time_to_live, strategy, exchange, key]).await?;
+    }
+    let limit = ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERY_LIMIT));
+    let [strategy, exchange, key] = dead_letters_to(&dead);
+    declare_queue(channel, &own, &[limit, strategy, exchange, key]).await?;
+    for binding in queue.bindings {
+        let (to, from, nothing) = (short(&own), short(names.exchange()), FieldTable::default());
+        channel.queue_bind(to, from, short(binding), QueueBindOptions::default(), nothing).await?;
     }
     Ok(())
 }

@@ -3,9 +3,12 @@
 //!
 //! Commands fail at once while the connection is down and after
 //! [`RedisConfig::command_timeout_ms`] otherwise; nothing is queued for a later connection,
-//! because a hold that is granted seconds after the buyer was told "no" helps nobody. So callers
-//! can put a circuit breaker around [`RedisError::is_unavailable`].
+//! because a hold that is granted seconds after the buyer was told "no" helps nobody.
+//!
+//! A circuit breaker knows within a second that Redis is away or back ([`Redis::is_away`]). While
+//! it is open scripts and messages are refused at once; it closes by itself.
 
+mod breaker;
 mod pubsub;
 mod script;
 
@@ -23,16 +26,19 @@ use fred::{
     error::ErrorKind,
     interfaces::{ClientLike, KeysInterface, LuaInterface, PubsubInterface},
     types::{
-        Builder, Value,
+        Builder, Expiration, Value,
         config::{Config, Options, ReconnectPolicy, UnresponsiveConfig},
     },
 };
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use tokio::sync::watch;
 
 pub use pubsub::{PubSub, PubSubEvent, PubSubMessage, PubSubStream};
 pub use script::Script;
+
+use breaker::Breaker;
 
 use crate::{Shutdown, backoff::Backoff};
 
@@ -103,8 +109,17 @@ impl From<fred::error::Error> for RedisError {
         // Error replies of a server that is up but does not serve now, see
         // https://redis.io/docs/latest/operate/oss_and_stack/management/replication/ and the
         // shared error objects in Redis's server.c.
-        const NOT_SERVING: [&str; 6] =
-            ["LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MISCONF"];
+        const NOT_SERVING: [&str; 9] = [
+            "LOADING",
+            "READONLY",
+            "MASTERDOWN",
+            "CLUSTERDOWN",
+            "TRYAGAIN",
+            "MISCONF",
+            "NOREPLICAS",
+            "BUSY",
+            "OOM",
+        ];
         let not_serving = |details: &str| NOT_SERVING.iter().any(|code| details.starts_with(code));
         match error.kind() {
             ErrorKind::IO
@@ -134,6 +149,7 @@ struct Shared {
     clients: Vec<RedisClient>,
     next: AtomicUsize,
     pubsub: PubSub,
+    breaker: Breaker,
 }
 
 impl Redis {
@@ -155,15 +171,57 @@ impl Redis {
             clients.push(client.with_options(&options));
         }
         let pubsub = PubSub::connect(server, timeout, config.prefix.clone(), shutdown)?;
-        Ok(Self {
+        let redis = Self {
             shared: Arc::new(Shared {
                 prefix: config.prefix.clone(),
                 options,
                 clients,
                 next: AtomicUsize::new(0),
                 pubsub,
+                breaker: Breaker::new(),
             }),
-        })
+        };
+        let (probed, hard) = (redis.clone(), shutdown.hard());
+        shutdown.spawn_background("redis-breaker", async move {
+            hard.run_until_cancelled(probed.shared.breaker.watch(|| probed.probe())).await;
+        });
+        Ok(redis)
+    }
+
+    /// True when Redis does not serve: it refuses, hangs, is loading, or takes no writes. Known
+    /// within a second.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.shared.breaker.is_away()
+    }
+
+    /// How often Redis has been away since the process started, now included.
+    #[must_use]
+    pub fn outages(&self) -> u64 {
+        self.shared.breaker.outages()
+    }
+
+    /// [`Redis::is_away`], to wait for a change of it.
+    #[must_use]
+    pub fn away(&self) -> watch::Receiver<bool> {
+        self.shared.breaker.subscribe()
+    }
+
+    /// Fails when Redis is away, for callers that use [`Redis::pool`] and need not wait.
+    ///
+    /// # Errors
+    /// [`RedisError::Unavailable`].
+    pub fn available(&self) -> Result<(), RedisError> {
+        if self.is_away() {
+            let error = fred::error::Error::new(ErrorKind::Canceled, "the circuit breaker is open");
+            return Err(RedisError::Unavailable(error));
+        }
+        Ok(())
+    }
+
+    /// A write that nobody reads.
+    async fn probe(&self) -> Result<(), fred::error::Error> {
+        self.pool().set(self.key("{alive}"), 1, Some(Expiration::PX(1_000)), None, false).await
     }
 
     /// `name` with the installation's prefix.
@@ -199,20 +257,32 @@ impl Redis {
     /// One round trip; a second one only when the server has forgotten the script.
     ///
     /// # Errors
-    /// [`RedisError`]; after `Unavailable` the script may still have run.
+    /// [`RedisError`]; after `Unavailable` the script may still have run, unless
+    /// [`Redis::is_away`] was known before.
     pub async fn eval(
         &self,
         script: &Script,
         keys: Vec<String>,
         args: Vec<Value>,
     ) -> Result<Value, RedisError> {
+        self.available()?;
         let client = self.pool();
-        match client.evalsha(script.sha(), keys.clone(), args.clone()).await {
+        let answer = match client.evalsha(script.sha(), keys.clone(), args.clone()).await {
             Err(error) if error.details().starts_with("NOSCRIPT") => {
-                Ok(client.eval(script.source(), keys, args).await?)
+                client.eval(script.source(), keys, args).await
             }
-            answer => Ok(answer?),
+            answer => answer,
+        };
+        self.noted(answer)
+    }
+
+    /// An answer; that there is none makes the breaker look.
+    fn noted<T>(&self, answer: Result<T, fred::error::Error>) -> Result<T, RedisError> {
+        let answer = answer.map_err(RedisError::from);
+        if answer.as_ref().is_err_and(RedisError::is_unavailable) {
+            self.shared.breaker.suspect();
         }
+        answer
     }
 
     /// Sends `payload` to the subscribers of `channel` (without prefix), and tells how many
@@ -221,7 +291,8 @@ impl Redis {
     /// # Errors
     /// [`RedisError`].
     pub async fn publish(&self, channel: &str, payload: Bytes) -> Result<u64, RedisError> {
-        Ok(self.pool().publish(self.key(channel), payload).await?)
+        self.available()?;
+        self.noted(self.pool().publish(self.key(channel), payload).await)
     }
 
     /// The process's subscriptions.
@@ -250,8 +321,8 @@ impl Redis {
 /// What all connections have in common.
 fn builder(server: Config, timeout: Duration) -> Builder {
     let mut builder = Builder::from_config(server);
-    // Without an end: 20 ms, 40 ms … 2 s between attempts.
-    let mut policy = ReconnectPolicy::new_exponential(0, 20, 2_000, 2);
+    // Without an end: 20 ms, 40 ms … 500 ms between attempts.
+    let mut policy = ReconnectPolicy::new_exponential(0, 20, 500, 2);
     policy.set_jitter(20);
     builder
         .set_policy(policy)

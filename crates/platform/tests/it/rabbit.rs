@@ -202,6 +202,27 @@ async fn a_replayed_event_has_all_its_tries_again() {
 }
 
 #[tokio::test]
+async fn one_dead_letter_of_many_is_replayed_and_the_others_stay_in_order() {
+    let shutdown = Shutdown::new();
+    let handler = Failing::new(1, || HandlerError::reject("never"));
+    let rabbit = consuming(handler.clone(), &shutdown).await;
+    let key = uuid();
+    let sent: Vec<Envelope> = (1..=4).map(|number| event(key, number)).collect();
+    for event in &sent {
+        rabbit.publish(event).await.unwrap();
+    }
+    depth_is(&rabbit, "probe.dead", 4).await;
+    assert!(rabbit.replay_one("probe", &sent[2].id.to_string()).await.unwrap());
+    until("the third event", || async { handler.tries(3) == 2 }).await;
+    let left = rabbit.dead_letters("probe", 10).await.unwrap();
+    let left: Vec<&str> = left.iter().map(|letter| letter.id.as_str()).collect();
+    let expected = [0, 1, 3].map(|place| sent[place].id.to_string());
+    assert_eq!(left, expected);
+    assert!(!rabbit.replay_one("probe", &sent[2].id.to_string()).await.unwrap(), "it is not there twice");
+    depth_is(&rabbit, "probe.dead", 3).await;
+}
+
+#[tokio::test]
 async fn a_refused_event_is_a_dead_letter_at_once() {
     let shutdown = Shutdown::new();
     let handler = Failing::new(1, || HandlerError::reject("never"));

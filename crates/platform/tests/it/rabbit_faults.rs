@@ -90,6 +90,10 @@ async fn a_message_that_is_no_event_is_a_dead_letter() {
     until("the dead letter", || async { rabbit.depth("probe.dead").await.unwrap() == 1 }).await;
     let letters = rabbit.dead_letters("probe", 1).await.unwrap();
     assert_eq!(letters[0].event, None);
+    assert_eq!(letters[0].payload, b"not JSON");
+    // It has no id of its own, and can be called all the same.
+    assert!(rabbit.replay_one("probe", &letters[0].id).await.unwrap());
+    until("it to die again", || async { rabbit.depth("probe.dead").await.unwrap() == 1 }).await;
 }
 
 #[tokio::test]

@@ -133,3 +133,46 @@ async fn a_lost_connection_ends_in_a_resync_and_then_messages_flow_again() {
     assert_eq!(next(&mut stream).await, Some(("show:1".to_owned(), "seen".to_owned())));
     assert_eq!(publisher.publish("show:2", Bytes::from_static(b"x")).await.unwrap(), 0);
 }
+
+/// How long it takes until the breaker says so.
+async fn turns(redis: &Redis, away: bool) -> Duration {
+    let start = Instant::now();
+    let mut verdict = redis.away();
+    within("the verdict", verdict.wait_for(|verdict| *verdict == away)).await.unwrap();
+    start.elapsed()
+}
+
+#[tokio::test]
+async fn the_breaker_knows_within_a_second_whether_redis_serves() {
+    let shutdown = Shutdown::new();
+    let (redis, proxy) = behind_proxy(&shutdown).await;
+    let script = Script::new("return 1");
+    assert!(!redis.is_away());
+    for (outage, fault) in [Proxy::cut, Proxy::freeze].into_iter().enumerate() {
+        fault(&proxy);
+        let opened = turns(&redis, true).await;
+        assert!(opened < Duration::from_secs(1), "opened after {opened:?}");
+        assert_eq!(redis.outages(), outage as u64 + 1);
+        // Nobody waits, and nothing is in doubt.
+        let start = Instant::now();
+        for _ in 0..100 {
+            assert!(redis.eval(&script, vec![redis.key("k")], vec![]).await.unwrap_err().is_unavailable());
+            assert!(redis.publish("show:1", Bytes::new()).await.unwrap_err().is_unavailable());
+        }
+        assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+        proxy.heal();
+        let closed = turns(&redis, false).await;
+        assert!(closed < Duration::from_secs(3), "closed after {closed:?}");
+        redis.eval(&script, vec![redis.key("k")], vec![]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn clones_share_the_breaker() {
+    let shutdown = Shutdown::new();
+    let (redis, proxy) = behind_proxy(&shutdown).await;
+    let clone = redis.clone();
+    proxy.cut();
+    turns(&redis, true).await;
+    assert!(clone.is_away());
+}

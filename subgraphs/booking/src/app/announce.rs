@@ -5,6 +5,7 @@
 //! comes later a no-op.
 
 use kernel::BookingId;
+use platform::faults::reach;
 
 use super::checkout::seat_numbers;
 use super::seats::Target;
@@ -34,7 +35,9 @@ impl App {
             | BookingStatus::Failed => Target::Freed,
         };
         let origin = Some((booking.hold, booking.user));
+        reach("announce.begun").await;
         self.seats.apply(booking.id, booking.version, seats, target, origin).await?;
+        reach("announce.applied").await;
         self.live.publish(booking.id).await?;
         Ok(())
     }

@@ -7,18 +7,23 @@
 //! * The process dies after the commit: `refund.requested` and `booking.cancelled` are in the
 //!   outbox; the one moves the money, the other tells Redis.
 
+use std::collections::BTreeMap;
+use std::slice;
+
 use chrono::{DateTime, Utc};
 use events::Envelope;
 use events::booking::{BookingCancelled, RefundCause};
 use kernel::{BookingId, UserId};
+use platform::faults::reach;
 use platform::outbox;
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
-use super::checkout::{is_key, seat_numbers};
+use super::checkout::is_key;
 use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
+use crate::domain::audit::Actor;
 use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
-use crate::domain::payment::{PaymentStatus, Refund};
+use crate::domain::payment::{Payment, PaymentStatus, Refund};
 use crate::domain::refund_policy::{self, Initiator};
 use crate::domain::show::{Show, ShowStatus};
 use crate::store::booking_seats::booking_seats;
@@ -46,6 +51,27 @@ pub struct Cancelled {
     pub booking: Booking,
     /// What comes back; nothing when nothing was paid.
     pub refund: Option<Refund>,
+}
+
+/// On which terms bookings are cancelled, and by whom.
+pub(crate) struct Terms {
+    /// How much of what was paid comes back.
+    pub percent: u32,
+    /// Why.
+    pub cause: RefundCause,
+    /// Who cancels.
+    pub actor: Actor,
+}
+
+/// What became of bookings that were to be cancelled together.
+#[derive(Default)]
+pub(crate) struct CancelledAll {
+    /// Those that are.
+    pub done: Vec<Cancelled>,
+    /// What to tell of them.
+    pub events: Vec<Envelope>,
+    /// Those that are confirmed although no payment of theirs is known: a person has to look.
+    pub unpaid: Vec<BookingId>,
 }
 
 /// Why a booking is not cancelled.
@@ -110,19 +136,24 @@ impl App {
             txn.rollback().await?;
             return Ok(Cancelled { booking, refund });
         }
+        reach("cancel.booking_locked").await;
         let percent = self.cancellable(&booking, &show)?;
         if !booking_set_cancel_key(&txn, booking.id, &request.idempotency_key).await? {
             return Err(CancelError::KeyReused);
         }
-        let seats = booking_seats(&txn, booking.id).await?;
-        let (cancelled, events) =
-            self.cancel_locked(&txn, &show, &booking, &seats, percent, RefundCause::Cancelled).await?;
-        outbox::append_all(&txn, SCHEMA, &events).await?;
+        let seats = BTreeMap::from([(booking.id, booking_seats(&txn, booking.id).await?)]);
+        let terms = Terms { percent, cause: RefundCause::Cancelled, actor: Actor::User(request.user) };
+        let all = self.cancel_locked(&txn, &show, slice::from_ref(&booking), &seats, &terms).await?;
+        let [cancelled] = <[_; 1]>::try_from(all.done)
+            .map_err(|_| StoreError::corrupt("confirmed booking without payment", booking.id))?;
+        outbox::append_all(&txn, SCHEMA, &all.events).await?;
+        reach("cancel.updated").await;
         txn.commit().await?;
         outbox::wake(SCHEMA);
+        reach("cancel.committed").await;
         metrics::counter!("booking_cancellations_total", "initiator" => "buyer").increment(1);
         tracing::info!(booking = %booking.id, percent, "booking cancelled");
-        self.announce(&cancelled.booking, &seat_numbers(&seats)).await;
+        self.announce_all(slice::from_ref(&cancelled.booking), &seats).await;
         Ok(cancelled)
     }
 
@@ -143,39 +174,66 @@ impl App {
         }
     }
 
-    /// Cancels a locked booking that owns seats. Gives the events to append.
+    /// Cancels locked bookings of one show that own seats, in as many statements as for one.
     pub(crate) async fn cancel_locked<C: ConnectionTrait>(
         &self,
         conn: &C,
         show: &Show,
-        booking: &Booking,
-        seats: &[BookedSeat],
-        percent: u32,
-        cause: RefundCause,
-    ) -> Result<(Cancelled, Vec<Envelope>), AppError> {
-        let cancelled = booking.advance(BookingStatus::Cancelled, self.deps.clock.now())?;
-        booking_release(conn, show.id, std::slice::from_ref(&cancelled)).await?;
-        let mut events = Vec::with_capacity(2);
-        let mut refund = None;
-        if booking.status == BookingStatus::Confirmed && booking.total.minor() > 0 {
-            let paid = payment_list(conn, &[booking.id])
-                .await?
-                .into_iter()
-                .find(|payment| payment.status == PaymentStatus::Succeeded && payment.amount == booking.total)
-                .ok_or_else(|| StoreError::corrupt("confirmed booking without payment", booking.id))?;
-            let amount = refund_policy::refund_amount(paid.amount, percent)?;
-            if amount.minor() > 0 {
-                let (owed, event) = self.refund_owe(conn, &paid, amount, cause).await?;
-                refund = Some(owed);
-                events.extend(event);
+        bookings: &[Booking],
+        seats: &BTreeMap<BookingId, Vec<BookedSeat>>,
+        terms: &Terms,
+    ) -> Result<CancelledAll, AppError> {
+        let ids: Vec<BookingId> = bookings.iter().filter(|booking| is_paid(booking)).map(|b| b.id).collect();
+        let mut paid: BTreeMap<BookingId, Payment> = BTreeMap::new();
+        for payment in payment_list(conn, &ids).await? {
+            if payment.status == PaymentStatus::Succeeded {
+                paid.insert(payment.booking, payment);
             }
         }
-        events.push(self.envelope(&BookingCancelled {
-            booking: booking_facts(show, &cancelled, seats),
-            show: show_facts(show),
-            refund: refund.as_ref().map(|refund| refund.amount),
-            cause,
-        })?);
-        Ok((Cancelled { booking: cancelled, refund }, events))
+        let (can, cannot): (Vec<&Booking>, Vec<&Booking>) = bookings.iter().partition(|booking| {
+            !is_paid(booking) || paid.get(&booking.id).is_some_and(|paid| paid.amount == booking.total)
+        });
+        let now = self.deps.clock.now();
+        let cancelled = can
+            .iter()
+            .map(|booking| booking.advance(BookingStatus::Cancelled, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let cause = terms.actor.clone().because(terms.cause.into());
+        booking_release(conn, show.id, &cancelled, &cause).await?;
+        reach("cancel.released").await;
+
+        let mut owed = Vec::with_capacity(paid.len());
+        for payment in can.iter().filter_map(|booking| paid.get(&booking.id)) {
+            let amount = refund_policy::refund_amount(payment.amount, terms.percent)?;
+            if amount.minor() > 0 {
+                owed.push((payment, amount));
+            }
+        }
+        let owed = self.refunds_owe(conn, &owed, terms.cause, &terms.actor).await?;
+        reach("cancel.refund_owed").await;
+        let mut refunds: BTreeMap<BookingId, (Refund, Option<Envelope>)> =
+            owed.into_iter().map(|(refund, event)| (refund.booking, (refund, event))).collect();
+
+        let mut all = CancelledAll {
+            unpaid: cannot.iter().map(|booking| booking.id).collect(),
+            ..CancelledAll::default()
+        };
+        for booking in cancelled {
+            let (refund, event) = refunds.remove(&booking.id).unzip();
+            all.events.extend(event.flatten());
+            all.events.push(self.envelope(&BookingCancelled {
+                booking: booking_facts(show, &booking, seats.get(&booking.id).map_or(&[], Vec::as_slice)),
+                show: show_facts(show),
+                refund: refund.as_ref().map(|refund| refund.amount),
+                cause: terms.cause,
+            })?);
+            all.done.push(Cancelled { booking, refund });
+        }
+        Ok(all)
     }
+}
+
+/// Was money taken for it?
+fn is_paid(booking: &Booking) -> bool {
+    booking.status == BookingStatus::Confirmed && booking.total.minor() > 0
 }

@@ -16,12 +16,14 @@ use events::booking::{
 };
 use events::payment::PaymentSucceeded;
 use kernel::{BookingId, Money, ShowId, TicketId};
+use platform::faults::{mutant, reach};
 use platform::{HandlerError, inbox, outbox};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use super::checkout::seat_numbers;
 use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
+use crate::domain::audit::{Actor, Cause, Reason};
 use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
 use crate::domain::payment::{Payment, PaymentStatus, payment_id};
 use crate::domain::settlement::{Facts, Verdict, decide};
@@ -52,6 +54,14 @@ enum Closed {
     Begun,
 }
 
+/// How a pending booking ends that gets no tickets.
+struct End {
+    to: BookingStatus,
+    /// What was paid for it, and goes back.
+    paid: Option<Money>,
+    cause: Cause,
+}
+
 /// How one try at settling a payment ended.
 enum Settled {
     /// Committed, with this outcome; the booking as it is now, when it changed.
@@ -72,7 +82,7 @@ impl App {
         if let Settled::SeatsTaken(seats) = settled {
             let owners = allocation_owners(&self.deps.pg, show.id, &seats).await.map_err(AppError::from)?;
             let owners: Vec<BookingId> = owners.into_iter().map(|(_, booking)| booking).collect();
-            self.claims_expire(&show, &owners).await?;
+            self.claims_expire(&show, &owners, Actor::system(CONSUMER)).await?;
             settled = self.payment_settle(envelope, &paid, &show, true).await?;
         }
         if let Settled::Done(outcome, changed) = settled {
@@ -81,6 +91,7 @@ impl App {
             tracing::info!(booking = %paid.booking_id, outcome, "payment settled");
             if let Some(changed) = changed {
                 self.announce(&changed.booking, &changed.seats).await;
+                reach("confirm.announced").await;
             }
         }
         Ok(())
@@ -99,15 +110,18 @@ impl App {
             txn.rollback().await?;
             return Ok(Settled::Done("repeated", None));
         }
+        reach("confirm.received").await;
         let Some((booking, show_status)) =
             booking_lock_with_show(&txn, paid.booking_id).await.map_err(AppError::from)?
         else {
             return Err(HandlerError::reject(format!("a payment for the unknown {}", paid.booking_id)));
         };
+        reach("confirm.booking_locked").await;
         let seats = booking_seats(&txn, booking.id).await.map_err(AppError::from)?;
         let numbers = seat_numbers(&seats);
         let payment = captured(paid);
-        let first = payment_record_capture(&txn, &payment, now).await.map_err(AppError::from)?;
+        let cause = Actor::Provider(paid.provider_event_id.clone()).because(Reason::PaymentSucceeded);
+        let first = payment_record_capture(&txn, &payment, now, &cause).await.map_err(AppError::from)?;
         let verdict = decide(&Facts {
             status: booking.status,
             due: booking.total,
@@ -121,6 +135,7 @@ impl App {
             Verdict::Confirm | Verdict::Reclaim => {
                 let late = verdict == Verdict::Reclaim;
                 let secured = self.seats_secure(&txn, booking.id, &numbers).await?;
+                reach("confirm.seats_locked").await;
                 if !secured && !last_try {
                     txn.rollback().await?;
                     return Ok(Settled::SeatsTaken(numbers));
@@ -129,30 +144,34 @@ impl App {
                 // we have locked, but it does not know of one that only now gets its seats back.
                 let closed = if late { self.show_closed(&txn, show.id).await? } else { None };
                 if secured && closed.is_none() {
-                    let confirmed = self.booking_sell(&txn, show, &booking, &seats).await?;
+                    let cause = if late { cause.but(Reason::LatePayment) } else { cause };
+                    let confirmed = self.booking_sell(&txn, show, &booking, &seats, &cause).await?;
                     (if late { "confirmed_late" } else { "confirmed" }, Some(confirmed))
                 } else {
-                    let cause = match closed {
+                    let refund = match closed {
                         Some(Closed::Cancelled) => RefundCause::ShowCancelled,
                         Some(Closed::Begun) | None => RefundCause::LatePayment,
                     };
                     allocation_release(&txn, booking.id, &numbers).await.map_err(AppError::from)?;
-                    self.payment_return(&txn, &payment, cause).await?;
+                    self.payment_return(&txn, &payment, refund, &cause.actor).await?;
                     ("refunded_late", None)
                 }
             }
-            Verdict::Refund(cause, next) => {
-                self.payment_return(&txn, &payment, cause).await?;
+            Verdict::Refund(refund, next) => {
+                self.payment_return(&txn, &payment, refund, &cause.actor).await?;
                 let ended = match next {
                     Some(next) => {
-                        Some(self.booking_end(&txn, show, &booking, &seats, next, Some(paid.amount)).await?)
+                        let end = End { to: next, paid: Some(paid.amount), cause: cause.but(refund.into()) };
+                        Some(self.booking_end(&txn, show, &booking, &seats, end).await?)
                     }
                     None => None,
                 };
                 ("refunded", ended)
             }
         };
+        reach("confirm.updated").await;
         txn.commit().await?;
+        reach("confirm.committed").await;
         let changed = changed.map(|booking| Box::new(Changed { booking, seats: numbers }));
         Ok(Settled::Done(outcome, changed))
     }
@@ -167,10 +186,19 @@ impl App {
     ) -> Result<bool, AppError> {
         let owned = allocation_lock_sorted(conn, booking, seats).await?;
         let missing: Vec<u16> = seats.iter().copied().filter(|seat| !owned.contains(seat)).collect();
-        if missing.is_empty() {
+        if missing.is_empty() || self.redis_is_trusted(booking.show(), &missing).await {
             return Ok(true);
         }
         Ok(allocation_claim_free(conn, booking, &missing).await? == missing.len() as u64)
+    }
+
+    /// The deliberate bug `trust_redis_at_confirm`: seats that Redis shows as free are sold.
+    async fn redis_is_trusted(&self, show: ShowId, seats: &[u16]) -> bool {
+        if !mutant("trust_redis_at_confirm") {
+            return false;
+        }
+        let Ok(map) = self.seats.snapshot(show).await else { return false };
+        seats.iter().all(|seat| map.states.get(usize::from(*seat)) == Some(&b'A'))
     }
 
     /// Whether the show sells nothing more; what is found stays so until the end of the transaction.
@@ -193,11 +221,12 @@ impl App {
         show: &Show,
         booking: &Booking,
         seats: &[BookedSeat],
+        cause: &Cause,
     ) -> Result<Booking, AppError> {
         let confirmed = booking.advance(BookingStatus::Confirmed, self.deps.clock.now())?;
         let tickets: Vec<Ticket> =
             seats.iter().map(|seat| self.ticket_issue(show, booking.id, seat)).collect();
-        booking_confirm(conn, &confirmed, &tickets).await?;
+        booking_confirm(conn, &confirmed, &tickets, cause).await?;
         let event = self.envelope(&BookingConfirmed {
             booking: booking_facts(show, &confirmed, seats),
             show: show_facts(show),
@@ -211,6 +240,9 @@ impl App {
                 })
                 .collect(),
         })?;
+        if mutant("publish_before_commit") && self.deps.rabbit.publish(&event).await.is_ok() {
+            return Ok(confirmed);
+        }
         outbox::append(conn, SCHEMA, &event).await?;
         Ok(confirmed)
     }
@@ -226,21 +258,20 @@ impl App {
         Ticket { id, booking, seat_no: seat.seat_no, code }
     }
 
-    /// Ends a locked pending booking that gets no tickets. What was `paid` goes back.
+    /// Ends a locked pending booking that gets no tickets.
     async fn booking_end<C: ConnectionTrait>(
         &self,
         conn: &C,
         show: &Show,
         booking: &Booking,
         seats: &[BookedSeat],
-        next: BookingStatus,
-        paid: Option<Money>,
+        End { to, paid, cause }: End,
     ) -> Result<Booking, AppError> {
-        let ended = booking.advance(next, self.deps.clock.now())?;
-        booking_release(conn, show.id, std::slice::from_ref(&ended)).await?;
+        let ended = booking.advance(to, self.deps.clock.now())?;
+        booking_release(conn, show.id, std::slice::from_ref(&ended), &cause).await?;
         let booking = booking_facts(show, &ended, seats);
         let show = show_facts(show);
-        let event = match next {
+        let event = match to {
             BookingStatus::Cancelled => {
                 let cause = RefundCause::ShowCancelled;
                 self.envelope(&BookingCancelled { booking, show, refund: paid, cause })?
@@ -263,15 +294,16 @@ impl App {
             return Ok(booking);
         }
         let seats = booking_seats(&txn, id).await?;
-        let next = match self.show_closed(&txn, id.show()).await? {
-            None => BookingStatus::Confirmed,
-            Some(Closed::Cancelled) => BookingStatus::Cancelled,
-            Some(Closed::Begun) => BookingStatus::Expired,
+        let (to, reason) = match self.show_closed(&txn, id.show()).await? {
+            None => (BookingStatus::Confirmed, Reason::FreeOfCharge),
+            Some(Closed::Cancelled) => (BookingStatus::Cancelled, Reason::ShowCancelled),
+            Some(Closed::Begun) => (BookingStatus::Expired, Reason::ShowBegun),
         };
-        let settled = if next == BookingStatus::Confirmed {
-            self.booking_sell(&txn, &show, &booking, &seats).await?
+        let cause = Actor::User(booking.user).because(reason);
+        let settled = if to == BookingStatus::Confirmed {
+            self.booking_sell(&txn, &show, &booking, &seats, &cause).await?
         } else {
-            self.booking_end(&txn, &show, &booking, &seats, next, None).await?
+            self.booking_end(&txn, &show, &booking, &seats, End { to, paid: None, cause }).await?
         };
         txn.commit().await?;
         outbox::wake(SCHEMA);

@@ -6,13 +6,16 @@
 use std::collections::BTreeMap;
 
 use events::booking::BookingExpired;
+use futures::{StreamExt, stream};
 use kernel::{BookingId, ShowId};
+use platform::faults::reach;
 use platform::outbox;
 use sea_orm::TransactionTrait;
 
 use super::checkout::seat_numbers;
 use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
+use crate::domain::audit::{Actor, Reason};
 use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
 use crate::domain::show::Show;
 use crate::store::SCHEMA;
@@ -20,8 +23,12 @@ use crate::store::booking_seats::booking_seat_list;
 use crate::store::claims::{booking_list_overdue, booking_lock_overdue};
 use crate::store::sales::booking_release;
 
+/// Who ends claims that nobody else wants.
+const JOB: Actor = Actor::system("booking-claim-expiry");
 /// Claims ended in one transaction, and looked for at a time.
 const BATCH: u32 = 200;
+/// Bookings that Redis is told of at the same time.
+const ANNOUNCED_AT_ONCE: usize = 16;
 
 impl App {
     /// Ends all claims that are overdue now, batch by batch.
@@ -57,15 +64,16 @@ impl App {
 
     async fn claims_expire_of(&self, show: ShowId, bookings: &[BookingId]) -> Result<usize, AppError> {
         let show = self.show(show).await?;
-        Ok(self.claims_expire(&show, bookings).await?.len())
+        Ok(self.claims_expire(&show, bookings, JOB).await?.len())
     }
 
     /// Ends those of these bookings of one show that are overdue, and tells which they were.
-    /// Those that another transaction works on are left alone.
+    /// Those that another transaction works on are left alone. `actor` is who wants them to end.
     pub(crate) async fn claims_expire(
         &self,
         show: &Show,
         bookings: &[BookingId],
+        actor: Actor,
     ) -> Result<Vec<BookingId>, AppError> {
         if bookings.is_empty() {
             return Ok(Vec::new());
@@ -77,13 +85,14 @@ impl App {
             txn.rollback().await?;
             return Ok(Vec::new());
         }
+        reach("expire.locked").await;
         let expired = overdue
             .iter()
             .map(|booking| booking.advance(BookingStatus::Expired, now))
             .collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<BookingId> = expired.iter().map(|booking| booking.id).collect();
         let seats = group(booking_seat_list(&txn, &ids).await?);
-        booking_release(&txn, show.id, &expired).await?;
+        booking_release(&txn, show.id, &expired, &actor.because(Reason::ClaimLapsed)).await?;
         let events = expired
             .iter()
             .map(|booking| {
@@ -95,8 +104,10 @@ impl App {
             })
             .collect::<Result<Vec<_>, _>>()?;
         outbox::append_all(&txn, SCHEMA, &events).await?;
+        reach("expire.updated").await;
         txn.commit().await?;
         outbox::wake(SCHEMA);
+        reach("expire.committed").await;
         metrics::counter!("booking_claims_expired_total").increment(expired.len() as u64);
         self.announce_all(&expired, &seats).await;
         Ok(ids)
@@ -108,10 +119,11 @@ impl App {
         bookings: &[Booking],
         seats: &BTreeMap<BookingId, Vec<BookedSeat>>,
     ) {
-        for booking in bookings {
+        let announce = async |booking: &Booking| {
             let seats = seats.get(&booking.id).map(|seats| seat_numbers(seats)).unwrap_or_default();
             self.announce(booking, &seats).await;
-        }
+        };
+        stream::iter(bookings).for_each_concurrent(ANNOUNCED_AT_ONCE, announce).await;
     }
 }
 

@@ -1,10 +1,12 @@
 //! Use cases: authorisation, transactions, and what is done after a commit.
 
+pub mod audit;
 pub mod bookings;
 pub mod cancel;
 pub mod checkout;
 pub mod history;
 pub mod live;
+pub mod reconcile;
 pub mod seats;
 pub mod webhook;
 

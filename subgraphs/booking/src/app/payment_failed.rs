@@ -6,12 +6,14 @@
 use events::Envelope;
 use events::booking::BookingFailed;
 use events::payment::PaymentFailed;
+use platform::faults::reach;
 use platform::{HandlerError, inbox, outbox};
 use sea_orm::TransactionTrait;
 
 use super::checkout::seat_numbers;
 use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
+use crate::domain::audit::{Actor, Reason};
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{PaymentStatus, payment_id};
 use crate::store::SCHEMA;
@@ -43,13 +45,22 @@ impl App {
             return Ok(());
         };
         let payment = payment_id(id.show(), &failed.provider_intent_id);
-        let status = if failed.cancelled { PaymentStatus::Cancelled } else { PaymentStatus::Failed };
-        payment_record_failure(&txn, payment, status, &failed.reason, now).await.map_err(AppError::from)?;
+        let (status, reason) = if failed.cancelled {
+            (PaymentStatus::Cancelled, Reason::PaymentCancelled)
+        } else {
+            (PaymentStatus::Failed, Reason::PaymentFailed)
+        };
+        let cause = Actor::Provider(failed.provider_event_id.clone()).because(reason);
+        payment_record_failure(&txn, payment, status, &failed.reason, now, &cause)
+            .await
+            .map_err(AppError::from)?;
         let mut ended = None;
         if failed.cancelled && booking.status == BookingStatus::PendingPayment {
             let seats = booking_seats(&txn, id).await.map_err(AppError::from)?;
             let booking = booking.advance(BookingStatus::Failed, now).map_err(AppError::from)?;
-            booking_release(&txn, show.id, std::slice::from_ref(&booking)).await.map_err(AppError::from)?;
+            booking_release(&txn, show.id, std::slice::from_ref(&booking), &cause)
+                .await
+                .map_err(AppError::from)?;
             let event = self.envelope(&BookingFailed {
                 booking: booking_facts(&show, &booking, &seats),
                 show: show_facts(&show),
@@ -58,7 +69,9 @@ impl App {
             outbox::append(&txn, SCHEMA, &event).await?;
             ended = Some((booking, seat_numbers(&seats)));
         }
+        reach("payment_failed.updated").await;
         txn.commit().await?;
+        reach("payment_failed.committed").await;
         metrics::counter!("booking_payments_total", "outcome" => if failed.cancelled { "cancelled" } else { "declined" })
             .increment(1);
         if let Some((booking, seats)) = ended {

@@ -2,14 +2,17 @@
 
 use events::payment::PaymentSucceeded;
 use kernel::BookingId;
+use platform::faults::reach;
 use platform::outbox;
+use sea_orm::TransactionTrait;
 
 use super::checkout::{CheckedOut, PaymentState};
 use super::{App, AppError};
+use crate::domain::audit::{Actor, Cause, Reason};
 use crate::domain::booking::Booking;
 use crate::domain::payment::{Payment, PaymentStatus, payment_id};
 use crate::payments::{Intent, IntentOrder, IntentStatus};
-use crate::store::bookings::booking_get;
+use crate::store::bookings::{booking_get, booking_lock};
 use crate::store::payments::{payment_list, payment_record_failure, payment_record_intent};
 use crate::store::{SCHEMA, StoreError};
 
@@ -48,9 +51,12 @@ impl App {
                 return Ok(CheckedOut { booking, payment: PaymentState::Unavailable });
             }
         };
+        reach("checkout.payment_created").await;
         let payment = self.payment_of(booking.id, intent);
         let now = self.deps.clock.now();
-        let status = payment_record_intent(&self.deps.pg, &payment, now).await?;
+        let cause = Actor::User(booking.user).because(Reason::PaymentCreated);
+        let status = payment_record_intent(&self.deps.pg, &payment, now, &cause).await?;
+        reach("checkout.payment_stored").await;
         if status == booking.status && booking.awaits_payment(now) {
             return Ok(CheckedOut { booking, payment: PaymentState::Ready(Box::new(payment)) });
         }
@@ -68,7 +74,8 @@ impl App {
         mut payment: Option<Payment>,
     ) -> Result<CheckedOut, AppError> {
         if payment.is_some() && !booking.status.owns_seats() {
-            if let Err(error) = self.payments_call_off(booking.id).await {
+            let actor = Actor::User(booking.user);
+            if let Err(error) = self.payments_call_off(booking.id, actor).await {
                 tracing::error!(booking = %booking.id, %error, "payment of an ended booking not called off");
             }
             payment = payment_list(&self.deps.pg, &[booking.id]).await?.pop();
@@ -79,7 +86,7 @@ impl App {
         Ok(CheckedOut { booking, payment })
     }
 
-    fn payment_of(&self, booking: BookingId, intent: Intent) -> Payment {
+    pub(super) fn payment_of(&self, booking: BookingId, intent: Intent) -> Payment {
         Payment {
             id: payment_id(booking.show(), &intent.id),
             booking,
@@ -99,33 +106,38 @@ impl App {
     /// Calls off the payments of a booking that ended unpaid, so that late payments become rare.
     ///
     /// When it turns out that one was paid all the same, and its webhook is late or lost, the
-    /// payment takes the way that its webhook would have started.
+    /// payment takes the way that its webhook would have started. `actor` is who calls them off.
     ///
     /// # Errors
     /// When the store or the provider is away, when the provider refuses, and while it works on
     /// a payment.
-    pub async fn payments_call_off(&self, id: BookingId) -> Result<(), AppError> {
+    pub async fn payments_call_off(&self, id: BookingId, actor: Actor) -> Result<(), AppError> {
         let Some(booking) = booking_get(&self.deps.pg, id).await? else { return Ok(()) };
         if booking.status.owns_seats() {
             return Ok(());
         }
+        let cause = actor.because(Reason::BookingEnded);
         for payment in payment_list(&self.deps.pg, &[id]).await? {
             if !matches!(payment.status, PaymentStatus::Succeeded | PaymentStatus::Cancelled) {
-                self.payment_call_off(&payment).await?;
+                self.payment_call_off(&payment, &cause).await?;
             }
         }
         Ok(())
     }
 
-    async fn payment_call_off(&self, payment: &Payment) -> Result<(), AppError> {
+    async fn payment_call_off(&self, payment: &Payment, cause: &Cause) -> Result<(), AppError> {
         // A refusal says nothing about the intent (a wrong key of ours, say), so it stays an error
         // until it is repaired: an intent that was paid or called off is an answer, not a refusal.
         let intent = self.provider.intent_cancel(&payment.intent).await?;
+        reach("call_off.answered").await;
         let now = self.deps.clock.now();
         match intent.status {
             IntentStatus::Cancelled => {
                 let status = PaymentStatus::Cancelled;
-                payment_record_failure(&self.deps.pg, payment.id, status, "abandoned", now).await?;
+                let txn = self.deps.pg.begin().await?;
+                booking_lock(&txn, payment.booking).await?;
+                payment_record_failure(&txn, payment.id, status, "abandoned", now, cause).await?;
+                txn.commit().await?;
             }
             IntentStatus::Succeeded => {
                 tracing::warn!(payment = %payment.id, "paid without a webhook so far");

@@ -15,12 +15,14 @@ use events::Envelope;
 use events::booking::{BookingRefunded, RefundCause};
 use events::payment::{RefundRequested, RefundSettled};
 use kernel::{Money, RefundId};
+use platform::faults::reach;
 use platform::{HandlerError, inbox, outbox};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use super::checkout::seat_numbers;
 use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
+use crate::domain::audit::{Actor, Reason};
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{Payment, Refund, RefundStatus};
 use crate::payments::{ProviderError, ProviderRefund, RefundOrder, RefundOutcome};
@@ -33,6 +35,8 @@ use crate::store::refunds::{
 use crate::store::{SCHEMA, StoreError};
 
 const CONSUMER: &str = "booking.payments";
+/// Who settles a refund when the provider answers at once.
+const ASKED: Actor = Actor::system("payments.refunds");
 /// After this time the provider may have forgotten the idempotency key (Stripe: 24 hours).
 const KEY_LIFE: TimeDelta = TimeDelta::hours(12);
 /// A refund that is pending for so long is asked for again.
@@ -49,16 +53,39 @@ enum Answer {
 }
 
 impl App {
-    /// Records that (a part of) a payment goes back, under the booking's lock. Gives the refund
-    /// (the earlier one, when the payment already has one) and the event that asks for it.
-    pub(crate) async fn refund_owe<C: ConnectionTrait>(
+    /// Records that payments of one show go back, in whole or in part, under the locks of their
+    /// bookings. Gives of each the refund (the earlier one, when the payment already has one) and
+    /// the event that asks for it, in the order of the payments.
+    pub(crate) async fn refunds_owe<C: ConnectionTrait>(
         &self,
         conn: &C,
-        payment: &Payment,
-        amount: Money,
+        payments: &[(&Payment, Money)],
         cause: RefundCause,
-    ) -> Result<(Refund, Option<Envelope>), AppError> {
-        let refund = Refund {
+        actor: &Actor,
+    ) -> Result<Vec<(Refund, Option<Envelope>)>, AppError> {
+        let refunds: Vec<Refund> =
+            payments.iter().map(|(payment, amount)| self.draw_refund(payment, *amount, cause)).collect();
+        let owed = refund_insert(conn, &refunds, &actor.clone().because(cause.into())).await?;
+        metrics::counter!("booking_refunds_total", "step" => "owed").increment(owed.len() as u64);
+        let bookings: Vec<_> =
+            refunds.iter().filter(|refund| !owed.contains(&refund.id)).map(|refund| refund.booking).collect();
+        let earlier = if bookings.is_empty() { Vec::new() } else { refund_list(conn, &bookings).await? };
+        refunds
+            .into_iter()
+            .map(|refund| {
+                if owed.contains(&refund.id) {
+                    let event = self.envelope(&requested(&refund))?;
+                    return Ok((refund, Some(event)));
+                }
+                let earlier = earlier.iter().find(|earlier| earlier.payment == refund.payment);
+                let missing = || StoreError::corrupt("refund of payment", refund.payment);
+                Ok((earlier.ok_or_else(missing)?.clone(), None))
+            })
+            .collect()
+    }
+
+    fn draw_refund(&self, payment: &Payment, amount: Money, cause: RefundCause) -> Refund {
+        Refund {
             id: RefundId::new(payment.id.show(), self.deps.ids.local()),
             booking: payment.booking,
             payment: payment.id,
@@ -68,18 +95,7 @@ impl App {
             status: RefundStatus::Pending,
             provider_refund: None,
             created_at: self.deps.clock.now(),
-        };
-        if refund_insert(conn, &refund).await? {
-            metrics::counter!("booking_refunds_total", "step" => "owed").increment(1);
-            let event = self.envelope(&requested(&refund))?;
-            return Ok((refund, Some(event)));
         }
-        let earlier = refund_list(conn, &[payment.booking])
-            .await?
-            .into_iter()
-            .find(|refund| refund.payment == payment.id)
-            .ok_or_else(|| StoreError::corrupt("refund of payment", payment.id))?;
-        Ok((earlier, None))
     }
 
     /// The same for a payment that buys nothing: all of it, and the event is appended.
@@ -88,11 +104,11 @@ impl App {
         conn: &C,
         payment: &Payment,
         cause: RefundCause,
+        actor: &Actor,
     ) -> Result<(), AppError> {
-        let (_, event) = self.refund_owe(conn, payment, payment.amount, cause).await?;
-        if let Some(event) = event {
-            outbox::append(conn, SCHEMA, &event).await?;
-        }
+        let owed = self.refunds_owe(conn, &[(payment, payment.amount)], cause, actor).await?;
+        let events: Vec<Envelope> = owed.into_iter().filter_map(|(_, event)| event).collect();
+        outbox::append_all(conn, SCHEMA, &events).await?;
         Ok(())
     }
 
@@ -109,7 +125,10 @@ impl App {
         if refund.status != RefundStatus::Pending {
             return Ok(());
         }
-        match self.refund_ask(&refund).await.map_err(AppError::from)? {
+        reach("refund.requested").await;
+        let answer = self.refund_ask(&refund).await.map_err(AppError::from)?;
+        reach("refund.asked").await;
+        match answer {
             Answer::Refund(ProviderRefund { id: provider_refund, outcome: RefundOutcome::Pending }) => {
                 let now = self.deps.clock.now();
                 refund_set_provider_id(&self.deps.pg, id, &provider_refund, now)
@@ -118,10 +137,10 @@ impl App {
                 Ok(())
             }
             Answer::Refund(found) => {
-                Ok(self.refund_finish(id, Some(&found.id), &found.outcome, None).await?)
+                Ok(self.refund_finish(id, Some(&found.id), &found.outcome, ASKED, None).await?)
             }
             Answer::Declined(code) => {
-                Ok(self.refund_finish(id, None, &RefundOutcome::Failed(code), None).await?)
+                Ok(self.refund_finish(id, None, &RefundOutcome::Failed(code), ASKED, None).await?)
             }
         }
     }
@@ -162,8 +181,11 @@ impl App {
         } else {
             RefundOutcome::Failed(settled.failure.unwrap_or_else(|| "unknown".to_owned()))
         };
+        let id = settled.refund_id;
         let provider_refund = Some(settled.provider_refund_id.as_str());
-        Ok(self.refund_finish(settled.refund_id, provider_refund, &outcome, Some(envelope)).await?)
+        // The message names the refund at the provider, and not the event that told of it.
+        let actor = Actor::Provider(settled.provider_refund_id.clone());
+        Ok(self.refund_finish(id, provider_refund, &outcome, actor, Some(envelope)).await?)
     }
 
     /// Brings a refund to its end, once, and its booking with it.
@@ -172,13 +194,15 @@ impl App {
         id: RefundId,
         provider_refund: Option<&str>,
         outcome: &RefundOutcome,
+        actor: Actor,
         envelope: Option<&Envelope>,
     ) -> Result<(), AppError> {
-        let (status, failure) = match outcome {
+        let (status, failure, reason) = match outcome {
             RefundOutcome::Pending => return Ok(()),
-            RefundOutcome::Succeeded => (RefundStatus::Succeeded, None),
-            RefundOutcome::Failed(code) => (RefundStatus::Failed, Some(code.as_str())),
+            RefundOutcome::Succeeded => (RefundStatus::Succeeded, None, Reason::RefundSucceeded),
+            RefundOutcome::Failed(code) => (RefundStatus::Failed, Some(code.as_str()), Reason::RefundFailed),
         };
+        let cause = actor.because(reason);
         let show = self.show(id.show()).await?;
         let now = self.deps.clock.now();
         let txn = self.deps.pg.begin().await?;
@@ -204,7 +228,7 @@ impl App {
             txn.commit().await?;
             return Ok(());
         }
-        refund_settle(&txn, id, status, provider_refund, failure, now).await?;
+        refund_settle(&txn, id, status, provider_refund, failure, now, &cause).await?;
         let mut changed = None;
         if status == RefundStatus::Succeeded {
             let seats = booking_seats(&txn, booking.id).await?;
@@ -214,7 +238,7 @@ impl App {
                 !others.iter().any(|other| other.id != id && other.status == RefundStatus::Pending);
             if all_back && current.status.can_become(BookingStatus::Refunded) {
                 current = current.advance(BookingStatus::Refunded, now)?;
-                booking_update_status(&txn, &current).await?;
+                booking_update_status(&txn, &current, &cause).await?;
             }
             let event = self.envelope(&BookingRefunded {
                 booking: booking_facts(&show, &current, &seats),
@@ -225,8 +249,10 @@ impl App {
             outbox::append(&txn, SCHEMA, &event).await?;
             changed = Some((current, seat_numbers(&seats)));
         }
+        reach("refund.updated").await;
         txn.commit().await?;
         outbox::wake(SCHEMA);
+        reach("refund.settled").await;
         if let Some(code) = failure {
             metrics::counter!("booking_refunds_total", "step" => "failed").increment(1);
             tracing::error!(refund = %id, booking = %refund.booking, code, "refund failed: a person has to look at it");
@@ -263,7 +289,7 @@ impl App {
     }
 }
 
-fn requested(refund: &Refund) -> RefundRequested {
+pub(super) fn requested(refund: &Refund) -> RefundRequested {
     RefundRequested {
         refund_id: refund.id,
         booking_id: refund.booking,

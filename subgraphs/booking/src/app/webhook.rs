@@ -6,7 +6,9 @@
 use events::Envelope;
 use events::payment::{PaymentFailed, PaymentSucceeded, RefundSettled};
 use kernel::ShowId;
+use platform::faults::reach;
 use platform::outbox;
+use platform::telemetry::{current_trace, new_trace, with_trace};
 use sea_orm::TransactionTrait;
 use secrecy::ExposeSecret;
 
@@ -37,7 +39,9 @@ impl App {
     /// # Errors
     /// [`WebhookError`]. A repeat, and a message that does not concern us, are no errors.
     pub async fn webhook_accept(&self, signature: &str, body: &[u8]) -> Result<(), WebhookError> {
-        let outcome = self.webhook_store(signature, body).await;
+        // The saga that a webhook starts has a trace of its own: the provider sends none.
+        let trace = current_trace().unwrap_or_else(new_trace);
+        let outcome = with_trace(Some(trace), self.webhook_store(signature, body)).await;
         let label = match &outcome {
             Ok(label) => label,
             Err(WebhookError::Signature(_)) => "bad_signature",
@@ -53,6 +57,7 @@ impl App {
         let payments = &self.config.payments;
         let secrets = payments.webhook_secrets.iter().map(|secret| secret.expose_secret().as_bytes());
         signature::verify(signature, body, secrets, now.timestamp(), payments.webhook_tolerance_seconds)?;
+        reach("webhook.verified").await;
         let (id, kind, notice) = parse_notice(body)?;
         let Some(notice) = notice else {
             tracing::debug!(event = id, kind, "a webhook that does not concern us");
@@ -68,8 +73,10 @@ impl App {
             return Ok("repeated");
         }
         outbox::append(&txn, SCHEMA, &envelope).await.map_err(AppError::from)?;
+        reach("webhook.inserted").await;
         txn.commit().await.map_err(AppError::from)?;
         outbox::wake(SCHEMA);
+        reach("webhook.committed").await;
         tracing::info!(event = id, kind, "webhook stored");
         Ok("stored")
     }

@@ -3,6 +3,7 @@
 mod holds;
 mod payments;
 mod pricing;
+mod reconcile;
 mod seat_map;
 mod tickets;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use holds::HoldsConfig;
 pub use payments::PaymentsConfig;
 pub use pricing::PricingConfig;
+pub use reconcile::ReconcileConfig;
 pub use seat_map::SeatMapConfig;
 pub use tickets::TicketKeyError;
 
@@ -51,6 +53,9 @@ pub struct Config {
     /// The payment provider.
     #[garde(dive)]
     pub payments: PaymentsConfig,
+    /// Comparing records that should agree.
+    #[garde(dive)]
+    pub reconcile: ReconcileConfig,
 }
 
 impl Default for Config {
@@ -65,6 +70,7 @@ impl Default for Config {
             ticket_signing_key: SecretString::default(),
             previous_ticket_keys: Vec::new(),
             payments: PaymentsConfig::default(),
+            reconcile: ReconcileConfig::default(),
         }
     }
 }

@@ -46,6 +46,9 @@ pub struct PaymentsConfig {
     /// How long they are refused before one is let through to try, in milliseconds.
     #[garde(range(min = 10, max = 600_000))]
     pub breaker_open_ms: u32,
+    /// How often it is looked for refunds that have been pending for long, in seconds.
+    #[garde(range(min = 1, max = 86_400))]
+    pub refund_chase_seconds: u32,
 }
 
 impl Default for PaymentsConfig {
@@ -62,6 +65,7 @@ impl Default for PaymentsConfig {
             max_attempts: 3,
             breaker_failures: 5,
             breaker_open_ms: 10_000,
+            refund_chase_seconds: 180,
         }
     }
 }
@@ -80,6 +84,11 @@ impl PaymentsConfig {
     /// How long an open breaker refuses.
     pub fn breaker_open(&self) -> Duration {
         Duration::from_millis(self.breaker_open_ms.into())
+    }
+
+    /// How often it is looked for refunds that have been pending for long.
+    pub fn refund_chase(&self) -> Duration {
+        Duration::from_secs(self.refund_chase_seconds.into())
     }
 
     /// The page where this intent can be paid, when there is one.

@@ -8,6 +8,7 @@ use platform::{Handler, HandlerError, Queue};
 
 use super::booking_of;
 use crate::app::App;
+use crate::domain::audit::Actor;
 
 pub(super) const QUEUE: Queue = Queue {
     name: "payments.intents",
@@ -21,6 +22,6 @@ pub(super) struct Intents(pub Arc<App>);
 #[async_trait]
 impl Handler for Intents {
     async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
-        Ok(self.0.payments_call_off(booking_of(event)?).await?)
+        Ok(self.0.payments_call_off(booking_of(event)?, Actor::system(QUEUE.name)).await?)
     }
 }

@@ -6,6 +6,7 @@ mod hold_sweeper;
 mod intents;
 mod payments;
 mod purge;
+mod reconcile;
 mod refund_chase;
 mod refunds;
 mod seat_sync;
@@ -60,6 +61,7 @@ pub fn spawn(app: &Arc<App>, shutdown: &Shutdown) {
     claim_expiry::start(app, shutdown);
     refund_chase::start(app, shutdown);
     purge::start(app, shutdown);
+    reconcile::start(app, shutdown);
     hold_sweeper::start(app, shutdown);
 }
 

@@ -1,7 +1,21 @@
 //! Holds: temporary claims to seats of one show.
+//!
+//! Redis keeps them; while it is away PostgreSQL gives durable ones, which stay there until they
+//! end. The lowest bit of a hold's number says which it is, so that everybody knows whom to ask,
+//! whatever they think of Redis.
 
 use chrono::{DateTime, Utc};
 use kernel::{HoldId, UserId};
+
+/// Is this the id of a hold that PostgreSQL keeps?
+pub const fn is_durable(id: HoldId) -> bool {
+    id.local() & 1 == 1
+}
+
+/// The id that the same request gives to the hold of the other store.
+pub fn twin(id: HoldId) -> HoldId {
+    HoldId::new(id.show(), id.local() ^ 1)
+}
 
 /// A hold that lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +43,13 @@ pub enum HoldEnd {
     Consumed,
     /// A booking took seats of it: a late payment, or a change of the show.
     Lost,
+}
+
+impl Hold {
+    /// Does PostgreSQL keep it?
+    pub const fn is_durable(&self) -> bool {
+        is_durable(self.id)
+    }
 }
 
 impl HoldEnd {

@@ -5,6 +5,7 @@
 
 mod breaker;
 mod error;
+mod list;
 mod notice;
 mod stripe;
 mod stripe_wire;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use kernel::{BookingId, Money, RefundId};
 
 pub use error::ProviderError;
+pub use list::{ListedIntent, ListedRefund, Page, Range};
 pub use notice::{Notice, NoticeError, parse_notice};
 pub use stripe::Stripe;
 
@@ -104,4 +106,16 @@ pub trait PaymentProvider: Send + Sync + 'static {
     /// Looks for the refund that this order made long ago: providers forget idempotency keys
     /// (Stripe after 24 hours).
     async fn refund_find(&self, order: &RefundOrder) -> Result<Option<ProviderRefund>, ProviderError>;
+
+    /// A page of all intents, ours or not, newest first.
+    async fn intent_list(&self, range: &Range<'_>) -> Result<Page<ListedIntent>, ProviderError>;
+
+    /// One intent; none when the provider knows no such.
+    async fn intent_get(&self, id: &str) -> Result<Option<ListedIntent>, ProviderError>;
+
+    /// A page of all refunds, ours or not, newest first.
+    async fn refund_list(&self, range: &Range<'_>) -> Result<Page<ListedRefund>, ProviderError>;
+
+    /// One refund; none when the provider knows no such.
+    async fn refund_get(&self, id: &str) -> Result<Option<ListedRefund>, ProviderError>;
 }

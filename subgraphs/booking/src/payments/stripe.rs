@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kernel::{Money, SharedIds};
+use platform::faults::mutant;
 use reqwest::{Client, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -14,7 +15,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::breaker::Breaker;
 use super::stripe_wire::{self, WireError, WireIntent, WireIntentOrNothing, WireList, WireRefund};
-use super::{Intent, IntentOrder, PaymentProvider, ProviderError, ProviderRefund, RefundOrder};
+use super::{
+    Intent, IntentOrder, ListedIntent, ListedRefund, Page, PaymentProvider, ProviderError, ProviderRefund,
+    Range, RefundOrder,
+};
 use crate::config::PaymentsConfig;
 
 /// The version of the API that our types were written for.
@@ -137,7 +141,11 @@ impl Stripe {
             .header("Stripe-Version", API_VERSION);
         request = if call.method == Method::GET { request.query(call.form) } else { request.form(call.form) };
         if let Some(key) = &call.idempotency_key {
-            request = request.header("Idempotency-Key", key);
+            request = if call.operation == "refund_create" && mutant("refund_without_key") {
+                request.header("Idempotency-Key", self.ids.local())
+            } else {
+                request.header("Idempotency-Key", key)
+            };
         }
         let response = match request.send().await {
             Ok(response) => response,
@@ -162,6 +170,96 @@ impl Stripe {
         let mut byte = [0];
         self.ids.fill(&mut byte);
         pause.mul_f32(0.5 + f32::from(byte[0]) / 512.0)
+    }
+}
+
+/// How a kind of object is listed and read.
+struct Listing<W, T> {
+    list: &'static str,
+    get: &'static str,
+    path: &'static str,
+    /// What is given whole instead of by its id.
+    expand: Option<&'static str>,
+    id: fn(&W) -> &str,
+    read: fn(W) -> Option<T>,
+}
+
+const INTENTS: Listing<WireIntent, ListedIntent> = Listing {
+    list: "intent_list",
+    get: "intent_get",
+    path: "/v1/payment_intents",
+    // Its time is that of the payment, which the intent itself does not tell.
+    expand: Some("latest_charge"),
+    id: |wire| &wire.id,
+    read: WireIntent::listed,
+};
+
+const REFUNDS: Listing<WireRefund, ListedRefund> = Listing {
+    list: "refund_list",
+    get: "refund_get",
+    path: "/v1/refunds",
+    expand: None,
+    id: |wire| &wire.id,
+    read: WireRefund::listed,
+};
+
+impl Stripe {
+    /// A page of objects; those that cannot be understood are left out.
+    /// Source: <https://docs.stripe.com/api/pagination>.
+    async fn list<W: DeserializeOwned, T>(
+        &self,
+        listing: &Listing<W, T>,
+        range: &Range<'_>,
+    ) -> Result<Page<T>, ProviderError> {
+        let mut form = vec![
+            ("created[gte]", range.from.timestamp().to_string()),
+            ("created[lt]", range.before.timestamp().to_string()),
+            ("limit", range.limit.to_string()),
+        ];
+        form.extend(range.after.map(|after| ("starting_after", after.to_owned())));
+        form.extend(listing.expand.map(|name| ("expand[]", format!("data.{name}"))));
+        let list: WireList<W> = self
+            .call(Call {
+                operation: listing.list,
+                method: Method::GET,
+                path: listing.path.to_owned(),
+                form: &form,
+                idempotency_key: None,
+            })
+            .await?;
+        let last = list.data.last().map(|wire| (listing.id)(wire).to_owned());
+        let next = last.filter(|_| list.has_more);
+        let count = list.data.len();
+        let items: Vec<T> = list.data.into_iter().filter_map(listing.read).collect();
+        if items.len() < count {
+            tracing::warn!(operation = listing.list, skipped = count - items.len(), "objects not understood");
+        }
+        Ok(Page { items, next })
+    }
+
+    async fn get<W: DeserializeOwned, T>(
+        &self,
+        listing: &Listing<W, T>,
+        id: &str,
+    ) -> Result<Option<T>, ProviderError> {
+        let form = listing.expand.map(|name| ("expand[]", name.to_owned())).into_iter().collect();
+        let found = self
+            .call(Call {
+                operation: listing.get,
+                method: Method::GET,
+                path: format!("{}/{id}", listing.path),
+                form: &form,
+                idempotency_key: None,
+            })
+            .await;
+        match found.map_err(ProviderError::from) {
+            Ok(wire) => {
+                let unreadable = || ProviderError::Unavailable(format!("{id} is not understood"));
+                (listing.read)(wire).map(Some).ok_or_else(unreadable)
+            }
+            Err(ProviderError::Invalid { status: 404, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -289,5 +387,21 @@ impl PaymentProvider for Stripe {
             .await?;
         let ours = list.data.into_iter().find(|wire| wire.metadata.refund() == Some(order.refund));
         Ok(ours.map(WireRefund::refund))
+    }
+
+    async fn intent_list(&self, range: &Range<'_>) -> Result<Page<ListedIntent>, ProviderError> {
+        self.list(&INTENTS, range).await
+    }
+
+    async fn intent_get(&self, id: &str) -> Result<Option<ListedIntent>, ProviderError> {
+        self.get(&INTENTS, id).await
+    }
+
+    async fn refund_list(&self, range: &Range<'_>) -> Result<Page<ListedRefund>, ProviderError> {
+        self.list(&REFUNDS, range).await
+    }
+
+    async fn refund_get(&self, id: &str) -> Result<Option<ListedRefund>, ProviderError> {
+        self.get(&REFUNDS, id).await
     }
 }

@@ -1,9 +1,10 @@
 //! Stripe's JSON, as far as we read it. Source: <https://docs.stripe.com/api>.
 
+use chrono::{DateTime, Utc};
 use kernel::{BookingId, Currency, Money, RefundId};
 use serde::Deserialize;
 
-use super::{Intent, IntentStatus, ProviderRefund, RefundOutcome};
+use super::{Intent, IntentStatus, ListedIntent, ListedRefund, ProviderRefund, RefundOutcome};
 
 /// What of our own we attach to the provider's objects, and get back with them.
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +35,22 @@ pub(super) struct WireIntent {
     pub(super) metadata: Metadata,
     pub(super) last_payment_error: Option<WireErrorBody>,
     pub(super) cancellation_reason: Option<String>,
+    created: Option<i64>,
+    canceled_at: Option<i64>,
+    latest_charge: Option<WireCharge>,
+}
+
+/// An intent's charge: the whole of it where it was asked for, else only its id.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum WireCharge {
+    Whole { created: i64 },
+    Id(serde::de::IgnoredAny),
+}
+
+/// Unix time in seconds.
+fn time(seconds: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds, 0)
 }
 
 impl WireIntent {
@@ -56,18 +73,45 @@ impl WireIntent {
         let amount = money(minor, &self.currency)?;
         Some(Intent { id: self.id, client_secret: self.client_secret, status, amount })
     }
+
+    /// `None` for one that cannot be understood.
+    pub(super) fn listed(self) -> Option<ListedIntent> {
+        let created = time(self.created?)?;
+        let since = match (self.status(), &self.latest_charge) {
+            (IntentStatus::Succeeded, Some(WireCharge::Whole { created })) => time(*created)?,
+            (IntentStatus::Cancelled, _) => self.canceled_at.map_or(Some(created), time)?,
+            _ => created,
+        };
+        let booking = self.metadata.booking();
+        Some(ListedIntent { intent: self.intent()?, booking, created, since })
+    }
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct WireRefund {
-    id: String,
+    pub(super) id: String,
     status: Option<String>,
     failure_reason: Option<String>,
+    amount: Option<i64>,
+    currency: Option<String>,
+    payment_intent: Option<String>,
+    created: Option<i64>,
     #[serde(default)]
     pub(super) metadata: Metadata,
 }
 
 impl WireRefund {
+    /// `None` for one that cannot be understood.
+    pub(super) fn listed(self) -> Option<ListedRefund> {
+        Some(ListedRefund {
+            amount: money(self.amount?, self.currency.as_deref()?)?,
+            intent: self.payment_intent.clone(),
+            order: self.metadata.refund(),
+            created: time(self.created?)?,
+            refund: self.refund(),
+        })
+    }
+
     pub(super) fn refund(self) -> ProviderRefund {
         let outcome = match self.status.as_deref() {
             Some("succeeded") => RefundOutcome::Succeeded,
@@ -83,6 +127,8 @@ impl WireRefund {
 #[derive(Debug, Deserialize)]
 pub(super) struct WireList<T> {
     pub(super) data: Vec<T>,
+    #[serde(default)]
+    pub(super) has_more: bool,
 }
 
 #[derive(Debug, Deserialize)]

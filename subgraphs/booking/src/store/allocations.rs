@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use kernel::{BookingId, ShowId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::{StoreError, decode, sql};
+use super::{StoreError, bugs::with_bugs, decode, sql};
 
 /// A seat that a pending or confirmed booking owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,14 +126,14 @@ pub async fn allocation_lock_sorted<C: ConnectionTrait>(
     seats: &[u16],
 ) -> Result<Vec<u16>, StoreError> {
     let rows = conn
-        .query_all_raw(sql(
+        .query_all_raw(with_bugs(sql(
             "select seat_no
                from booking.seat_allocations
               where show_id = $1 and seat_no = any($3) and booking_no = $2
               order by seat_no
                 for update",
             [booking.show().uuid().into(), booking.local_i64().into(), decode::seat_columns(seats)?.into()],
-        ))
+        )))
         .await?;
     rows.iter().map(|row| decode::seat_no(row.try_get("", "seat_no")?)).collect()
 }
@@ -149,14 +149,14 @@ pub async fn allocation_claim_free<C: ConnectionTrait>(
     seats: &[u16],
 ) -> Result<u64, StoreError> {
     let done = conn
-        .execute_raw(sql(
+        .execute_raw(with_bugs(sql(
             "insert into booking.seat_allocations (show_id, seat_no, booking_no, sold)
              select $1, seat_no, $2, false
                from unnest($3::smallint[]) as s(seat_no)
               order by seat_no
                  on conflict on constraint seat_allocations_pkey do nothing",
             [booking.show().uuid().into(), booking.local_i64().into(), decode::seat_columns(seats)?.into()],
-        ))
+        )))
         .await?;
     Ok(done.rows_affected())
 }

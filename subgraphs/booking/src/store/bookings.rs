@@ -5,7 +5,9 @@ use kernel::{BookingId, HoldId, ShowId, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
+use super::audit::{audit_columns, values};
 use super::{StoreError, decode, sql};
+use crate::domain::audit::Cause;
 use crate::domain::booking::{Booking, BookingStatus};
 use crate::domain::reference::Reference;
 use crate::domain::show::ShowStatus;
@@ -155,49 +157,74 @@ pub async fn booking_lock_with_show<C: ConnectionTrait>(
     .transpose()
 }
 
-/// Locks up to `limit` bookings of a show that own seats.
+/// Locks up to `limit` bookings of a show that own seats: the first ones by number, or those that
+/// follow `after`.
 ///
 /// # Errors
 /// When the table cannot be read.
 pub async fn booking_lock_owning<C: ConnectionTrait>(
     conn: &C,
     show: ShowId,
+    after: Option<BookingId>,
     limit: u32,
 ) -> Result<Vec<Booking>, StoreError> {
+    let after = after.map_or(-1, BookingId::local_i64);
     let rows = conn
         .query_all_raw(sql(
             select!(
                 "from booking.bookings b
                 where b.show_id = $1 and b.status in ('PENDING_PAYMENT', 'CONFIRMED')
+                  and b.booking_no > $2
                 order by b.booking_no
-                limit $2
+                limit $3
                   for update"
             ),
-            [show.uuid().into(), i64::from(limit).into()],
+            [show.uuid().into(), after.into(), i64::from(limit).into()],
         ))
         .await?;
     rows.iter().map(booking).collect()
 }
 
-/// Changes the status of one locked booking without touching its seats.
+/// Changes the status of one locked booking without touching its seats, and writes its audit entry.
 ///
 /// # Errors
 /// [`StoreError::Stale`] when it is not in the version that `booking` follows.
 pub async fn booking_update_status<C: ConnectionTrait>(
     conn: &C,
     booking: &Booking,
+    cause: &Cause,
 ) -> Result<(), StoreError> {
+    let [kind, actor, reason, trace] = values(cause);
     let done = conn
         .execute_raw(sql(
-            "update booking.bookings
-                set status = $3, version = $4, updated_at = $5
-              where show_id = $1 and booking_no = $2 and version = $4 - 1",
+            concat!(
+                "with changed as (
+                     update booking.bookings b
+                        set status = $3, version = $4, updated_at = $5
+                       from booking.bookings was
+                      where b.show_id = $1 and b.booking_no = $2 and b.version = $4 - 1
+                        and was.show_id = b.show_id and was.booking_no = b.booking_no
+                     returning b.show_id, b.booking_no, was.status as was, b.status
+                 ) ",
+                audit_columns!(),
+                "select c.show_id, 'BOOKING', c.booking_no, c.booking_no, c.was, c.status,
+                        array(select s.seat_no
+                                from booking.booking_seats s
+                               where s.show_id = c.show_id and s.booking_no = c.booking_no
+                               order by s.seat_no),
+                        $6, $7, $8, $9
+                   from changed c"
+            ),
             [
                 booking.id.show().uuid().into(),
                 booking.id.local_i64().into(),
                 booking.status.as_str().into(),
                 booking.version.into(),
                 booking.updated_at.into(),
+                kind,
+                actor,
+                reason,
+                trace,
             ],
         ))
         .await?;

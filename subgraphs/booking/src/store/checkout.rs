@@ -4,8 +4,11 @@ use events::Envelope;
 use kernel::{HoldId, UserId};
 use sea_orm::ConnectionTrait;
 
+use super::audit::{audit_columns, values};
 use super::bookings::{booking, select};
+use super::bugs::with_bugs;
 use super::{StoreError, decode, sql};
+use crate::domain::audit::Cause;
 use crate::domain::booking::{BookedSeat, Booking};
 
 /// All that a checkout writes.
@@ -21,6 +24,8 @@ pub struct NewBooking<'a> {
     pub request_hash: &'a [u8; 32],
     /// `booking.pending`.
     pub event: &'a Envelope,
+    /// Who checks out.
+    pub cause: &'a Cause,
 }
 
 /// What became of a checkout. Unless `Inserted`, nothing was written.
@@ -36,8 +41,8 @@ pub enum Inserted {
     Collision,
 }
 
-/// Inserts a pending booking, its seats, their allocations in ascending order, and its event: all
-/// of them or nothing, in one statement and so in one round trip.
+/// Inserts a pending booking, its seats, their allocations in ascending order, its audit entry and
+/// its event: all of them or nothing, in one statement and so in one round trip.
 ///
 /// # Errors
 /// When the tables cannot be written.
@@ -46,6 +51,7 @@ pub async fn booking_insert<C: ConnectionTrait>(
     new: &NewBooking<'_>,
 ) -> Result<Inserted, StoreError> {
     let NewBooking { booking, seats, event, .. } = new;
+    let [actor_kind, actor, reason, trace] = values(new.cause);
     let numbers =
         seats.iter().map(|seat| decode::seat_column(seat.seat_no)).collect::<Result<Vec<_>, _>>()?;
     let labels: Vec<String> = seats.iter().map(|seat| seat.label.clone()).collect();
@@ -54,8 +60,9 @@ pub async fn booking_insert<C: ConnectionTrait>(
     let fees: Vec<i64> = seats.iter().map(|seat| seat.fee.minor()).collect();
     let taxes: Vec<i64> = seats.iter().map(|seat| seat.tax.minor()).collect();
     let done = conn
-        .execute_raw(sql(
-            "with line as (
+        .execute_raw(with_bugs(sql(
+            concat!(
+                "with line as (
                  select * from unnest($16::smallint[], $17::text[], $18::text[], $19::bigint[],
                                       $20::bigint[], $21::bigint[])
                      as l(seat_no, label, kind, price_minor, fee_minor, tax_minor)
@@ -72,9 +79,14 @@ pub async fn booking_insert<C: ConnectionTrait>(
              ), claimed as (
                  insert into booking.seat_allocations (show_id, seat_no, booking_no, sold)
                  select $1, seat_no, $2, false from line order by seat_no
+             ), audited as (
+                 ",
+                audit_columns!(),
+                "values ($1, 'BOOKING', $2, $2, null, $5, $16, $29, $30, $31, $32)
              )
              insert into booking.outbox (key, event_id, name, version, time, trace, body)
-             values ($1, $23, $24, $25, $26, $27, $28)",
+             values ($1, $23, $24, $25, $26, $27, $28)"
+            ),
             [
                 booking.id.show().uuid().into(),
                 booking.id.local_i64().into(),
@@ -104,8 +116,12 @@ pub async fn booking_insert<C: ConnectionTrait>(
                 event.time.into(),
                 event.trace.clone().or_else(platform::telemetry::current_trace).into(),
                 event.body.clone().into(),
+                actor_kind,
+                actor,
+                reason,
+                trace,
             ],
-        ))
+        )))
         .await;
     let error = match done {
         Ok(_) => return Ok(Inserted::Done),

@@ -2,20 +2,26 @@
 
 pub mod allocation_counts;
 pub mod allocations;
+pub mod audit;
 pub mod booking_seats;
 pub mod bookings;
 pub mod checkout;
 pub mod claims;
+pub mod cursors;
 pub mod error;
+pub mod findings;
 pub mod history;
 pub mod payments;
 pub mod provider_events;
+pub mod reconcile;
 pub mod refunds;
 pub mod sales;
 pub mod seats;
 pub mod shows;
+pub mod standings;
 pub mod tickets;
 
+mod bugs;
 mod decode;
 
 pub use error::StoreError;

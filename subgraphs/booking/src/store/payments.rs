@@ -5,7 +5,9 @@ use kernel::{BookingId, PaymentId};
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
+use super::audit::{audit_columns, values as cause_values};
 use super::{StoreError, bookings, decode, sql};
+use crate::domain::audit::Cause;
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{Payment, PaymentStatus};
 
@@ -60,7 +62,7 @@ pub async fn payment_list<C: ConnectionTrait>(
 
 /// Records an intent that was created at the provider, and tells where its booking stands at that
 /// moment: whoever ends the booking later finds the payment. When a webhook told of the intent
-/// first, only the client secret is filled in.
+/// first, only the client secret is filled in. A payment that is new gets its audit entry.
 ///
 /// # Errors
 /// When the table cannot be written, or the booking does not exist.
@@ -68,11 +70,13 @@ pub async fn payment_record_intent<C: ConnectionTrait>(
     conn: &C,
     payment: &Payment,
     now: DateTime<Utc>,
+    cause: &Cause,
 ) -> Result<BookingStatus, StoreError> {
     // The booking is locked before the payment is written, in the order in which all others do it.
     let row = conn
         .query_one_raw(sql(
-            "with paid_for as materialized (
+            concat!(
+                "with paid_for as materialized (
                  select status from booking.bookings where show_id = $1 and booking_no = $3 for share
              ), recorded as (
                  insert into booking.payments as p
@@ -81,9 +85,17 @@ pub async fn payment_record_intent<C: ConnectionTrait>(
                  select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 from paid_for
                      on conflict on constraint payments_pkey do update
                     set client_secret = coalesce(p.client_secret, excluded.client_secret)
+                 -- An old row has been locked by somebody: by this very statement, at the latest.
+                 returning p.status, p.xmax = 0 as is_new
+             ), audited as (
+                 ",
+                audit_columns!(),
+                "select $1, 'PAYMENT', $2, $3, null, status, '{}', $11, $12, $13, $14
+                   from recorded where is_new
              )
-             select status from paid_for",
-            values(payment, now),
+             select status from paid_for"
+            ),
+            values(payment, now, cause),
         ))
         .await?;
     let row = row.ok_or_else(|| StoreError::corrupt("booking of payment", payment.id))?;
@@ -91,7 +103,8 @@ pub async fn payment_record_intent<C: ConnectionTrait>(
     BookingStatus::parse(&status).ok_or_else(|| StoreError::corrupt("booking status", &status))
 }
 
-/// Records that the provider captured a payment. `true` the first time.
+/// Records that the provider captured a payment, whose booking is locked, with an audit entry.
+/// `true` the first time.
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -99,25 +112,37 @@ pub async fn payment_record_capture<C: ConnectionTrait>(
     conn: &C,
     payment: &Payment,
     now: DateTime<Utc>,
+    cause: &Cause,
 ) -> Result<bool, StoreError> {
     let done = conn
         .execute_raw(sql(
-            "insert into booking.payments as p
-                    (show_id, payment_no, booking_no, provider, provider_intent, client_secret,
-                     status, currency, amount_minor, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
-                 on conflict on constraint payments_pkey do update
-                set status = excluded.status, failure = null, currency = excluded.currency,
-                    amount_minor = excluded.amount_minor, updated_at = excluded.updated_at
-              where p.status <> excluded.status",
-            values(payment, now),
+            concat!(
+                "with was as (
+                     select status from booking.payments where show_id = $1 and payment_no = $2
+                 ), captured as (
+                     insert into booking.payments as p
+                            (show_id, payment_no, booking_no, provider, provider_intent, client_secret,
+                             status, currency, amount_minor, created_at, updated_at)
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+                         on conflict on constraint payments_pkey do update
+                        set status = excluded.status, failure = null, currency = excluded.currency,
+                            amount_minor = excluded.amount_minor, updated_at = excluded.updated_at
+                      where p.status <> excluded.status
+                     returning p.status
+                 ) ",
+                audit_columns!(),
+                "select $1, 'PAYMENT', $2, $3, (select status from was), status, '{}', $11, $12, $13, $14
+                   from captured"
+            ),
+            values(payment, now, cause),
         ))
         .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Records that an attempt failed or that the intent was cancelled. A captured payment stays
-/// captured: then this message came late.
+/// Records that an attempt failed or that the intent was cancelled, with an audit entry unless that
+/// is what was known; the booking is locked. A captured payment stays captured: then this message
+/// came late.
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -125,20 +150,44 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
     conn: &C,
     id: PaymentId,
     status: PaymentStatus,
-    reason: &str,
+    failure: &str,
     now: DateTime<Utc>,
+    cause: &Cause,
 ) -> Result<(), StoreError> {
+    let [kind, actor, reason, trace] = cause_values(cause);
     conn.execute_raw(sql(
-        "update booking.payments
-            set status = $3, failure = $4, updated_at = $5
-          where show_id = $1 and payment_no = $2 and status not in ('SUCCEEDED', 'CANCELLED')",
-        [id.show().uuid().into(), id.local_i64().into(), status.as_str().into(), reason.into(), now.into()],
+        concat!(
+            "with changed as (
+                 update booking.payments p
+                    set status = $3, failure = $4, updated_at = $5
+                   from booking.payments was
+                  where p.show_id = $1 and p.payment_no = $2
+                    and p.status not in ('SUCCEEDED', 'CANCELLED')
+                    and was.show_id = p.show_id and was.payment_no = p.payment_no
+                 returning p.show_id, p.payment_no, p.booking_no, was.status as was, p.status
+             ) ",
+            audit_columns!(),
+            "select show_id, 'PAYMENT', payment_no, booking_no, was, status, '{}', $6, $7, $8, $9
+               from changed where was <> status"
+        ),
+        [
+            id.show().uuid().into(),
+            id.local_i64().into(),
+            status.as_str().into(),
+            failure.into(),
+            now.into(),
+            kind,
+            actor,
+            reason,
+            trace,
+        ],
     ))
     .await?;
     Ok(())
 }
 
-fn values(payment: &Payment, now: DateTime<Utc>) -> [sea_orm::Value; 10] {
+fn values(payment: &Payment, now: DateTime<Utc>, cause: &Cause) -> [sea_orm::Value; 14] {
+    let [kind, actor, reason, trace] = cause_values(cause);
     [
         payment.id.show().uuid().into(),
         payment.id.local_i64().into(),
@@ -150,5 +199,9 @@ fn values(payment: &Payment, now: DateTime<Utc>) -> [sea_orm::Value; 10] {
         payment.amount.currency().code().into(),
         payment.amount.minor().into(),
         now.into(),
+        kind,
+        actor,
+        reason,
+        trace,
     ]
 }

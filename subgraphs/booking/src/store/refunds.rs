@@ -1,12 +1,16 @@
 //! `booking.refunds`.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use events::booking::RefundCause;
 use kernel::{BookingId, PaymentId, RefundId};
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
+use super::audit::{audit_columns, values};
 use super::{StoreError, bookings, decode, sql};
+use crate::domain::audit::Cause;
 use crate::domain::payment::{Refund, RefundStatus};
 
 macro_rules! select {
@@ -66,32 +70,65 @@ fn cause_column(cause: RefundCause) -> &'static str {
     }
 }
 
-/// Inserts a pending refund. `false` when the payment already has one.
+/// Inserts pending refunds of one show, with their audit entries, and tells which were inserted: a
+/// payment that has a refund gets no other.
 ///
 /// # Errors
 /// When the table cannot be written.
-pub async fn refund_insert<C: ConnectionTrait>(conn: &C, refund: &Refund) -> Result<bool, StoreError> {
-    let done = conn
-        .execute_raw(sql(
-            "insert into booking.refunds
-                    (show_id, refund_no, booking_no, payment_no, cause, status, currency,
-                     amount_minor, created_at, requested_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $9)
-                 on conflict on constraint refunds_once_per_payment do nothing",
+pub async fn refund_insert<C: ConnectionTrait>(
+    conn: &C,
+    refunds: &[Refund],
+    cause: &Cause,
+) -> Result<BTreeSet<RefundId>, StoreError> {
+    let Some(show) = refunds.first().map(|refund| refund.id.show().uuid()) else {
+        return Ok(BTreeSet::new());
+    };
+    let [kind, actor, reason, trace] = values(cause);
+    let numbers = |read: fn(&Refund) -> i64| refunds.iter().map(read).collect::<Vec<_>>();
+    let texts = |read: fn(&Refund) -> &'static str| {
+        refunds.iter().map(|refund| read(refund).to_owned()).collect::<Vec<_>>()
+    };
+    let rows = conn
+        .query_all_raw(sql(
+            concat!(
+                "with owed as (
+                     insert into booking.refunds
+                            (show_id, refund_no, booking_no, payment_no, cause, status, currency,
+                             amount_minor, created_at, requested_at, updated_at)
+                     select $1, n.refund_no, n.booking_no, n.payment_no, n.cause, n.status, n.currency,
+                            n.amount_minor, n.created_at, n.created_at, n.created_at
+                       from unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[],
+                                   $7::text[], $8::bigint[], $9::timestamptz[])
+                            as n(refund_no, booking_no, payment_no, cause, status, currency,
+                                 amount_minor, created_at)
+                         on conflict on constraint refunds_once_per_payment do nothing
+                     returning refund_no, booking_no, status
+                 ), audited as (
+                     ",
+                audit_columns!(),
+                "select $1, 'REFUND', refund_no, booking_no, null, status, '{}', $10, $11, $12, $13
+                       from owed
+                 )
+                 select refund_no from owed"
+            ),
             [
-                refund.id.show().uuid().into(),
-                refund.id.local_i64().into(),
-                refund.booking.local_i64().into(),
-                refund.payment.local_i64().into(),
-                cause_column(refund.cause).into(),
-                refund.status.as_str().into(),
-                refund.amount.currency().code().into(),
-                refund.amount.minor().into(),
-                refund.created_at.into(),
+                show.into(),
+                numbers(|refund| refund.id.local_i64()).into(),
+                numbers(|refund| refund.booking.local_i64()).into(),
+                numbers(|refund| refund.payment.local_i64()).into(),
+                texts(|refund| cause_column(refund.cause)).into(),
+                texts(|refund| refund.status.as_str()).into(),
+                texts(|refund| refund.amount.currency().code()).into(),
+                numbers(|refund| refund.amount.minor()).into(),
+                refunds.iter().map(|refund| refund.created_at).collect::<Vec<_>>().into(),
+                kind,
+                actor,
+                reason,
+                trace,
             ],
         ))
         .await?;
-    Ok(done.rows_affected() == 1)
+    rows.iter().map(|row| Ok(RefundId::from_db(show, row.try_get("", "refund_no")?))).collect()
 }
 
 /// One refund.
@@ -151,7 +188,7 @@ pub async fn refund_set_provider_id<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Writes the end of a refund.
+/// Writes the end of a refund, whose booking is locked, with its audit entry.
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -162,13 +199,25 @@ pub async fn refund_settle<C: ConnectionTrait>(
     provider_refund: Option<&str>,
     failure: Option<&str>,
     now: DateTime<Utc>,
+    cause: &Cause,
 ) -> Result<(), StoreError> {
+    let [kind, actor, reason, trace] = values(cause);
     let done = conn
         .execute_raw(sql(
-            "update booking.refunds
-                set status = $3, provider_refund = coalesce($4, provider_refund), failure = $5,
-                    updated_at = $6
-              where show_id = $1 and refund_no = $2",
+            concat!(
+                "with changed as (
+                     update booking.refunds r
+                        set status = $3, provider_refund = coalesce($4, r.provider_refund), failure = $5,
+                            updated_at = $6
+                       from booking.refunds was
+                      where r.show_id = $1 and r.refund_no = $2
+                        and was.show_id = r.show_id and was.refund_no = r.refund_no
+                     returning r.show_id, r.refund_no, r.booking_no, was.status as was, r.status
+                 ) ",
+                audit_columns!(),
+                "select show_id, 'REFUND', refund_no, booking_no, was, status, '{}', $7, $8, $9, $10
+                   from changed"
+            ),
             [
                 id.show().uuid().into(),
                 id.local_i64().into(),
@@ -176,6 +225,10 @@ pub async fn refund_settle<C: ConnectionTrait>(
                 provider_refund.map(str::to_owned).into(),
                 failure.map(str::to_owned).into(),
                 now.into(),
+                kind,
+                actor,
+                reason,
+                trace,
             ],
         ))
         .await?;

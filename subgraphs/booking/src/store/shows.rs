@@ -10,7 +10,9 @@ use kernel::{Currency, Layout, Money, MovieId, ScreenId, ShowId, TheaterId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
+use super::audit::{audit_columns, values};
 use super::{StoreError, decode, sql};
+use crate::domain::audit::Cause;
 use crate::domain::show::{KindPrice, Show, ShowStatus};
 
 /// How long a cached show may lag behind the table. Prices are locked in the booking and the
@@ -217,7 +219,9 @@ pub async fn show_upsert<C: ConnectionTrait>(conn: &C, show: &ShowSnapshot) -> R
     Ok(done.rows_affected() > 0)
 }
 
-/// Marks a show cancelled. `false` when booking does not know the show (yet).
+/// Marks a show cancelled, with its audit entry when it was not, and tells its revision, which is
+/// then higher than any that a seat map was made from. `None` when booking does not know the show
+/// (yet).
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -226,15 +230,34 @@ pub async fn show_cancel<C: ConnectionTrait>(
     id: ShowId,
     revision: i64,
     reason: Option<&str>,
-) -> Result<bool, StoreError> {
-    let done = conn
-        .execute_raw(sql(
-            "update booking.shows
-                set status = 'CANCELLED', cancel_reason = $3, updated_at = now(),
-                    revision = greatest(revision, $2)
-              where show_id = $1",
-            [id.uuid().into(), revision.into(), reason.into()],
+    cause: &Cause,
+) -> Result<Option<i64>, StoreError> {
+    let [kind, actor, why, trace] = values(cause);
+    let row = conn
+        .query_one_raw(sql(
+            concat!(
+                "with was as materialized (
+                     select show_id, status from booking.shows where show_id = $1 for update
+                 ), changed as (
+                     update booking.shows s
+                        set status = 'CANCELLED', cancel_reason = $3, updated_at = now(),
+                            revision = case was.status
+                                when 'SCHEDULED' then greatest(s.revision + 1, $2)
+                                else greatest(s.revision, $2)
+                            end
+                       from was
+                      where s.show_id = was.show_id
+                     returning s.show_id, s.revision, was.status as was, s.status
+                 ), audited as (
+                     ",
+                audit_columns!(),
+                "select show_id, 'SHOW', null, null, was, status, '{}', $4, $5, $6, $7
+                       from changed where was <> status
+                 )
+                 select revision from changed"
+            ),
+            [id.uuid().into(), revision.into(), reason.into(), kind, actor, why, trace],
         ))
         .await?;
-    Ok(done.rows_affected() > 0)
+    Ok(row.map(|row| row.try_get("", "revision")).transpose()?)
 }

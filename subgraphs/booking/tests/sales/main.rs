@@ -3,6 +3,10 @@
 //! it decides what comes twice, late or never.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod audit_query;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
 mod checkout;
@@ -19,11 +23,19 @@ mod payment;
 #[cfg(test)]
 mod provider;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
+mod reconcile_losses;
+#[cfg(test)]
+mod reconcile_seats;
+#[cfg(test)]
 mod refund;
 #[cfg(test)]
 mod saga;
 #[cfg(test)]
 mod show_cancelled;
+#[cfg(test)]
+mod show_cancelled_many;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

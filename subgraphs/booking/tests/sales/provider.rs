@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use kernel::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::any};
 
@@ -63,6 +64,7 @@ impl Provider {
         let intent = state.intents.get_mut(id).unwrap();
         intent["status"] = json!("succeeded");
         intent["amount_received"] = intent["amount"].clone();
+        intent["latest_charge"] = json!({ "id": "ch_1", "created": SystemClock.now().timestamp() });
         event("payment_intent.succeeded", &intent.clone())
     }
 
@@ -110,7 +112,13 @@ impl Respond for Answers {
             ("POST", ["payment_intents"]) => "intent_create",
             ("POST", ["payment_intents", _, "cancel"]) => "intent_cancel",
             ("POST", ["refunds"]) => "refund_create",
-            ("GET", ["refunds"]) => "refund_find",
+            ("GET", ["refunds"]) if request.url.query_pairs().any(|(name, _)| name == "payment_intent") => {
+                "refund_find"
+            }
+            ("GET", ["refunds"]) => "refund_list",
+            ("GET", ["refunds", _]) => "refund_get",
+            ("GET", ["payment_intents"]) => "intent_list",
+            ("GET", ["payment_intents", _]) => "intent_get",
             other => panic!("the provider knows no {other:?}"),
         };
         state.calls.push((operation.to_owned(), key.clone()));
@@ -124,6 +132,10 @@ impl Respond for Answers {
             "intent_create" => state.create_intent(key.unwrap(), &form),
             "intent_cancel" => state.cancel_intent(path[1]),
             "refund_create" => state.create_refund(key.unwrap(), &form),
+            "intent_list" => list(&state.intents, request),
+            "intent_get" => found(state.intents.get(path[1])),
+            "refund_list" => list(&state.refunds, request),
+            "refund_get" => found(state.refunds.get(path[1])),
             _ => json_answer(200, &json!({ "data": state.refunds.values().collect::<Vec<_>>() })),
         }
     }
@@ -131,6 +143,29 @@ impl Respond for Answers {
 
 fn json_answer(status: u16, body: &Value) -> ResponseTemplate {
     ResponseTemplate::new(status).set_body_json(body)
+}
+
+fn found(object: Option<&Value>) -> ResponseTemplate {
+    match object {
+        Some(object) => json_answer(200, object),
+        None => json_answer(404, &json!({ "error": { "type": "invalid_request_error" } })),
+    }
+}
+
+/// A page of what was made in the given time.
+fn list(objects: &BTreeMap<String, Value>, request: &Request) -> ResponseTemplate {
+    let query: HashMap<_, _> = request.url.query_pairs().into_owned().collect();
+    let number = |name: &str| query[name].parse::<i64>().unwrap();
+    let within = number("created[gte]")..number("created[lt]");
+    let after = query.get("starting_after");
+    let mut rest = objects
+        .iter()
+        .rev()
+        .filter(|(id, _)| after.is_none_or(|after| *id < after))
+        .map(|(_, object)| object)
+        .filter(|object| within.contains(&object["created"].as_i64().unwrap()));
+    let page: Vec<&Value> = rest.by_ref().take(number("limit") as usize).collect();
+    json_answer(200, &json!({ "data": page, "has_more": rest.next().is_some() }))
 }
 
 impl State {
@@ -141,7 +176,7 @@ impl State {
         let id = format!("pi_{}", key.rsplit('_').next().unwrap());
         let intent = json!({
             "id": id, "object": "payment_intent", "client_secret": format!("{id}_secret"),
-            "status": "requires_payment_method",
+            "status": "requires_payment_method", "created": SystemClock.now().timestamp(),
             "amount": form["amount"].parse::<i64>().unwrap(), "amount_received": 0,
             "currency": form["currency"],
             "metadata": { "booking_id": form["metadata[booking_id]"] },
@@ -169,6 +204,7 @@ impl State {
         let id = format!("re_{}", self.refunds.len());
         let refund = json!({
             "id": id, "object": "refund", "status": self.refund_status,
+            "created": SystemClock.now().timestamp(), "currency": "eur",
             "payment_intent": form["payment_intent"], "amount": form["amount"].parse::<i64>().unwrap(),
             "metadata": { "booking_id": form["metadata[booking_id]"],
                           "refund_id": form["metadata[refund_id]"] },

@@ -174,6 +174,7 @@ impl Saga {
                           using (user_id, show_id, booking_no)
                        where h.status is distinct from b.status";
         assert!(self.world.rows(behind).await.is_empty(), "the history follows");
+        self.world.audit_is_true().await;
     }
 }
 

@@ -1,14 +1,17 @@
 //! The theater calls a show off.
 
 use booking::app::checkout::CheckoutError;
+use booking::app::seats::HoldRefusal;
 use booking::domain::booking::BookingStatus;
+use booking::domain::show::{Show, ShowStatus};
 use chrono::TimeDelta;
 use events::booking::RefundCause;
 use events::show::{ShowCancelled, ShowChanged, ShowScheduled};
+use futures::StreamExt as _;
 use kernel::ShowId;
 use platform::HandlerError;
 
-use crate::support::World;
+use crate::support::{World, identity};
 
 fn call_off(world: &World) -> ShowCancelled {
     ShowCancelled { show_id: world.show_id(), revision: 2, reason: Some("The projector broke".into()) }
@@ -130,4 +133,32 @@ async fn a_cancellation_that_overtakes_its_show_comes_again() {
     cancelled.show_id = ShowId::from_uuid(uuid::Uuid::from_u128(9));
     let error = world.tell(&cancelled).await.unwrap_err();
     assert!(matches!(error, HandlerError::Retry(_)), "{error}");
+}
+
+#[tokio::test]
+async fn its_seat_map_is_closed_and_watchers_see_it() {
+    let world = World::new().await;
+    world.confirmed(world.person(), &[1]).await;
+    world.pending(world.person(), &[2]).await;
+    let user = world.person();
+    let hold = world.hold(user, &[3]).await;
+    let mut deltas = std::pin::pin!(world.app.seats.watch(world.show_id()).await.unwrap());
+    let epoch = deltas.next().await.unwrap().epoch.clone();
+    assert_eq!(world.states().await, "ASHHAAAAAAAAAAAA");
+
+    world.tell(&call_off(&world)).await.unwrap();
+    assert_eq!(world.states().await, "BBBBBBBBBBBBBBBB");
+    let resync = async { while deltas.next().await.expect("the stream goes on").epoch == epoch {} };
+    tokio::time::timeout(std::time::Duration::from_secs(10), resync)
+        .await
+        .expect("watchers are told to resync");
+    let refused = world.checkout(user, hold, "k").await.unwrap_err();
+    assert!(matches!(refused, CheckoutError::ShowClosed | CheckoutError::HoldExpired), "{refused}");
+    let show = world.app.seats.show_to_hold(world.show_id()).await.unwrap();
+    let refused = world.app.seats.hold(&identity(user), &show, &[5], "another").await;
+    assert!(matches!(refused, Err(HoldRefusal::ShowCancelled)), "{refused:?}");
+    // Another process may believe for a moment that it takes place.
+    let show = Show { status: ShowStatus::Scheduled, ..(*show).clone() };
+    let refused = world.app.seats.hold(&identity(user), &show, &[5], "a third").await;
+    assert!(matches!(refused, Err(HoldRefusal::SeatsUnavailable { .. })), "{refused:?}");
 }

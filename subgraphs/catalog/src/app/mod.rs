@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use events::{Envelope, Event};
 use graphql_kit::{Identity, Role};
 use kernel::{EventId, SharedClock, SharedIds, ShowId};
-use platform::outbox;
+use platform::{faults::reach, outbox};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
 
 pub use cancel_show::CancelShow;
@@ -60,8 +60,10 @@ impl App {
         let id = EventId::from_uuid(self.ids.uuid());
         let envelope = Envelope::new(id, self.now(), event).map_err(Failure::Event)?;
         outbox::append(&transaction, SCHEMA, &envelope).await.map_err(StoreError::from)?;
+        reach("catalog.updated").await;
         transaction.commit().await.map_err(StoreError::from)?;
         outbox::wake(SCHEMA);
+        reach("catalog.committed").await;
         Ok(())
     }
 }

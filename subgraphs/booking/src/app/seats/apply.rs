@@ -1,6 +1,7 @@
 //! Telling Redis what PostgreSQL decided.
 
 use kernel::{BookingId, HoldId, UserId};
+use platform::faults::mutant;
 
 use super::{Seats, SeatsError};
 use crate::store::seats::{Applied, Decision, Replace};
@@ -32,6 +33,9 @@ impl Seats {
         target: Target,
         origin: Option<(HoldId, UserId)>,
     ) -> Result<(), SeatsError> {
+        if mutant("redis_not_told") {
+            return Ok(());
+        }
         let mut seats = seats.to_vec();
         seats.sort_unstable();
         let decision = Decision { booking, version, seats: &seats, ownership: target };

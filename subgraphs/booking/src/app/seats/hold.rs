@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use graphql_kit::Identity;
 use kernel::{HoldId, SeatId, SeatKind, ShowId, UserId};
+use platform::faults::reach;
 
 use super::{HoldRefusal, Limit, Rules, Seats, SeatsError, request};
 use crate::domain::{
@@ -90,6 +91,7 @@ impl Seats {
         let rules = &self.inner.rules;
         match self.inner.store.hold_extend(id, who.user_id, rules.ttl, rules.longest).await? {
             Extended::Held(hold) => {
+                reach("extend.extended").await;
                 self.keep_room(id, who.user_id, hold.expires_at).await;
                 Ok(hold)
             }
@@ -109,6 +111,7 @@ impl Seats {
     pub async fn release(&self, who: &Identity, id: HoldId) -> Result<(), HoldRefusal> {
         match self.inner.store.hold_release(id, who.user_id).await? {
             Released::Done | Released::Gone(HoldEnd::Released) => {
+                reach("release.released").await;
                 self.give_room_back(&[(id, who.user_id)]).await;
                 Ok(())
             }
@@ -188,7 +191,9 @@ impl Seats {
             Reserved::TooManySeats => return Err(HoldRefusal::Limit(Limit::Seats { max: limits.seats })),
             Reserved::TooManyShows => return Err(HoldRefusal::Limit(Limit::Shows { max: limits.shows })),
         }
+        reach("hold.reserved").await;
         let placed = self.place_reserved(show, &request, wanted).await;
+        reach("hold.placed").await;
         // After a failure nobody knows whether the seats are held: then the room stays taken until
         // the deadline, or until the repetition finds out.
         if let Err(refusal) = &placed
@@ -228,6 +233,7 @@ impl Seats {
         for _ in 0..ATTEMPTS {
             match self.inner.store.hold(request, wanted).await? {
                 Placed::Held { hold, ends_first, .. } => {
+                    reach("hold.held").await;
                     if ends_first
                         && let Err(error) = self.inner.store.sweep_note(show.id, hold.expires_at).await
                     {

@@ -32,7 +32,10 @@ use sea_orm::DatabaseConnection;
 use tokio::time::{Instant, sleep};
 
 use super::SeatsError;
-use crate::domain::{best_available::Plan, show::Show};
+use crate::domain::{
+    best_available::Plan,
+    show::{Show, ShowStatus},
+};
 use crate::store::{
     allocations::{Allocation, allocation_list, booking_versions},
     seats::{Contents, Loaded, Replace, SeatOwner, SeatStore},
@@ -185,11 +188,12 @@ fn owners(versions: Vec<(BookingId, i64)>, allocations: Vec<Allocation>) -> Vec<
     owners.into_values().collect()
 }
 
-/// Seats that nobody can have: blocked ones, and those without a price.
+/// Seats that nobody can have: blocked ones, those without a price, and all of a cancelled show.
 fn not_on_sale(show: &Show) -> Vec<u16> {
+    let closed = show.status == ShowStatus::Cancelled;
     let seats = show.layout.seats().iter();
     seats
-        .filter(|seat| show.is_blocked(seat.index) || show.price_of(seat.kind).is_none())
+        .filter(|seat| closed || show.is_blocked(seat.index) || show.price_of(seat.kind).is_none())
         .map(|seat| seat.index)
         .collect()
 }

@@ -14,6 +14,7 @@ mod error;
 mod hold;
 mod loader;
 mod refusal;
+mod reload;
 mod request;
 mod snapshot;
 mod sweep;

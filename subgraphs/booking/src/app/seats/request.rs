@@ -8,10 +8,11 @@ use super::HoldRefusal;
 use crate::store::seats::Wanted;
 
 /// The longest idempotency key that is taken, in bytes.
-pub(super) const MAX_KEY: usize = 255;
+const MAX_KEY: usize = 255;
 
-/// The id of the hold that this request makes.
-pub(super) fn hold_id(user: UserId, show: ShowId, key: &str) -> HoldId {
+/// The id of the hold that this request makes in Redis; in PostgreSQL it makes the
+/// [twin](crate::domain::hold::twin).
+pub(crate) fn hold_id(user: UserId, show: ShowId, key: &str) -> HoldId {
     let mut hash = Sha256::new();
     // Both ids have a fixed length: no two requests are written alike.
     hash.update(user.uuid().as_bytes());
@@ -19,11 +20,12 @@ pub(super) fn hold_id(user: UserId, show: ShowId, key: &str) -> HoldId {
     hash.update(key.as_bytes());
     let digest: [u8; 32] = hash.finalize().into();
     let [a, b, c, d, e, f, g, h, ..] = digest;
-    HoldId::new(show, u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1)
+    // 63 bits, of which the lowest says who keeps the hold.
+    HoldId::new(show, (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1) & !1)
 }
 
 /// A short stand-in for an idempotency key.
-pub(super) fn key_digest(key: &str) -> Result<String, HoldRefusal> {
+pub(crate) fn key_digest(key: &str) -> Result<String, HoldRefusal> {
     if (1..=MAX_KEY).contains(&key.len()) {
         Ok(digest(key.as_bytes(), 16))
     } else {
@@ -33,7 +35,7 @@ pub(super) fn key_digest(key: &str) -> Result<String, HoldRefusal> {
 
 /// A short stand-in for all that is asked for: two requests with one key are the same exactly
 /// when this is.
-pub(super) fn body_digest(show: ShowId, wanted: Wanted<'_>) -> String {
+pub(crate) fn body_digest(show: ShowId, wanted: Wanted<'_>) -> String {
     let body = match wanted {
         Wanted::Seats(seats) => format!("seats {show} {seats:?}"),
         Wanted::Best { quantity, kind } => format!("best {show} {quantity} {kind:?}"),
@@ -52,12 +54,15 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::domain::hold::{is_durable, twin};
 
     #[test]
     fn another_request_is_another_hold_or_another_digest() {
         let (user, other) = (Id::from_uuid(Uuid::from_u128(1)), Id::from_uuid(Uuid::from_u128(2)));
         let (show, there) = (Id::from_uuid(Uuid::from_u128(3)), Id::from_uuid(Uuid::from_u128(4)));
         assert_eq!(hold_id(user, show, "k"), hold_id(user, show, "k"));
+        assert!(!is_durable(hold_id(user, show, "k")));
+        assert!(is_durable(twin(hold_id(user, show, "k"))));
         assert_ne!(hold_id(user, show, "k"), hold_id(other, show, "k"));
         assert_ne!(hold_id(user, show, "k"), hold_id(user, there, "k"));
         assert_ne!(hold_id(user, show, "k"), hold_id(user, show, "l"));

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kernel::ShowId;
+use platform::faults::mutant;
 use tokio::{
     sync::{broadcast, mpsc, watch},
     time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
@@ -201,6 +202,9 @@ impl Task {
 
     async fn take_in(&mut self, payload: &[u8]) {
         let delta = match Delta::parse(payload) {
+            Ok(delta) if mutant("lost_delta") && delta.version.is_multiple_of(5) => {
+                Delta { changes: Vec::new(), ..delta }
+            }
             Ok(delta) => delta,
             Err(error) => {
                 // It will be missing, and that will show.

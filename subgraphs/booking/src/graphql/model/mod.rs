@@ -1,5 +1,7 @@
 //! What clients see: one noun per file.
 
+pub mod audit_entry;
+pub mod audit_reason;
 pub mod booked_seat;
 pub mod booking;
 pub mod hold;

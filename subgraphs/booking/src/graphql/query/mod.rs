@@ -1,5 +1,6 @@
 //! Root query fields and entity resolvers, one noun per file.
 
+pub mod audit_trail;
 pub mod booking;
 pub mod show_seats;
 pub mod ticket_keys;
@@ -10,6 +11,7 @@ use async_graphql::MergedObject;
 /// The root of queries.
 #[derive(MergedObject, Default)]
 pub struct Query(
+    audit_trail::AuditTrailQuery,
     booking::BookingQuery,
     user_bookings::UserQuery,
     ticket_keys::TicketKeysQuery,

@@ -1,15 +1,35 @@
 //! The scripts, put together from their parts.
 
-use platform::Script;
+use platform::{Script, faults::mutant};
 
 /// A script of one show: what all share, then the parts.
 macro_rules! show_script {
     ($($part:literal),+) => {
-        Script::new(concat!(
+        script_of(concat!(
             include_str!("../lua/show_prelude.lua"),
             $("\n", include_str!(concat!("../lua/", $part, ".lua"))),+
         ))
     };
+}
+
+/// Deliberate bugs: the name, what is in some script, and what the bug makes of it.
+const BUGS: [(&str, &str, &str); 3] = [
+    // An overdue hold only loses its deadline.
+    (
+        "immortal_hold",
+        "if hold.status == 'L' then\n        self.free",
+        "if hold.status == 'L' then\n        redis.call('ZREM', DEADLINES, token)\n      \
+         elseif hold.status == '' then\n        self.free",
+    ),
+    // Whoever asks is the owner: when a hold is released, and when it is extended.
+    ("ignore_hold_token", "hold.user == ARGV[4]", "true"),
+    ("ignore_hold_token", "hold.user ~= ARGV[4]", "false"),
+];
+
+/// The script, with the deliberate bugs that are on.
+fn script_of(source: &str) -> Script {
+    let bugs = BUGS.iter().filter(|(name, ..)| mutant(name));
+    Script::new(&bugs.fold(source.to_owned(), |source, (_, right, wrong)| source.replace(right, wrong)))
 }
 
 macro_rules! script {
@@ -54,6 +74,20 @@ impl Scripts {
             user_extend: script!("user_extend"),
             sweep_take: script!("sweep_take"),
             sweep_note: script!("sweep_note"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_has_its_place() {
+        let scripts = Scripts::new();
+        let sources = [&scripts.release, &scripts.extend].map(Script::source);
+        for (name, right, _) in BUGS {
+            assert!(sources.iter().any(|source| source.contains(right)), "{name}: {right}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A subgraph with a database, a Redis prefix, a provider and a clock of its own.
 
+mod audit;
 mod database;
 mod events;
 mod http;
@@ -33,6 +34,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Statement, Transacti
 use serde_json::json;
 
 use crate::provider::{Provider, WEBHOOK_SECRET};
+pub use audit::told;
 use database::{database, service};
 use http::verifier;
 

@@ -1,0 +1,258 @@
+//! Failpoints, mutants and the clock of a build for tests.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use kernel::source::{Clock, SharedClock, SystemClock};
+use rustix::process::{Signal, getpid, kill_process};
+
+use super::UnknownMutant;
+
+/// Names the mutants that are on, separated by commas.
+const VARIABLE: &str = "MARQUEE_MUTANT";
+
+/// A deliberate bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mutant {
+    /// As in `MARQUEE_MUTANT`.
+    pub name: &'static str,
+    /// What is wrong when it is on.
+    pub about: &'static str,
+}
+
+/// All there are.
+const MUTANTS: [Mutant; 12] = [
+    Mutant { name: "skip_sort", about: "seats are locked and inserted in any order" },
+    Mutant { name: "steal_allocation", about: "a checkout takes seats that another booking owns" },
+    Mutant { name: "ack_before_commit", about: "a message is acknowledged before it is handled" },
+    Mutant { name: "publish_before_commit", about: "events are published before their transaction commits" },
+    Mutant { name: "ignore_hold_token", about: "anybody may check out and release anybody's hold" },
+    Mutant {
+        name: "trust_redis_at_confirm",
+        about: "a late payment gets its seats when Redis shows them free",
+    },
+    Mutant { name: "no_inbox", about: "a repeated message is applied again" },
+    Mutant { name: "refund_without_key", about: "each try of a refund has another idempotency key" },
+    Mutant { name: "lost_delta", about: "some changes of seats are not published" },
+    Mutant { name: "immortal_hold", about: "an overdue hold is not ended" },
+    Mutant { name: "relay_deletes_first", about: "the outbox forgets events before the broker has them" },
+    Mutant { name: "redis_not_told", about: "Redis is not told what PostgreSQL decided" },
+];
+
+/// Steps reached so far, and how often. Global, as what they break is the whole process.
+static REACHED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
+/// Milliseconds between the system's clock and this process's.
+static OFFSET: AtomicI64 = AtomicI64::new(0);
+/// What the environment says, read once.
+static MUTATED: LazyLock<BTreeSet<String>> =
+    LazyLock::new(|| names(&std::env::var(VARIABLE).unwrap_or_default()));
+
+/// A step that tests may make the process die at, wait at or panic at. Names are `flow.step`,
+/// told in the past: `confirm.committed`.
+pub async fn reach(step: &'static str) {
+    *REACHED.lock().unwrap_or_else(PoisonError::into_inner).entry(step).or_default() += 1;
+    match evaluate(step).as_deref().and_then(Action::parse) {
+        None => {}
+        Some(Action::Exit) => exit(),
+        Some(Action::Wait(time)) => tokio::time::sleep(time).await,
+    }
+}
+
+/// The value of the failpoint's `return(value)`, when that is what it does now.
+fn evaluate(step: &str) -> Option<String> {
+    fail::fail_point!(step, |value| value);
+    None
+}
+
+/// What `return(…)` can ask for.
+#[derive(Debug, PartialEq, Eq)]
+enum Action {
+    Exit,
+    Wait(Duration),
+}
+
+impl Action {
+    fn parse(value: &str) -> Option<Self> {
+        match value.split_once(':') {
+            None if value == "exit" => Some(Self::Exit),
+            Some(("wait", time)) => Some(Self::Wait(Duration::from_millis(time.parse().ok()?))),
+            _ => None,
+        }
+    }
+}
+
+/// Ends the process as `kill -9` would: nothing is unwound, flushed, closed or said.
+fn exit() {
+    let _ = kill_process(getpid(), Signal::KILL);
+    std::process::abort();
+}
+
+/// Steps reached so far, and how often.
+pub(super) fn reached() -> BTreeMap<&'static str, u64> {
+    REACHED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// What is set for each failpoint that is not off.
+pub(super) fn actions() -> BTreeMap<String, String> {
+    fail::list().into_iter().filter(|(_, action)| !action.is_empty() && action != "off").collect()
+}
+
+/// Sets what a failpoint does from now on, in the language of `fail`:
+/// `[percent%][count*]task[->next]`, where the task is `off`, `panic`, `return(exit)` or
+/// `return(wait:milliseconds)`. (Its other tasks would block the threads of the runtime.)
+pub(super) fn set(step: &str, action: &str) -> Result<(), String> {
+    for part in action.split("->") {
+        let task = part.rsplit(['%', '*']).next().unwrap_or_default().trim();
+        let value = task.strip_prefix("return(").and_then(|value| value.strip_suffix(')'));
+        if task != "off" && task != "panic" && value.and_then(Action::parse).is_none() {
+            return Err(format!(
+                "cannot do `{task}`; there are off, panic, return(exit) and return(wait:milliseconds)"
+            ));
+        }
+    }
+    fail::cfg(step, action)
+}
+
+/// Whether the deliberate bug of this name is on.
+#[must_use]
+pub fn mutant(name: &'static str) -> bool {
+    debug_assert!(MUTANTS.iter().any(|mutant| mutant.name == name), "not in the list: {name}");
+    MUTATED.contains(name)
+}
+
+/// All mutants, and whether they are on.
+pub fn mutants() -> impl Iterator<Item = (Mutant, bool)> {
+    MUTANTS.into_iter().map(|mutant| (mutant, MUTATED.contains(mutant.name)))
+}
+
+fn names(list: &str) -> BTreeSet<String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn check(chosen: &BTreeSet<String>) -> Result<(), UnknownMutant> {
+    match chosen.iter().find(|name| MUTANTS.iter().all(|mutant| mutant.name != **name)) {
+        None => Ok(()),
+        Some(name) => {
+            Err(UnknownMutant { name: name.clone(), known: MUTANTS.map(|mutant| mutant.name).join(", ") })
+        }
+    }
+}
+
+/// Says what kind of build this is, and which mutants are on. Call once, at the start.
+///
+/// # Errors
+/// [`UnknownMutant`].
+pub fn start() -> Result<(), UnknownMutant> {
+    check(&MUTATED)?;
+    tracing::warn!(
+        mutants = ?*MUTATED,
+        "THIS BUILD IS FOR TESTS ONLY: anybody who reaches its ports can crash it and move its clock"
+    );
+    Ok(())
+}
+
+/// The process's clock: the system's, moved by what tests ask for.
+#[must_use]
+pub fn clock() -> SharedClock {
+    Arc::new(MovedClock)
+}
+
+/// From now on [`clock`] is `offset_ms` milliseconds ahead of the system's.
+pub(super) fn move_clock(offset_ms: i64) -> Result<(), String> {
+    // More than any test needs, and little enough that no sum leaves the calendar.
+    const LIMIT: i64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+    if offset_ms.checked_abs().is_none_or(|distance| distance > LIMIT) {
+        return Err("offset_ms: at most ten years either way".to_owned());
+    }
+    OFFSET.store(offset_ms, Ordering::Relaxed);
+    Ok(())
+}
+
+#[derive(Debug)]
+struct MovedClock;
+
+impl Clock for MovedClock {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + TimeDelta::milliseconds(OFFSET.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use std::panic::AssertUnwindSafe;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_waits_as_often_as_it_is_told() {
+        set("test.waited", "2*return(wait:300)").unwrap();
+        let start = Instant::now();
+        for _ in 0..3 {
+            reach("test.waited").await;
+        }
+        assert_eq!(start.elapsed().as_millis(), 600);
+        assert_eq!(reached().get("test.waited"), Some(&3));
+        assert_eq!(actions().get("test.waited").map(String::as_str), Some("2*return(wait:300)"));
+        set("test.waited", "off").unwrap();
+        assert!(!actions().contains_key("test.waited"));
+    }
+
+    #[tokio::test]
+    async fn a_step_panics() {
+        set("test.panicked", "1*panic").unwrap();
+        assert!(AssertUnwindSafe(reach("test.panicked")).catch_unwind().await.is_err());
+        reach("test.panicked").await;
+    }
+
+    #[tokio::test]
+    async fn the_last_step_is_the_last() {
+        // The test runs itself in another process, which has to end here.
+        if std::env::var_os("MARQUEE_TEST_EXIT").is_some() {
+            set("test.exited", "return(exit)").unwrap();
+            reach("test.exited").await;
+            unreachable!("dead");
+        }
+        let mut own = std::process::Command::new(std::env::current_exe().unwrap());
+        let own = own.args(["--exact", "faults::on::tests::the_last_step_is_the_last", "--nocapture"]);
+        let output = own.env("MARQUEE_TEST_EXIT", "1").output().unwrap();
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(output.status.signal(), Some(9), "{output:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused() {
+        for action in ["sleep(5)", "pause", "return(explode)", "return", "return(wait:long)", "off->delay(3)"]
+        {
+            assert!(set("test.refused", action).is_err(), "{action}");
+        }
+        for action in ["off", "25%1*return(exit)", "50%return(wait:5)->1*panic"] {
+            assert_eq!(set("test.accepted", action), Ok(()), "{action}");
+        }
+    }
+
+    #[test]
+    fn unknown_mutants_are_refused_with_the_list() {
+        assert!(check(&names("no_inbox, lost_delta,")).is_ok());
+        let error = check(&names("no_inbox,no_such")).expect_err("unknown").to_string();
+        assert!(error.contains("`no_such`") && error.contains("refund_without_key"), "{error}");
+    }
+
+    #[test]
+    fn the_clock_moves_both_ways() {
+        let clock = clock();
+        for hours in [5, -5, 0] {
+            move_clock(hours * 3_600_000).unwrap();
+            let distance = clock.now() - SystemClock.now() - TimeDelta::hours(hours);
+            assert!(distance.num_seconds().abs() < 60, "{distance}");
+        }
+        assert!(move_clock(i64::MIN).is_err());
+    }
+}

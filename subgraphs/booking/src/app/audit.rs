@@ -1,0 +1,95 @@
+//! The audit trail, for those who answer for what happened.
+
+use std::sync::Arc;
+
+use graphql_kit::{Identity, Role};
+use kernel::{BookingId, SeatId, ShowId, seating};
+
+use super::{App, AppError};
+use crate::domain::audit::Recorded;
+use crate::domain::show::Show;
+use crate::store::audit::{AuditFilter, audit_count, audit_list};
+
+/// Those who may read it.
+const AUDITORS: [Role; 2] = [Role::Manager, Role::Admin];
+
+/// A page of the audit trail.
+#[derive(Debug, Clone, Copy)]
+pub struct AuditQuery {
+    /// Of which show; follows from the booking.
+    pub show: Option<ShowId>,
+    /// Only of this booking.
+    pub booking: Option<BookingId>,
+    /// Only what is about this seat.
+    pub seat: Option<SeatId>,
+    /// Only what came before the entry of this number.
+    pub before: Option<i64>,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// Entries, newest first.
+#[derive(Debug)]
+pub struct AuditPage {
+    /// Each with the show that it is about.
+    pub entries: Vec<(Arc<Show>, Recorded)>,
+    /// How many there are on all pages.
+    pub total: i64,
+}
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The caller may not read it.
+    #[error("the audit trail is for managers and admins")]
+    Forbidden,
+    /// Neither a show nor a booking was named.
+    #[error("say which showId or bookingId")]
+    NothingNamed,
+    /// The booking is of another show.
+    #[error("the booking is not of this show")]
+    OtherShow,
+    /// The seat is in another screen.
+    #[error("the seat is not of this show")]
+    OtherScreen,
+    /// It could not be read.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+impl App {
+    /// A page of the audit trail of a show or a booking, newest first.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub async fn audit_trail(&self, caller: &Identity, query: &AuditQuery) -> Result<AuditPage, AuditError> {
+        if !caller.has_any(&AUDITORS) {
+            return Err(AuditError::Forbidden);
+        }
+        let AuditQuery { booking, seat, before, limit, .. } = *query;
+        let show = match (query.show, booking.map(BookingId::show)) {
+            (None, None) => return Err(AuditError::NothingNamed),
+            (Some(show), Some(other)) if show != other => return Err(AuditError::OtherShow),
+            (Some(show), _) | (None, Some(show)) => show,
+        };
+        let show = match self.show(show).await {
+            Ok(show) => show,
+            Err(AppError::UnknownShow(_)) => {
+                return Ok(AuditPage { entries: Vec::new(), total: 0 });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let seat = seat
+            .map(|seat| {
+                seating::seat_index(show.screen_id, seat)
+                    .filter(|seat| show.layout.seat(*seat).is_some())
+                    .ok_or(AuditError::OtherScreen)
+            })
+            .transpose()?;
+        let filter = AuditFilter { show: show.id, booking, seat };
+        let entries = audit_list(&self.deps.pg, filter, before, limit).await.map_err(AppError::from)?;
+        let total = audit_count(&self.deps.pg, filter).await.map_err(AppError::from)?;
+        let entries = entries.into_iter().map(|entry| (Arc::clone(&show), entry)).collect();
+        Ok(AuditPage { entries, total })
+    }
+}

@@ -1,0 +1,24 @@
+//! Deliberate bugs in the statements that give seats to bookings: what a harness of faults has to
+//! find. See [`platform::faults`].
+
+use platform::faults::mutant;
+use sea_orm::Statement;
+
+/// What the statements say, and what they say when a seat is taken from whoever has it.
+const CLAIMS: [&str; 2] =
+    ["from line order by seat_no", "on conflict on constraint seat_allocations_pkey do nothing"];
+const STEAL: &str = "on conflict on constraint seat_allocations_pkey \
+                     do update set booking_no = excluded.booking_no, hold_no = null, \
+                     held_until = null, sold = false";
+
+/// The statement, with the bugs that are on.
+pub(super) fn with_bugs(mut statement: Statement) -> Statement {
+    if mutant("steal_allocation") {
+        let [inserts, yields] = CLAIMS;
+        statement.sql = statement.sql.replace(inserts, &format!("{inserts} {STEAL}")).replace(yields, STEAL);
+    }
+    if mutant("skip_sort") {
+        statement.sql = statement.sql.replace("order by seat_no", "order by random()");
+    }
+    statement
+}

@@ -1,0 +1,310 @@
+//! What all rules need to look up: the round by hold, booking and show, and how calm it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::history::{Action, Call, History, Millis, Outcome};
+use crate::observed::{AuditEntry, Booking, Observed};
+
+/// How far the clocks of PostgreSQL, Redis and clients can be apart: they run on one machine.
+pub(super) const SLACK: Millis = 50;
+/// Without faults, what was committed has reached Redis and everybody else after this time; it is
+/// long enough for a process that died to be back.
+const CALM: Millis = 5_000;
+/// After Redis is back from a loss, what it lost stays lost; after this time nothing more goes.
+const LOSS_SETTLES: Millis = 5_000;
+
+/// A stretch of time, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Window {
+    pub from: Millis,
+    pub to: Millis,
+}
+
+impl Window {
+    pub(super) const fn since(from: Millis) -> Self {
+        Self { from, to: Millis::MAX }
+    }
+
+    pub(super) const fn of(call: &Call) -> Self {
+        Self { from: call.from, to: call.to }
+    }
+
+    /// Its first moment that is not before `time`.
+    pub(super) fn enter(self, time: Millis) -> Option<Millis> {
+        let at = self.from.max(time);
+        (at <= self.to).then_some(at)
+    }
+
+    pub(super) const fn meets(self, other: Self) -> bool {
+        self.from <= other.to && other.from <= self.to
+    }
+}
+
+/// An answer that says that a hold lives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held<'a> {
+    pub call: &'a Call,
+    pub seats: &'a [u16],
+    pub until: Millis,
+}
+
+/// A hold that clients were told of.
+#[derive(Debug)]
+pub(super) struct Hold<'a> {
+    pub id: &'a str,
+    pub show: &'a str,
+    /// Whose token made it.
+    pub user: &'a str,
+    /// PostgreSQL has it.
+    pub durable: bool,
+    /// Before this moment nobody had asked for it: the first request with its key.
+    pub begun: Millis,
+    /// What was said of it, in the order of the requests.
+    pub held: Vec<Held<'a>>,
+}
+
+impl Hold<'_> {
+    /// Seats that it has according to all answers. One that was made anew after a loss may have
+    /// others than before.
+    pub(super) fn firm_seats(&self) -> BTreeSet<u16> {
+        let mut seats: BTreeSet<u16> = self.any_seats();
+        for held in &self.held {
+            seats.retain(|seat| held.seats.contains(seat));
+        }
+        seats
+    }
+
+    /// Seats that it has according to some answer.
+    pub(super) fn any_seats(&self) -> BTreeSet<u16> {
+        self.held.iter().flat_map(|held| held.seats).copied().collect()
+    }
+
+    /// The latest end that was told.
+    pub(super) fn last_until(&self) -> Millis {
+        self.held.iter().map(|held| held.until).max().unwrap_or(self.begun)
+    }
+}
+
+/// Somebody whom PostgreSQL gave seats to for some time: a booking or a durable hold.
+#[derive(Debug)]
+pub(super) struct Owner<'a> {
+    pub id: &'a str,
+    pub show: &'a str,
+    pub seats: &'a [u16],
+    /// Not before.
+    pub from: Millis,
+    /// About when it gave them up; commits may come a little later.
+    pub to: Millis,
+}
+
+/// The round, indexed.
+pub(super) struct Facts<'a> {
+    pub history: &'a History,
+    pub observed: &'a Observed,
+    pub bookings: BTreeMap<&'a str, &'a Booking>,
+    pub holds: BTreeMap<&'a str, Hold<'a>>,
+    audit: BTreeMap<&'a str, Vec<&'a AuditEntry>>,
+    checkouts: BTreeMap<&'a str, Vec<&'a Call>>,
+    cancels: BTreeMap<&'a str, Vec<&'a Call>>,
+}
+
+impl<'a> Facts<'a> {
+    pub(super) fn new(history: &'a History, observed: &'a Observed) -> Self {
+        let mut facts = Self {
+            history,
+            observed,
+            bookings: observed.bookings.iter().map(|booking| (booking.id.as_str(), booking)).collect(),
+            holds: holds(history),
+            audit: BTreeMap::new(),
+            checkouts: BTreeMap::new(),
+            cancels: BTreeMap::new(),
+        };
+        for entry in observed.audit.iter().filter(|entry| entry.entity == "BOOKING") {
+            facts.audit.entry(entry.id.as_str()).or_default().push(entry);
+        }
+        for call in &history.calls {
+            match &call.action {
+                Action::Checkout { hold, .. } => facts.checkouts.entry(hold).or_default().push(call),
+                Action::Cancel { booking, .. } => facts.cancels.entry(booking).or_default().push(call),
+                _ => {}
+            }
+        }
+        facts
+    }
+
+    /// The booking's changes of state, in their order; none when there is no audit trail.
+    pub(super) fn states(&self, booking: &str) -> &[&'a AuditEntry] {
+        self.audit.get(booking).map_or(&[], Vec::as_slice)
+    }
+
+    /// Did the audit trail see the booking in this state? `None` when it knows nothing of it.
+    pub(super) fn was(&self, booking: &str, state: &str) -> Option<bool> {
+        let states = self.states(booking);
+        (!states.is_empty()).then(|| states.iter().any(|entry| entry.to == state))
+    }
+
+    /// Requests to check out this hold.
+    pub(super) fn checkouts(&self, hold: &str) -> &[&'a Call] {
+        self.checkouts.get(hold).map_or(&[], Vec::as_slice)
+    }
+
+    /// Requests to cancel this booking.
+    pub(super) fn cancels(&self, booking: &str) -> &[&'a Call] {
+        self.cancels.get(booking).map_or(&[], Vec::as_slice)
+    }
+
+    /// Not before this moment did the booking own its seats.
+    pub(super) fn claimed_from(&self, booking: &Booking) -> Millis {
+        let asked = self.checkouts(&booking.hold).iter().map(|call| call.from).min();
+        let written = self.states(&booking.id).first().map(|entry| entry.at - SLACK);
+        asked.max(written).unwrap_or(Millis::MIN)
+    }
+
+    /// At this moment the booking owned its seats already, if that is known: somebody had been told,
+    /// or its next change was being made.
+    pub(super) fn claimed_by(&self, booking: &Booking) -> Millis {
+        let told = self
+            .checkouts(&booking.hold)
+            .iter()
+            .filter(
+                |call| matches!(&call.outcome, Outcome::CheckedOut { booking: id, .. } if *id == booking.id),
+            )
+            .map(|call| call.to);
+        let changed = self.states(&booking.id).get(1).map(|entry| entry.at + SLACK);
+        told.chain(changed).min().unwrap_or(Millis::MAX)
+    }
+
+    /// Everybody whom PostgreSQL gave seats to.
+    pub(super) fn owners(&self) -> Vec<Owner<'a>> {
+        let bookings = self.observed.bookings.iter().map(|booking| Owner {
+            id: &booking.id,
+            show: &booking.show,
+            seats: &booking.seats,
+            from: self.claimed_from(booking),
+            to: match self.states(&booking.id) {
+                [.., last] if !owns_seats(&last.to) => {
+                    let ends = |entry: &&&AuditEntry| entry.from.as_deref().is_some_and(owns_seats);
+                    self.states(&booking.id).iter().rfind(ends).map_or(Millis::MAX, |entry| entry.at)
+                }
+                _ => Millis::MAX,
+            },
+        });
+        let holds = self.holds.values().filter(|hold| hold.durable).flat_map(|hold| {
+            hold.held.iter().map(|held| Owner {
+                id: hold.id,
+                show: hold.show,
+                seats: held.seats,
+                from: hold.begun,
+                to: hold.last_until(),
+            })
+        });
+        // Also those whose answer got lost.
+        let entries = || self.observed.audit.iter().filter(|entry| entry.entity == "HOLD");
+        let audited = entries().filter(|entry| entry.from.is_none()).map(|entry| Owner {
+            id: &entry.id,
+            show: &entry.show,
+            seats: &entry.seats,
+            from: entry.at - SLACK,
+            to: entries()
+                .filter(|end| end.id == entry.id && end.from.is_some())
+                .map(|end| end.at)
+                .max()
+                .unwrap_or(Millis::MAX),
+        });
+        bookings.chain(holds).chain(audited).collect()
+    }
+
+    /// When the cache may have lost holds.
+    pub(super) fn losses(&self) -> Vec<Window> {
+        let faults = self.history.faults.iter().filter(|fault| fault.lost_redis);
+        faults.map(|fault| Window { from: fault.from - SLACK, to: fault.to + LOSS_SETTLES }).collect()
+    }
+
+    /// Had the cache lost something before `time`?
+    pub(super) fn lost_before(&self, time: Millis) -> bool {
+        self.history.faults.iter().any(|fault| fault.lost_redis && fault.from <= time)
+    }
+
+    /// When some process may have had a wrong clock: one that is stopped meanwhile keeps it for longer
+    /// than the fault lasts.
+    pub(super) fn wrong_clocks(&self) -> Vec<Window> {
+        let faults = self.history.faults.iter().filter(|fault| fault.kind.contains("clock"));
+        faults.map(|fault| Window::since(fault.from - SLACK)).collect()
+    }
+
+    /// When the show was called off, if it was.
+    pub(super) fn show_cancelled(&self, show: &str) -> Option<Millis> {
+        let entries = self.observed.audit.iter();
+        let mut cancelled =
+            entries.filter(|entry| entry.entity == "SHOW" && entry.show == show && entry.to == "CANCELLED");
+        cancelled.next().map(|entry| entry.at - SLACK)
+    }
+
+    /// Did a fault overlap this?
+    pub(super) fn disturbed(&self, window: Window) -> bool {
+        self.history.faults.iter().any(|fault| Window { from: fault.from, to: fault.to }.meets(window))
+    }
+
+    /// When everybody has heard of what was committed at `time`: some time without faults later.
+    pub(super) fn calm_after(&self, time: Millis) -> Millis {
+        let mut calm = time.saturating_add(CALM);
+        while let Some(fault) = self
+            .history
+            .faults
+            .iter()
+            .find(|fault| fault.from <= calm && fault.to.saturating_add(CALM) > calm)
+        {
+            calm = fault.to.saturating_add(CALM);
+        }
+        calm
+    }
+}
+
+/// Does a booking in this state own seats?
+pub(super) fn owns_seats(state: &str) -> bool {
+    matches!(state, "PENDING_PAYMENT" | "CONFIRMED")
+}
+
+/// The show, the user and the key of a request to hold: what the id of the hold follows from.
+pub(super) fn hold_request(call: &Call) -> Option<(&str, &str, &str)> {
+    match &call.action {
+        Action::Hold { show, key, .. } | Action::HoldBest { show, key, .. } => Some((show, &call.user, key)),
+        _ => None,
+    }
+}
+
+fn holds(history: &History) -> BTreeMap<&str, Hold<'_>> {
+    let mut asked: BTreeMap<(&str, &str, &str), Millis> = BTreeMap::new();
+    for call in &history.calls {
+        if let Some(request) = hold_request(call) {
+            let first = asked.entry(request).or_insert(call.from);
+            *first = call.from.min(*first);
+        }
+    }
+    let mut holds: BTreeMap<&str, Hold<'_>> = BTreeMap::new();
+    for call in &history.calls {
+        let (Some(request), Outcome::Held { hold, durable, .. }) = (hold_request(call), &call.outcome) else {
+            continue;
+        };
+        let begun = asked.get(&request).copied().unwrap_or(call.from);
+        let (show, user, _) = request;
+        let hold = holds.entry(hold).or_insert_with(|| Hold {
+            id: hold,
+            show,
+            user,
+            durable: false,
+            begun,
+            held: Vec::new(),
+        });
+        hold.begun = hold.begun.min(begun);
+        hold.durable |= durable;
+    }
+    for call in &history.calls {
+        if let Outcome::Held { hold, seats, until, .. } = &call.outcome
+            && let Some(hold) = holds.get_mut(hold.as_str())
+        {
+            hold.held.push(Held { call, seats, until: *until });
+        }
+    }
+    holds
+}

@@ -1,0 +1,172 @@
+//! One round: a platform, its customers, and what is done to it.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use client::Client;
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    actors::{self, ACTORS, Recorder, WATCHERS},
+    checker::{self, Rule, Violation},
+    history::History,
+    nemesis::{self, Kind, Plan},
+    observe,
+    observed::Observed,
+    stand::{self, Bench, Cleanup, Death, Stand, Template},
+};
+
+/// What the platform may take after the last fault until every process is ready.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// And then until nothing is under way any more.
+const SETTLE_WITHIN: Duration = Duration::from_secs(30);
+
+/// What the rounds of a run have in common.
+#[derive(Debug)]
+pub struct Rounds {
+    /// The servers and programs.
+    pub bench: Arc<Bench>,
+    /// What each round begins with.
+    pub template: Template,
+    /// How long faults are made.
+    pub length: Duration,
+    /// Only these kinds of faults.
+    pub only: Vec<Kind>,
+    /// The deliberate bug.
+    pub mutant: Option<String>,
+}
+
+/// How long the parts of a round took, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Times {
+    /// Until the platform was ready and everybody signed up.
+    pub start: u64,
+    /// While faults were made.
+    pub faults: u64,
+    /// Until every process was ready again.
+    pub heal: u64,
+    /// Until nothing was under way any more, and all was read.
+    pub settle: u64,
+    /// Until the checker had decided.
+    pub check: u64,
+}
+
+/// A round that was played.
+#[derive(Debug)]
+pub struct Played {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// What clients saw, and what was done to the platform.
+    pub history: History,
+    /// What was left.
+    pub observed: Observed,
+    /// Deaths of processes.
+    pub deaths: Vec<Death>,
+    /// Broken promises.
+    pub violations: Vec<Violation>,
+    /// How long it took.
+    pub times: Times,
+}
+
+impl Rounds {
+    /// The name of a round's database, queues and folder.
+    pub fn label(seed: u64) -> String {
+        format!("round_{seed}")
+    }
+
+    /// Plays the round of this seed; `last` is what is left to be removed of the one before.
+    ///
+    /// # Errors
+    /// When the harness itself does not work.
+    pub async fn play(&self, seed: u64, last: Option<Cleanup>) -> Result<(Played, Cleanup)> {
+        let begin = Instant::now();
+        let label = Self::label(seed);
+        self.template.copy(&self.bench, &label).await?;
+        let round = stand::Round { label: label.clone(), database: label, mutant: self.mutant.clone() };
+        let stand = Arc::new(Stand::start(&self.bench, &round).await?);
+        if let Some(last) = last {
+            last.finish().await?;
+        }
+        let target = stand.target(&self.template);
+        let visitor = Client::new(stand.graphql())?;
+        stand.watch_with(&self.template.probe(&visitor).await?);
+        let cast = actors::sign_up(&target, ACTORS).await?;
+        let watchers = actors::watch(&target, WATCHERS)?;
+        let mut times = Times { start: millis(begin), ..Times::default() };
+
+        let begin = Instant::now();
+        let recorder = Arc::new(Recorder::default());
+        let stop = CancellationToken::new();
+        let acting = {
+            let (target, stop, recorder) = (target.clone(), stop.clone(), Arc::clone(&recorder));
+            tokio::spawn(async move { actors::run(&target, &cast, seed, stop, recorder).await })
+        };
+        let plan = Plan::new(seed, self.length, &self.only);
+        let (broken, ()) = tokio::join!(nemesis::run(&stand, &plan, &recorder), sleep(self.length));
+        broken?;
+        times.faults = millis(begin);
+
+        let begin = Instant::now();
+        stop.cancel();
+        let healed = nemesis::heal(&stand, READY_WITHIN).await;
+        acting.await??;
+        times.heal = millis(begin);
+
+        let begin = Instant::now();
+        let observed = observe::settle_and_observe(&target, watchers, SETTLE_WITHIN).await?;
+        times.settle = millis(begin);
+
+        let begin = Instant::now();
+        let deaths: Vec<Death> = stand.nodes().iter().flat_map(|node| node.deaths()).collect();
+        let history = recorder.finish();
+        let mut violations = healed.err().map(|error| stuck(&error)).into_iter().collect::<Vec<_>>();
+        violations.extend(deaths.iter().filter_map(unwanted));
+        violations.extend(checker::check(&history, &observed));
+        times.check = millis(begin);
+
+        let stand = Arc::into_inner(stand).ok_or_else(|| anyhow!("somebody still uses the stand"))?;
+        let cleanup = stand.stop(false).await?;
+        Ok((Played { seed, history, observed, deaths, violations, times }, cleanup))
+    }
+}
+
+fn millis(begin: Instant) -> u64 {
+    begin.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+fn stuck(error: &anyhow::Error) -> Violation {
+    violation(format!("the platform does not recover: {error:#}"), None)
+}
+
+fn unwanted(death: &Death) -> Option<Violation> {
+    let Death { process, status, at, wanted_by: None, .. } = death else { return None };
+    Some(violation(format!("{process} ended by itself: {status}"), Some(*at)))
+}
+
+const fn violation(what: String, at: Option<i64>) -> Violation {
+    Violation { rule: Rule::Settled, what, seats: Vec::new(), ids: Vec::new(), at }
+}
+
+impl Played {
+    /// Writes what was seen into the round's folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        let reports = self.violations.iter().map(|violation| checker::report(&self.history, violation));
+        let reports: Vec<_> = reports.collect();
+        let files = [
+            ("history.json", serde_json::to_vec_pretty(&self.history)?),
+            ("observed.json", serde_json::to_vec_pretty(&self.observed)?),
+            ("deaths.json", serde_json::to_vec_pretty(&self.deaths)?),
+            ("violations.json", serde_json::to_vec_pretty(&self.violations)?),
+            ("violations.txt", reports.join("\n\n").into_bytes()),
+        ];
+        for (name, text) in files {
+            fs::write(dir.join(name), text).with_context(|| format!("cannot write {name}"))?;
+        }
+        Ok(())
+    }
+}
