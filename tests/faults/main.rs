@@ -18,6 +18,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::Result;
 use clap::Parser;
 use tokio::{runtime::Runtime, time::sleep};
+use tracing_subscriber::EnvFilter;
 use xtask::{
     console, guard,
     interrupt::{Interrupt, Interrupted},
@@ -32,6 +33,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     let Cli { command, options } = Cli::parse();
+    // Silent unless asked: `RUST_LOG=faults=debug`.
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).init();
     let outcome = match command {
         Some(Command::Guard { dir }) => guard::run(&dir).map(|()| true),
         None => play(&options),

@@ -37,9 +37,13 @@ async fn a_payment_whose_webhook_is_lost_becomes_tickets_all_the_same() {
         .and_then(|finding| finding.lines().find(|line| line.starts_with("finding_")))
         .expect("its id");
     let unknown = finding.replace(&finding[finding.len() - 3..], "000");
-    let refused = stack.command(&["reconcile", "resolve", &unknown, "--note", "?"]).expect_err("unknown");
+    let refused = stack
+        .command(&["reconcile", "resolve", &unknown, "--note", "?", "--by", "ada"])
+        .expect_err("unknown");
     assert!(refused.to_string().contains("there is no finding"), "{refused}");
-    stack.command(&["reconcile", "resolve", finding, "--note", "of the box office"]).expect("resolved");
+    stack
+        .command(&["reconcile", "resolve", finding, "--note", "of the box office", "--by", "ada"])
+        .expect("resolved");
     let passed = stack.command(&["reconcile", "run"]).expect("a pass");
     assert!(!passed.contains(intent), "{passed}");
     let all = stack.command(&["reconcile", "list", "--all"]).expect("a list");

@@ -17,9 +17,11 @@ pub mod services;
 pub mod shows;
 pub mod stack;
 pub mod wait;
+pub mod wire;
 
 pub use people::{Customer, Payload};
 pub use seat_map::Watcher;
 pub use shows::Show;
 pub use stack::{Stack, StackBuilder};
 pub use wait::eventually;
+pub use wire::Wire;

@@ -43,18 +43,6 @@ impl Stack {
         self.known_show(&id).await
     }
 
-    /// The same, without asking booking for its seats.
-    ///
-    /// # Panics
-    /// When there is none.
-    pub async fn known_by_catalog(&self) -> Show {
-        let id = self.seeded_show_id().await;
-        let document = "query Seats($id: ID!) {
-            show(id: $id) { id screen { layout { rows { seats { id label } } } } } }";
-        let data = self.visitor().execute(document, json!({ "id": id })).await.and_then(client::Reply::ok);
-        Show::new(&data.unwrap_or_else(|error| panic!("no seats: {error}"))["show"])
-    }
-
     async fn seeded_show_id(&self) -> String {
         let visitor = self.visitor();
         let ask = async |name: &str, variables: Value| {

@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod caller;
+pub mod degraded;
 pub mod error;
 pub mod paging;
 pub mod scalar;

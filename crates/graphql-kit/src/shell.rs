@@ -18,7 +18,7 @@ use futures::StreamExt;
 use platform::telemetry::{new_trace, with_trace};
 use tokio_util::sync::CancellationToken;
 
-use crate::{TokenVerifier, error};
+use crate::{TokenVerifier, degraded::Marks, error};
 
 /// The largest request body: operations are small, and whatever is larger is an attack.
 const BODY_LIMIT: usize = 256 * 1024;
@@ -28,8 +28,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Adds what a request needs of its own, such as data loaders.
 pub type Prepare = Arc<dyn Fn(Request) -> Request + Send + Sync>;
 
-/// A schema whose every request has a [`Caller`] and its own data, and whose every error has a
-/// code.
+/// A schema whose every request has a [`Caller`](crate::Caller) and its own data, whose every error
+/// has a code, and whose every answer says what was [`degraded`](crate::degraded).
 struct Subgraph<Q, M, S> {
     schema: Schema<Q, M, S>,
     prepare: Prepare,
@@ -48,7 +48,9 @@ where
     S: SubscriptionType + 'static,
 {
     async fn execute(&self, request: Request) -> Response {
-        error::finish(self.schema.execute((self.prepare)(request)).await)
+        let marks = Marks::default();
+        let request = (self.prepare)(request.data(marks.clone()));
+        marks.said_in(error::finish(self.schema.execute(request).await))
     }
 
     fn execute_stream(
@@ -56,12 +58,13 @@ where
         request: Request,
         session_data: Option<Arc<Data>>,
     ) -> BoxStream<'static, Response> {
-        let request = (self.prepare)(request);
+        let marks = Marks::default();
+        let request = (self.prepare)(request.data(marks.clone()));
         let stream = match session_data {
             Some(data) => self.schema.execute_stream_with_session_data(request, data).boxed(),
             None => self.schema.execute_stream(request).boxed(),
         };
-        stream.map(error::finish).boxed()
+        stream.map(move |response| marks.said_in(error::finish(response))).boxed()
     }
 }
 
@@ -167,9 +170,12 @@ fn token(payload: &serde_json::Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use async_graphql::{Context, Object, Subscription};
+    use futures::{Stream, stream};
+    use serde_json::{Value, json};
 
-    use super::token;
+    use super::*;
+    use crate::{ApiError, degraded::mark};
 
     #[test]
     fn the_token_is_found_where_clients_put_it() {
@@ -182,5 +188,90 @@ mod tests {
         }
         assert_eq!(token(&json!({})), None);
         assert_eq!(token(&json!(null)), None);
+    }
+
+    struct Number(i32);
+
+    #[Object]
+    impl Number {
+        /// Even numbers are degraded.
+        async fn value(&self, ctx: &Context<'_>) -> i32 {
+            if self.0 % 2 == 0 {
+                mark(ctx, "numbers");
+            }
+            self.0
+        }
+    }
+
+    struct Root;
+
+    #[Object]
+    impl Root {
+        async fn number(&self, n: i32) -> Number {
+            Number(n)
+        }
+
+        async fn seats(&self, ctx: &Context<'_>) -> i32 {
+            mark(ctx, "seats");
+            0
+        }
+
+        async fn refused(&self, ctx: &Context<'_>) -> Result<i32, ApiError> {
+            mark(ctx, "seats");
+            Err(ApiError::forbidden("only managers may do this"))
+        }
+    }
+
+    struct Numbers;
+
+    #[Subscription]
+    impl Numbers {
+        async fn numbers(&self, ctx: &Context<'_>) -> impl Stream<Item = Number> + use<> {
+            mark(ctx, "seats");
+            stream::iter([Number(1), Number(2), Number(3)])
+        }
+    }
+
+    fn subgraph() -> Subgraph<Root, Root, Numbers> {
+        Subgraph { schema: Schema::new(Root, Root, Numbers), prepare: Arc::new(|request| request) }
+    }
+
+    /// The names in an answer; `null` in one without.
+    fn degraded(answer: &Response) -> Value {
+        serde_json::to_value(answer).unwrap()["extensions"]["degraded"].take()
+    }
+
+    #[tokio::test]
+    async fn an_answer_says_what_was_degraded_in_it() {
+        for (operation, names) in [
+            ("{ number(n: 1) { value } }", json!(null)),
+            ("{ seats }", json!(["seats"])),
+            ("mutation { seats }", json!(["seats"])),
+            ("{ refused }", json!(["seats"])),
+            ("{ a: seats b: seats number(n: 2) { value } }", json!(["numbers", "seats"])),
+        ] {
+            let answer = subgraph().execute(Request::new(operation)).await;
+            assert_eq!(degraded(&answer), names, "{operation}");
+            let answers = subgraph().execute_stream(Request::new(operation), None);
+            let answers: Vec<_> = answers.map(|answer| degraded(&answer)).collect().await;
+            assert_eq!(answers, [names], "{operation}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_marks_is_as_it_was() {
+        let answer = subgraph().execute(Request::new("{ number(n: 1) { value } }")).await;
+        assert_eq!(serde_json::to_value(&answer).unwrap(), json!({ "data": { "number": { "value": 1 } } }));
+        // Without the shell, a mark is for nothing.
+        let bare = subgraph().schema.execute("{ seats }").await;
+        assert_eq!(serde_json::to_value(&bare).unwrap(), json!({ "data": { "seats": 0 } }));
+    }
+
+    #[tokio::test]
+    async fn each_event_says_what_was_degraded_since_the_last() {
+        let session = Some(Arc::new(Data::default()));
+        let answers = subgraph().execute_stream(Request::new("subscription { numbers { value } }"), session);
+        let names: Vec<_> = answers.map(|answer| degraded(&answer)).collect().await;
+        assert_eq!(names, [json!(["seats"]), json!(["numbers"]), json!(null)]);
     }
 }

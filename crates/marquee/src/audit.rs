@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use booking::app::audit::{OperatorPage, OperatorQuery, audit_read};
 use booking::domain::audit::Recorded;
 use booking::domain::show::Show;
-use booking::store::audit::{AuditFilter, audit_count, audit_list};
-use booking::store::shows::show_get;
 use clap::ArgGroup;
 use kernel::{BookingId, ShowId};
 
@@ -37,11 +36,9 @@ pub struct Args {
 pub async fn run(file: Option<&Path>, args: &Args) -> Result<()> {
     let pg = database(file).await?;
     let show = args.show.or(args.booking.map(BookingId::show)).context("say which --booking or --show")?;
-    let show = show_get(&pg, show).await?.context("there is no such show")?;
-    let seat = args.seat.as_deref().map(|label| seat_of(&show, label)).transpose()?;
-    let filter = AuditFilter { show: show.id, booking: args.booking, seat };
-    let entries = audit_list(&pg, filter, None, args.limit).await?;
-    let older = audit_count(&pg, filter).await?.saturating_sub_unsigned(entries.len() as u64);
+    let query = OperatorQuery { show, booking: args.booking, seat: args.seat.as_deref(), limit: args.limit };
+    let OperatorPage { show, entries, total } = audit_read(&pg, &query).await?;
+    let older = total.saturating_sub_unsigned(entries.len() as u64);
     if older > 0 {
         say(&format!("({older} older entries: see --limit)"));
     }
@@ -52,13 +49,6 @@ pub async fn run(file: Option<&Path>, args: &Args) -> Result<()> {
         say("nothing was recorded");
     }
     Ok(())
-}
-
-fn seat_of(show: &Show, label: &str) -> Result<u16> {
-    let mut seats = show.layout.seats().iter().map(|seat| seat.index);
-    seats
-        .find(|seat| show.layout.label(*seat).is_some_and(|name| name.eq_ignore_ascii_case(label)))
-        .with_context(|| format!("the show has no seat `{label}`"))
 }
 
 /// `time id: from -> to [seats], reason by actor (trace)`

@@ -4,7 +4,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use booking::{
-    app::{App, reconcile::Report},
+    app::{
+        App,
+        reconcile::{Repair, Report},
+    },
     domain::finding::Finding,
 };
 use clap::Subcommand;
@@ -34,6 +37,9 @@ pub enum ReconcileCommand {
         /// What was done.
         #[arg(long)]
         note: String,
+        /// Who did it.
+        #[arg(long, env = "USER")]
+        by: String,
     },
 }
 
@@ -52,7 +58,7 @@ pub async fn run(file: Option<&Path>, command: ReconcileCommand) -> Result<()> {
     let outcome = match command {
         ReconcileCommand::List { all } => list(&app, all).await,
         ReconcileCommand::Run => pass(&app).await,
-        ReconcileCommand::Resolve { id, note } => resolve(&app, id, &note).await,
+        ReconcileCommand::Resolve { id, note, by } => resolve(&app, id, &note, &by).await,
     };
     shutdown.finish(Duration::ZERO).await;
     outcome
@@ -71,7 +77,7 @@ async fn list(app: &App, all: bool) -> Result<()> {
 
 /// A few lines, with an empty one after them.
 fn text(finding: &Finding) -> String {
-    let Finding { id, cause, subject, first_seen, last_seen, repaired_at, resolved, note, detail } = finding;
+    let Finding { id, cause, subject, first_seen, last_seen, repaired_at, resolved, .. } = finding;
     let mut lines = vec![
         id.to_string(),
         format!("  cause     {}", cause.as_str()),
@@ -80,8 +86,9 @@ fn text(finding: &Finding) -> String {
     ];
     lines.extend(repaired_at.map(|at| format!("  repaired  {}", at.to_rfc3339())));
     lines.extend(resolved.map(|(at, how)| format!("  resolved  {} ({})", at.to_rfc3339(), how.as_str())));
-    lines.extend(note.as_ref().map(|note| format!("  note      {note}")));
-    lines.push(format!("  detail    {detail}"));
+    lines.extend(finding.resolved_by.as_ref().map(|by| format!("  by        {by}")));
+    lines.extend(finding.note.as_ref().map(|note| format!("  note      {note}")));
+    lines.push(format!("  detail    {}", finding.detail));
     lines.push(String::new());
     lines.join("\n")
 }
@@ -108,10 +115,12 @@ fn lines(report: &Report) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for found in &report.found {
         let news = if found.is_new { "new" } else { "old" };
-        let what = match (found.repaired, found.cause.is_repairable()) {
-            (true, _) => "repair made",
-            (false, true) => "repair under way",
-            (false, false) => "needs a person",
+        let what = match (found.repair, found.cause.is_repairable()) {
+            (Some(Repair::Made), _) => "repair made",
+            (Some(Repair::Void), _) => "nothing to repair it by",
+            (Some(Repair::Failed), _) => "repair failed",
+            (None, true) => "repair under way",
+            (None, false) => "needs a person",
         };
         let cause = found.cause.as_str();
         lines.push(format!("{news}  {cause:<22} {}  {what}  {}", found.subject, found.id));
@@ -120,16 +129,17 @@ fn lines(report: &Report) -> Vec<String> {
         lines.push(format!("end  {:<22} {}  {id}", cause.as_str(), resolution.as_str()));
     }
     for skipped in &report.skipped {
-        lines.push(format!("not compared: {} ({})", skipped.comparison, skipped.error));
+        let of = skipped.subject.as_ref().map(|subject| format!(" of {subject}")).unwrap_or_default();
+        lines.push(format!("not compared: {}{of} ({})", skipped.comparison, skipped.why));
     }
-    let repaired = report.found.iter().filter(|found| found.repaired).count();
+    let repaired = report.found.iter().filter(|found| found.repair == Some(Repair::Made)).count();
     let (found, resolved) = (report.found.len(), report.resolved.len());
     lines.push(format!("{found} found, {repaired} of them repaired; {resolved} resolved"));
     lines
 }
 
-async fn resolve(app: &App, id: FindingId, note: &str) -> Result<()> {
-    let finding = app.finding_resolve(id, note).await?;
+async fn resolve(app: &App, id: FindingId, note: &str, by: &str) -> Result<()> {
+    let finding = app.finding_resolve(id, note, by).await?;
     say(&format!("{id} ({}, {}) is resolved", finding.cause.as_str(), finding.subject));
     Ok(())
 }

@@ -29,7 +29,12 @@ pub struct Readiness {
     shutdown: Shutdown,
     telemetry: Telemetry,
     checks: Vec<(&'static str, Arc<CheckFn>)>,
+    /// One that can be done without, once it is known to be away.
+    redis: Option<Redis>,
 }
+
+/// Its name.
+const REDIS: &str = "redis";
 
 /// The answer of `/ready`.
 #[derive(Debug, Serialize)]
@@ -42,7 +47,7 @@ impl Readiness {
     /// Ready unless draining; add what is needed.
     #[must_use]
     pub fn new(shutdown: &Shutdown, telemetry: &Telemetry) -> Self {
-        Self { shutdown: shutdown.clone(), telemetry: telemetry.clone(), checks: Vec::new() }
+        Self { shutdown: shutdown.clone(), telemetry: telemetry.clone(), checks: Vec::new(), redis: None }
     }
 
     /// PostgreSQL has to answer.
@@ -55,11 +60,14 @@ impl Readiness {
         })
     }
 
-    /// Redis has to answer, and the connection for subscriptions has to be up.
+    /// Redis has to answer, and the connection for subscriptions has to be up; or it has to be known
+    /// that Redis is away: then the process does its work without it, less well, and should not be
+    /// taken out of service.
     #[must_use]
-    pub fn redis(self, redis: &Redis) -> Self {
+    pub fn redis(mut self, redis: &Redis) -> Self {
+        self.redis = Some(redis.clone());
         let redis = redis.clone();
-        self.check("redis", move || {
+        self.check(REDIS, move || {
             let redis = redis.clone();
             async move {
                 if !redis.subscriber().is_connected() {
@@ -119,8 +127,8 @@ impl fmt::Debug for Readiness {
     }
 }
 
-/// `GET /health`: the process lives. `GET /ready`: it can do its work (200), or 503 with the
-/// dependencies that are missing, and 503 while it drains. `GET /metrics`: Prometheus's text. In a
+/// `GET /health`: the process lives. `GET /ready`: it can do its work (200; `degraded` without
+/// Redis), or 503 with the dependencies that are missing, and 503 while it drains. `GET /metrics`: Prometheus's text. In a
 /// build for tests also [`faults::routes`].
 pub fn ops_routes(readiness: Readiness) -> Router {
     Router::new()
@@ -137,10 +145,15 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
         "draining"
     } else if missing.is_empty() {
         "ready"
+    } else if missing == [REDIS] && readiness.redis.as_ref().is_some_and(Redis::is_away) {
+        "degraded"
     } else {
         "unavailable"
     };
-    let code = if status == "ready" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = match status {
+        "ready" | "degraded" => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
     let dependencies = readiness
         .checks
         .iter()

@@ -41,6 +41,10 @@ pub struct PgConfig {
     /// Milliseconds after which the server aborts a statement; 0 lets it run.
     #[garde(range(max = 3_600_000))]
     pub statement_timeout_ms: u64,
+    /// Milliseconds after which the server ends a transaction whose process says nothing, with all
+    /// its locks; 0 lets it wait. Between two statements nothing of ours takes long.
+    #[garde(range(max = 3_600_000))]
+    pub transaction_idle_timeout_ms: u64,
 }
 
 impl Default for PgConfig {
@@ -51,6 +55,7 @@ impl Default for PgConfig {
             min_connections: 0,
             acquire_timeout_ms: 2_000,
             statement_timeout_ms: 10_000,
+            transaction_idle_timeout_ms: 5_000,
         }
     }
 }
@@ -81,6 +86,12 @@ pub async fn connect(config: &PgConfig) -> Result<DatabaseConnection, PgError> {
         .record_stmt_in_spans(false);
     if config.statement_timeout_ms > 0 {
         options.statement_timeout(Duration::from_millis(config.statement_timeout_ms));
+    }
+    if config.transaction_idle_timeout_ms > 0 {
+        let limit = format!("{}ms", config.transaction_idle_timeout_ms);
+        options.map_sqlx_postgres_opts(move |options| {
+            options.options([("idle_in_transaction_session_timeout", limit.as_str())])
+        });
     }
     Database::connect(options).await.map_err(|_| PgError::Url)
 }
@@ -151,8 +162,9 @@ pub fn is_unavailable(error: &DbErr) -> bool {
             ["08", "53", "57", "58"]
                 .iter()
                 .any(|class| code.starts_with(class))
-                // A server that has just been demoted.
-                || code == "25006"
+                // A server that has just been demoted; a transaction whose process was silent for
+                // too long, see `PgConfig::transaction_idle_timeout_ms`.
+                || matches!(&*code, "25006" | "25P03")
         }),
         _ => false,
     }

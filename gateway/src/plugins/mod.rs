@@ -1,6 +1,7 @@
 //! What the gateway adds to the router's pipeline: one plugin in each file.
 
 pub(crate) mod caller;
+pub(crate) mod degraded;
 pub(crate) mod errors;
 
 use hive_router::{PluginRegistry, plugins::plugin_trait::RouterPlugin};
@@ -10,7 +11,10 @@ use crate::{Config, settings};
 
 /// The plugins, in the order in which they see a request.
 pub(crate) fn registry() -> PluginRegistry {
-    PluginRegistry::new().register::<caller::CallerPlugin>().register::<errors::ErrorsPlugin>()
+    PluginRegistry::new()
+        .register::<caller::CallerPlugin>()
+        .register::<errors::ErrorsPlugin>()
+        .register::<degraded::DegradedPlugin>()
 }
 
 /// Their settings. A plugin that is not named here does not run.
@@ -19,5 +23,6 @@ pub(crate) fn settings(config: &Config) -> Value {
     json!({
         caller::CallerPlugin::plugin_name(): plugin(json!({ "headers": settings::caller_headers(config) })),
         errors::ErrorsPlugin::plugin_name(): plugin(json!({})),
+        degraded::DegradedPlugin::plugin_name(): plugin(json!({})),
     })
 }

@@ -23,7 +23,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::subgraphs::{Booking, serve_booking, serve_catalog};
+use crate::subgraphs::{Booking, Extensions, serve_booking, serve_catalog};
 
 /// Whatever takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -57,6 +57,8 @@ pub fn supergraph() -> PathBuf {
 pub struct Gateway {
     pub address: SocketAddr,
     pub booking: Arc<Booking>,
+    /// What the subgraph catalog adds to its answers.
+    pub catalog: Extensions,
     pub shutdown: Shutdown,
     pub http: Client,
     ended: JoinHandle<Result<(), GatewayError>>,
@@ -71,7 +73,7 @@ impl Gateway {
     /// With what `change` changes.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let (booking_at, booking) = serve_booking().await;
-        let catalog_at = serve_catalog().await;
+        let (catalog_at, catalog) = serve_catalog().await;
         let url = |address: SocketAddr| format!("http://{address}/graphql").parse().unwrap();
         let mut config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -89,7 +91,7 @@ impl Gateway {
         let shutdown = Shutdown::new();
         let ended =
             tokio::spawn(gateway::run(config, Telemetry::detached().unwrap(), listener, shutdown.clone()));
-        let gateway = Self { address, booking, shutdown, http: client(), ended };
+        let gateway = Self { address, booking, catalog, shutdown, http: client(), ended };
         within(async { while gateway.ready().await != Some(StatusCode::OK) {} }).await;
         gateway
     }

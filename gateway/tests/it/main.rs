@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod deduplication;
 #[cfg(test)]
+mod degraded;
+#[cfg(test)]
 mod edge;
 #[cfg(test)]
 mod errors;

@@ -2,7 +2,7 @@
 //! for, and counts what the gateway asks of it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -11,8 +11,8 @@ use std::{
 };
 
 use async_graphql::{
-    Context, Data, EmptyMutation, EmptySubscription, Error, ErrorExtensions, ID, Object, Schema,
-    SimpleObject, Subscription,
+    Context, Data, EmptyMutation, EmptySubscription, Error, ErrorExtensions, ID, Object, Response, Schema,
+    SimpleObject, Subscription, Value as GraphQLValue,
 };
 use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, GraphQLWebSocket};
 use axum::{
@@ -41,6 +41,25 @@ pub struct Booking {
     pub events: broadcast::Sender<Event>,
     /// The names of the headers of all requests and `connection_init` payloads.
     pub seen: Mutex<BTreeSet<String>>,
+    /// What it adds to its answers over HTTP.
+    pub extensions: Extensions,
+}
+
+/// What a subgraph has in `extensions` of its answers.
+#[derive(Clone, Default)]
+pub struct Extensions(Arc<Mutex<BTreeMap<String, GraphQLValue>>>);
+
+impl Extensions {
+    /// From the next answer on; `extensions` is an object.
+    pub fn set(&self, extensions: Value) {
+        let object = serde_json::from_value(extensions).unwrap();
+        *self.0.lock().unwrap() = object;
+    }
+
+    fn added_to(&self, mut response: Response) -> Response {
+        response.extensions.extend(self.0.lock().unwrap().clone());
+        response
+    }
 }
 
 /// An event of either subscription.
@@ -58,6 +77,7 @@ impl Booking {
             subscriptions: AtomicUsize::new(0),
             events: broadcast::channel(4096).0,
             seen: Mutex::default(),
+            extensions: Extensions::default(),
         })
     }
 
@@ -246,7 +266,8 @@ async fn booking_query(
 ) -> GraphQLResponse {
     app.booking.seen.lock().unwrap().extend(headers.keys().map(ToString::to_string));
     let caller = Caller::of(|name| Some(headers.get(name)?.to_str().ok()?.to_owned()));
-    app.schema.execute(request.into_inner().data(caller)).await.into()
+    let response = app.schema.execute(request.into_inner().data(caller)).await;
+    app.booking.extensions.added_to(response).into()
 }
 
 async fn booking_socket(
@@ -317,14 +338,20 @@ struct Title {
 
 type CatalogSchema = Schema<CatalogQuery, EmptyMutation, EmptySubscription>;
 
-async fn catalog_query(State(schema): State<CatalogSchema>, request: GraphQLRequest) -> GraphQLResponse {
-    schema.execute(request.into_inner()).await.into()
+async fn catalog_query(
+    State((schema, extensions)): State<(CatalogSchema, Extensions)>,
+    request: GraphQLRequest,
+) -> GraphQLResponse {
+    extensions.added_to(schema.execute(request.into_inner()).await).into()
 }
 
-/// Starts the subgraph catalog.
-pub async fn serve_catalog() -> SocketAddr {
+/// Starts the subgraph catalog, which adds the extensions to its answers.
+pub async fn serve_catalog() -> (SocketAddr, Extensions) {
     let schema = Schema::build(CatalogQuery, EmptyMutation, EmptySubscription).enable_federation().finish();
-    serve(Router::new().route("/graphql", post(catalog_query)).with_state(schema)).await
+    let extensions = Extensions::default();
+    let routes =
+        Router::new().route("/graphql", post(catalog_query)).with_state((schema, extensions.clone()));
+    (serve(routes).await, extensions)
 }
 
 async fn serve(routes: Router) -> SocketAddr {

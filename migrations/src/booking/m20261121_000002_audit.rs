@@ -29,9 +29,9 @@ CREATE TABLE booking.audit (
     reason      text        NOT NULL,
     trace_id    text        NULL,
     CONSTRAINT audit_pkey PRIMARY KEY (show_id, audit_no),
-    CONSTRAINT audit_entity CHECK (entity IN ('BOOKING', 'PAYMENT', 'REFUND', 'HOLD', 'SHOW')),
+    CONSTRAINT audit_entity CHECK (entity IN ('BOOKING', 'PAYMENT', 'REFUND', 'HOLD', 'SHOW', 'FINDING')),
     CONSTRAINT audit_entity_no CHECK ((entity = 'SHOW') = (entity_no IS NULL)),
-    CONSTRAINT audit_booking_no CHECK (entity NOT IN ('BOOKING', 'PAYMENT', 'REFUND') OR booking_no IS NOT NULL),
+    CONSTRAINT audit_booking_no CHECK (entity IN ('HOLD', 'SHOW') OR booking_no IS NOT NULL),
     CONSTRAINT audit_change CHECK (from_state IS DISTINCT FROM to_state),
     CONSTRAINT audit_actor_kind CHECK (actor_kind IN ('USER', 'PROVIDER', 'SYSTEM', 'OPERATOR')),
     CONSTRAINT audit_reason CHECK (reason <> '')

@@ -24,12 +24,15 @@ CREATE TABLE booking.findings (
     resolved_at timestamptz NULL,
     resolution  text        NULL,
     note        text        NULL,
+    -- Who wrote the note.
+    resolved_by text        NULL,
     CONSTRAINT findings_pkey PRIMARY KEY (show_id, finding_no),
     -- Seen again, it is the same one.
     CONSTRAINT findings_once UNIQUE (show_id, cause, subject),
     CONSTRAINT findings_resolution CHECK (resolution IN ('healed', 'repaired', 'manual')),
     CONSTRAINT findings_resolved CHECK ((resolved_at IS NULL) = (resolution IS NULL)),
-    CONSTRAINT findings_manual CHECK (resolution IS DISTINCT FROM 'manual' OR note <> '')
+    CONSTRAINT findings_manual CHECK
+        (resolution IS DISTINCT FROM 'manual' OR note <> '' AND note IS NOT NULL AND resolved_by IS NOT NULL)
 );
 CREATE INDEX findings_open ON booking.findings (last_seen) WHERE resolved_at IS NULL;
 
@@ -44,10 +47,13 @@ CREATE TABLE booking.reconcile_cursors (
 -- When the provider was seen to have the same money. Only those without it are asked for.
 ALTER TABLE booking.payments ADD COLUMN reconciled_at timestamptz NULL;
 ALTER TABLE booking.refunds ADD COLUMN reconciled_at timestamptz NULL;
-CREATE INDEX payments_unreconciled ON booking.payments (updated_at)
-    WHERE status = 'SUCCEEDED' AND reconciled_at IS NULL;
+-- Neither the state nor the time of the change is in it: the update that captures a payment leaves
+-- all indexes as they are.
+CREATE INDEX payments_unreconciled ON booking.payments (created_at) WHERE reconciled_at IS NULL;
 CREATE INDEX refunds_unreconciled ON booking.refunds (updated_at)
     WHERE status = 'SUCCEEDED' AND reconciled_at IS NULL;
+-- Refunds that failed, maybe long after anything else about their bookings changed.
+CREATE INDEX refunds_failed ON booking.refunds (updated_at, show_id, refund_no) WHERE status = 'FAILED';
 -- What changed lately. Rows change soon after they are made, so this stays tiny and costs nothing.
 CREATE INDEX bookings_by_change ON booking.bookings
     USING brin (updated_at) WITH (pages_per_range = 32, autosummarize = on);
@@ -55,6 +61,7 @@ CREATE INDEX bookings_by_change ON booking.bookings
 
 const DOWN: &str = r#"
 DROP INDEX booking.bookings_by_change;
+DROP INDEX booking.refunds_failed;
 ALTER TABLE booking.refunds DROP COLUMN reconciled_at;
 ALTER TABLE booking.payments DROP COLUMN reconciled_at;
 DROP TABLE booking.reconcile_cursors;

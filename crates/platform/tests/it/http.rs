@@ -13,7 +13,7 @@ use platform::{
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Notify};
 
-use crate::support::{database, deps, rabbit_config, redis_config, until, within};
+use crate::support::{Proxy, database, deps, rabbit_config, redis_config, redis_url, until, within};
 
 async fn listener() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -63,6 +63,21 @@ async fn ready_when_all_dependencies_answer() {
     let metrics = fetch(format!("{base}/metrics")).await.unwrap();
     assert_eq!(metrics.status(), 200);
     assert!(shutdown.finish(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn ready_but_degraded_once_redis_is_known_to_be_away() {
+    let shutdown = Shutdown::new();
+    let proxy = Proxy::to(&redis_url()).await;
+    let redis = RedisConfig { url: proxy.url(&redis_url()).into(), ..redis_config() };
+    let base = operate(DepsConfig { pg: database().await, redis, rabbit: rabbit_config() }, &shutdown).await;
+    until("readiness", || async { ready(&base).await.1["status"] == "ready" }).await;
+    proxy.cut();
+    until("the breaker", || async { ready(&base).await.1["status"] == "degraded" }).await;
+    let (code, report) = ready(&base).await;
+    assert_eq!((code, &report["dependencies"]["redis"]), (200, &json!("down")));
+    proxy.heal();
+    until("Redis", || async { ready(&base).await.1["status"] == "ready" }).await;
 }
 
 #[tokio::test]

@@ -16,3 +16,5 @@ mod rabbit_faults;
 mod redis;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod transaction;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use graphql_kit::{Identity, Role};
 use kernel::{BookingId, SeatId, ShowId, seating};
+use sea_orm::DatabaseConnection;
 
 use super::{App, AppError};
 use crate::domain::audit::Recorded;
 use crate::domain::show::Show;
 use crate::store::audit::{AuditFilter, audit_count, audit_list};
+use crate::store::shows::show_get;
 
 /// Those who may read it.
 const AUDITORS: [Role; 2] = [Role::Manager, Role::Admin];
@@ -87,9 +89,78 @@ impl App {
             })
             .transpose()?;
         let filter = AuditFilter { show: show.id, booking, seat };
-        let entries = audit_list(&self.deps.pg, filter, before, limit).await.map_err(AppError::from)?;
-        let total = audit_count(&self.deps.pg, filter).await.map_err(AppError::from)?;
+        let (entries, total) = page(&self.deps.pg, filter, before, limit).await?;
         let entries = entries.into_iter().map(|entry| (Arc::clone(&show), entry)).collect();
         Ok(AuditPage { entries, total })
     }
+}
+
+/// What an operator wants to read.
+#[derive(Debug, Clone, Copy)]
+pub struct OperatorQuery<'a> {
+    /// Of which show.
+    pub show: ShowId,
+    /// Only of this booking of it.
+    pub booking: Option<BookingId>,
+    /// Only what is about the seat with this label, such as `A5`.
+    pub seat: Option<&'a str>,
+    /// How many at most, the newest.
+    pub limit: u64,
+}
+
+/// What an operator reads.
+#[derive(Debug)]
+pub struct OperatorPage {
+    /// The show.
+    pub show: Show,
+    /// Entries, newest first.
+    pub entries: Vec<Recorded>,
+    /// How many there are.
+    pub total: i64,
+}
+
+/// Why an operator reads nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// Booking knows no such show.
+    #[error("there is no {0}")]
+    UnknownShow(ShowId),
+    /// The show has no seat of this label.
+    #[error("the show has no seat `{0}`")]
+    UnknownSeat(String),
+    /// It could not be read.
+    #[error(transparent)]
+    App(#[from] AppError),
+}
+
+/// The audit trail for somebody with a shell, who may read everything; it needs the database only.
+///
+/// # Errors
+/// [`OperatorError`].
+pub async fn audit_read(
+    pg: &DatabaseConnection,
+    query: &OperatorQuery<'_>,
+) -> Result<OperatorPage, OperatorError> {
+    let show = show_get(pg, query.show).await.map_err(AppError::from)?;
+    let show = show.ok_or(OperatorError::UnknownShow(query.show))?;
+    let seat = query.seat.map(|label| seat_of(&show, label)).transpose()?;
+    let filter = AuditFilter { show: show.id, booking: query.booking, seat };
+    let (entries, total) = page(pg, filter, None, query.limit).await?;
+    Ok(OperatorPage { show, entries, total })
+}
+
+fn seat_of(show: &Show, label: &str) -> Result<u16, OperatorError> {
+    let mut seats = show.layout.seats().iter().map(|seat| seat.index);
+    seats
+        .find(|seat| show.layout.label(*seat).is_some_and(|name| name.eq_ignore_ascii_case(label)))
+        .ok_or_else(|| OperatorError::UnknownSeat(label.to_owned()))
+}
+
+async fn page(
+    pg: &DatabaseConnection,
+    filter: AuditFilter,
+    before: Option<i64>,
+    limit: u64,
+) -> Result<(Vec<Recorded>, i64), AppError> {
+    Ok((audit_list(pg, filter, before, limit).await?, audit_count(pg, filter).await?))
 }

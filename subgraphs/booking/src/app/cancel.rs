@@ -7,13 +7,13 @@
 //! * The process dies after the commit: `refund.requested` and `booking.cancelled` are in the
 //!   outbox; the one moves the money, the other tells Redis.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
 use chrono::{DateTime, Utc};
 use events::Envelope;
 use events::booking::{BookingCancelled, RefundCause};
-use kernel::{BookingId, UserId};
+use kernel::{BookingId, Money, PaymentId, UserId};
 use platform::faults::reach;
 use platform::outbox;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -70,7 +70,7 @@ pub(crate) struct CancelledAll {
     pub done: Vec<Cancelled>,
     /// What to tell of them.
     pub events: Vec<Envelope>,
-    /// Those that are confirmed although no payment of theirs is known: a person has to look.
+    /// Those that are confirmed although no payment of theirs is kept: a person has to look.
     pub unpaid: Vec<BookingId>,
 }
 
@@ -132,7 +132,7 @@ impl App {
             .filter(|booking| booking.user == request.user)
             .ok_or(CancelError::NotFound)?;
         if matches!(booking.status, BookingStatus::Cancelled | BookingStatus::Refunded) {
-            let refund = refund_list(&txn, &[booking.id]).await?.pop();
+            let refund = refund_list(&txn, &[booking.id]).await?.into_iter().max_by_key(is_of_cancellation);
             txn.rollback().await?;
             return Ok(Cancelled { booking, refund });
         }
@@ -183,16 +183,9 @@ impl App {
         seats: &BTreeMap<BookingId, Vec<BookedSeat>>,
         terms: &Terms,
     ) -> Result<CancelledAll, AppError> {
-        let ids: Vec<BookingId> = bookings.iter().filter(|booking| is_paid(booking)).map(|b| b.id).collect();
-        let mut paid: BTreeMap<BookingId, Payment> = BTreeMap::new();
-        for payment in payment_list(conn, &ids).await? {
-            if payment.status == PaymentStatus::Succeeded {
-                paid.insert(payment.booking, payment);
-            }
-        }
-        let (can, cannot): (Vec<&Booking>, Vec<&Booking>) = bookings.iter().partition(|booking| {
-            !is_paid(booking) || paid.get(&booking.id).is_some_and(|paid| paid.amount == booking.total)
-        });
+        let paid = self.paid_for(conn, bookings).await?;
+        let (can, cannot): (Vec<&Booking>, Vec<&Booking>) =
+            bookings.iter().partition(|booking| !is_paid(booking) || paid.contains_key(&booking.id));
         let now = self.deps.clock.now();
         let cancelled = can
             .iter()
@@ -231,6 +224,36 @@ impl App {
         }
         Ok(all)
     }
+
+    /// What was paid for each of these bookings that costs something: the payment that bought the
+    /// tickets. A booking may have others, which bought nothing: they were of another amount, or
+    /// went back when they came.
+    async fn paid_for<C: ConnectionTrait>(
+        &self,
+        conn: &C,
+        bookings: &[Booking],
+    ) -> Result<BTreeMap<BookingId, Payment>, AppError> {
+        let totals: BTreeMap<BookingId, Money> =
+            bookings.iter().filter(|booking| is_paid(booking)).map(|b| (b.id, b.total)).collect();
+        let ids: Vec<BookingId> = totals.keys().copied().collect();
+        let returned: BTreeSet<PaymentId> =
+            refund_list(conn, &ids).await?.into_iter().map(|refund| refund.payment).collect();
+        let mut paid = BTreeMap::new();
+        for payment in payment_list(conn, &ids).await? {
+            if payment.status == PaymentStatus::Succeeded
+                && totals.get(&payment.booking) == Some(&payment.amount)
+                && !returned.contains(&payment.id)
+            {
+                paid.entry(payment.booking).or_insert(payment);
+            }
+        }
+        Ok(paid)
+    }
+}
+
+/// Does it give back what the tickets cost? (Others give back what bought none.)
+fn is_of_cancellation(refund: &Refund) -> bool {
+    matches!(refund.cause, RefundCause::Cancelled | RefundCause::ShowCancelled)
 }
 
 /// Was money taken for it?

@@ -14,19 +14,22 @@ use chrono::{DateTime, SubsecRound, Utc};
 use events::booking::BookingPending;
 use kernel::{BookingId, HoldId, UserId};
 use platform::faults::{mutant, reach};
+use sea_orm::TransactionTrait;
 use sha2::{Digest, Sha256};
 
 use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
+use crate::domain::hold::is_durable;
 use crate::domain::payment::Payment;
 use crate::domain::pricing::{self, Quote};
 use crate::domain::reference::Reference;
 use crate::domain::show::Show;
-use crate::store::allocations::allocation_owners;
+use crate::store::allocations::{Owner, allocation_owners};
 use crate::store::booking_seats::booking_seats;
 use crate::store::checkout::{EarlierCheckout, Inserted, NewBooking, booking_find_earlier, booking_insert};
+use crate::store::holds::hold_consume;
 
 /// Attempts at the insert: each further one follows a collision or a claim that was just ended.
 const ATTEMPTS: usize = 4;
@@ -124,20 +127,22 @@ impl App {
         if !is_key(&request.idempotency_key) {
             return Err(CheckoutError::InvalidKey);
         }
-        let hold = self.seats.hold_get(request.hold).await;
+        let hold = self.hold_get(request.hold).await;
         reach("checkout.hold_read").await;
         let now = self.deps.clock.now();
         let (booking, is_new) = match hold {
             Ok(Some(hold)) if hold.owner != request.user && !mutant("ignore_hold_token") => {
                 return Err(CheckoutError::HoldNotFound);
             }
-            Ok(Some(hold)) if hold.expires_at > now => self.place(request, &hold.seats).await?,
-            Ok(_) => (self.earlier(request).await?.ok_or(CheckoutError::HoldExpired)?, false),
-            // Without Redis nobody can begin a checkout, but whoever has begun one can go on.
-            Err(error) if error.is_unavailable() => {
-                (self.earlier(request).await?.ok_or(AppError::from(error))?, false)
+            // Of a durable hold the database decides, by its own clock.
+            Ok(Some(hold)) if hold.is_durable() || hold.expires_at > now => {
+                self.place(request, &hold.seats).await?
             }
-            Err(error) => return Err(AppError::from(error).into()),
+            Ok(_) => (self.earlier(request).await?.ok_or(CheckoutError::HoldExpired)?, false),
+            // Without who keeps the hold nobody can begin a checkout, but whoever has begun one can
+            // go on.
+            Err(error) if error.is_unavailable() => (self.earlier(request).await?.ok_or(error)?, false),
+            Err(error) => return Err(error.into()),
         };
         if booking.total.minor() == 0 && booking.status == BookingStatus::PendingPayment {
             let booking = self.booking_confirm_free(booking.id).await?;
@@ -187,7 +192,7 @@ impl App {
                 cause: &Actor::User(request.user).because(Reason::Checkout),
             };
             reach("checkout.priced").await;
-            match booking_insert(&self.deps.pg, &new).await.map_err(AppError::from)? {
+            match self.booking_place(&new).await? {
                 Inserted::Done => {
                     tracing::info!(booking = %booking.id, seats = seats.len(), "booking pending");
                     reach("checkout.inserted").await;
@@ -196,6 +201,10 @@ impl App {
                     return Ok((booking, true));
                 }
                 Inserted::Collision => {}
+                Inserted::HoldEnded => {
+                    let earlier = self.earlier(request).await?;
+                    return earlier.map(|booking| (booking, false)).ok_or(CheckoutError::HoldExpired);
+                }
                 Inserted::Earlier | Inserted::SeatsTaken => {
                     if let Some(booking) = self.earlier(request).await? {
                         return Ok((booking, false));
@@ -208,25 +217,51 @@ impl App {
         Err(CheckoutError::SeatsTaken { show, seats })
     }
 
-    /// Ends overdue claims to these seats, so that they can be taken over. Refuses those that
-    /// others own, and tells Redis of the owners.
+    /// Writes the booking: with new claims to its seats, or with those that its durable hold has.
+    async fn booking_place(&self, new: &NewBooking<'_>) -> Result<Inserted, AppError> {
+        if !is_durable(new.booking.hold) {
+            return Ok(booking_insert(&self.deps.pg, new).await?);
+        }
+        let txn = self.deps.pg.begin().await?;
+        if !hold_consume(&txn, new.booking.hold, new.booking.id, new.cause).await? {
+            txn.rollback().await?;
+            return Ok(Inserted::HoldEnded);
+        }
+        reach("durable_checkout.consumed").await;
+        // Between the two nobody can take the seats: whoever tries waits for our end.
+        let inserted = booking_insert(&txn, new).await?;
+        if inserted == Inserted::Done {
+            reach("durable_checkout.inserted").await;
+            txn.commit().await?;
+        } else {
+            txn.rollback().await?;
+        }
+        Ok(inserted)
+    }
+
+    /// Ends overdue claims to these seats, and durable holds, so that they can be taken over.
+    /// Refuses those that others have, and tells Redis of the owners.
     ///
     /// They end in a transaction of their own: it takes locks in the order booking, seats, as all
     /// others do, whereas taking over in the same transaction would not, and could deadlock.
     async fn clear_overdue(&self, show: &Arc<Show>, seats: &[u16]) -> Result<(), CheckoutError> {
         let owners = allocation_owners(&self.deps.pg, show.id, seats).await.map_err(AppError::from)?;
-        let bookings: Vec<BookingId> = owners.iter().map(|(_, booking)| *booking).collect();
-        let ended = self.claims_expire(show, &bookings, Actor::system("checkout")).await?;
-        let taken: BTreeMap<u16, BookingId> =
-            owners.into_iter().filter(|(_, booking)| !ended.contains(booking)).collect();
+        let all: Vec<Owner> = owners.iter().map(|(_, owner)| *owner).collect();
+        let ended = self.owners_end_overdue(show, &all, Actor::system("checkout")).await?;
+        let taken: BTreeMap<u16, Owner> =
+            owners.into_iter().filter(|(_, owner)| !ended.contains(owner)).collect();
         if taken.is_empty() {
             return Ok(());
         }
-        // Redis let them be held, so it lost what it was told (a failover does that). Told again, it
-        // breaks the hold up, and nobody else runs into this.
+        // Redis let them be held, so it lost what it was told (a failover does that), or was not told
+        // yet. Told again, it breaks the hold up, and nobody else runs into this.
         for owner in taken.values().copied().collect::<BTreeSet<_>>() {
-            if let Err(error) = self.booking_sync(owner).await {
-                tracing::warn!(booking = %owner, %error, "Redis shows seats of a booking as free");
+            let told = match owner {
+                Owner::Booking(booking) => self.booking_sync(booking).await,
+                Owner::Hold(hold) => self.hold_sync(hold).await,
+            };
+            if let Err(error) = told {
+                tracing::warn!(?owner, %error, "Redis shows seats as free that are not");
             }
         }
         Err(CheckoutError::SeatsTaken { show: Arc::clone(show), seats: taken.into_keys().collect() })

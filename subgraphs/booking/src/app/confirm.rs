@@ -29,7 +29,7 @@ use crate::domain::payment::{Payment, PaymentStatus, payment_id};
 use crate::domain::settlement::{Facts, Verdict, decide};
 use crate::domain::show::{Show, ShowStatus};
 use crate::domain::ticket::{Claims, Ticket};
-use crate::store::allocations::{allocation_claim_free, allocation_lock_sorted, allocation_owners};
+use crate::store::allocations::{Owner, allocation_claim_free, allocation_lock_sorted, allocation_owners};
 use crate::store::booking_seats::booking_seats;
 use crate::store::bookings::{booking_lock, booking_lock_with_show};
 use crate::store::payments::payment_record_capture;
@@ -66,7 +66,7 @@ struct End {
 enum Settled {
     /// Committed, with this outcome; the booking as it is now, when it changed.
     Done(&'static str, Option<Box<Changed>>),
-    /// Rolled back: these seats are claimed by others, maybe by overdue claims.
+    /// Rolled back: others have these seats, maybe by durable holds or overdue claims.
     SeatsTaken(Vec<u16>),
 }
 
@@ -81,8 +81,8 @@ impl App {
         let mut settled = self.payment_settle(envelope, &paid, &show, false).await?;
         if let Settled::SeatsTaken(seats) = settled {
             let owners = allocation_owners(&self.deps.pg, show.id, &seats).await.map_err(AppError::from)?;
-            let owners: Vec<BookingId> = owners.into_iter().map(|(_, booking)| booking).collect();
-            self.claims_expire(&show, &owners, Actor::system(CONSUMER)).await?;
+            let owners: Vec<Owner> = owners.into_iter().map(|(_, owner)| owner).collect();
+            self.owners_outrank(&show, &owners, Actor::system(CONSUMER)).await?;
             settled = self.payment_settle(envelope, &paid, &show, true).await?;
         }
         if let Settled::Done(outcome, changed) = settled {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use graphql_kit::ApiError;
 use kernel::{MoneyError, PaymentId, ShowId};
 use platform::HandlerError;
+use platform::rabbit::RabbitError;
 use platform::redis::RedisError;
 use sea_orm::DbErr;
 
@@ -26,6 +27,9 @@ pub enum AppError {
     /// Redis.
     #[error(transparent)]
     Redis(#[from] RedisError),
+    /// RabbitMQ.
+    #[error(transparent)]
+    Rabbit(#[from] RabbitError),
     /// The payment provider.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -74,6 +78,7 @@ impl AppError {
             Self::Store(error) => error.is_unavailable(),
             Self::Shared(error) => error.is_unavailable(),
             Self::Redis(error) => error.is_unavailable(),
+            Self::Rabbit(error) => matches!(error, RabbitError::NotConnected | RabbitError::Lost),
             Self::Provider(error) => error.is_unavailable(),
             Self::Seats(error) => error.is_unavailable(),
             _ => false,

@@ -5,6 +5,7 @@ pub mod bookings;
 pub mod cancel;
 pub mod checkout;
 pub mod history;
+pub mod holds;
 pub mod live;
 pub mod reconcile;
 pub mod seats;
@@ -34,6 +35,7 @@ use crate::domain::show::Show;
 use crate::domain::ticket::TicketSigner;
 use crate::payments::{PaymentProvider, Stripe};
 use crate::store::shows::Shows;
+use holds::Outages;
 use live::Live;
 use seats::Seats;
 
@@ -53,6 +55,8 @@ pub struct App {
     pub tickets: TicketSigner,
     /// Watchers of bookings.
     pub live: Live,
+    /// What is known of times without Redis.
+    outages: Outages,
 }
 
 /// The configuration cannot work.
@@ -90,6 +94,7 @@ impl App {
             tickets: config.ticket_signer()?,
             seats: Seats::new(&config.holds, &config.seat_map, &deps, shows.clone()),
             live: Live::new(deps.redis.clone()),
+            outages: Outages::default(),
             shows,
             provider,
             config,

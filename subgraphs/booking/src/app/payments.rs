@@ -1,7 +1,7 @@
 //! Payments of bookings that wait for them.
 
 use events::payment::PaymentSucceeded;
-use kernel::BookingId;
+use kernel::{BookingId, Money};
 use platform::faults::reach;
 use platform::outbox;
 use sea_orm::TransactionTrait;
@@ -10,8 +10,8 @@ use super::checkout::{CheckedOut, PaymentState};
 use super::{App, AppError};
 use crate::domain::audit::{Actor, Cause, Reason};
 use crate::domain::booking::Booking;
-use crate::domain::payment::{Payment, PaymentStatus, payment_id};
-use crate::payments::{Intent, IntentOrder, IntentStatus};
+use crate::domain::payment::{IntentStatus, Payment, PaymentStatus, payment_id};
+use crate::payments::{Intent, IntentOrder};
 use crate::store::bookings::{booking_get, booking_lock};
 use crate::store::payments::{payment_list, payment_record_failure, payment_record_intent};
 use crate::store::{SCHEMA, StoreError};
@@ -103,26 +103,47 @@ impl App {
         }
     }
 
+    /// That an intent was paid. `source` is the provider's event that told of it, or how else we know.
+    pub(super) fn payment_succeeded_event(
+        &self,
+        booking: BookingId,
+        intent: &str,
+        amount: Money,
+        source: String,
+    ) -> PaymentSucceeded {
+        PaymentSucceeded {
+            payment_id: Some(payment_id(booking.show(), intent)),
+            booking_id: booking,
+            provider: self.provider.name().to_owned(),
+            provider_intent_id: intent.to_owned(),
+            amount,
+            provider_event_id: source,
+        }
+    }
+
     /// Calls off the payments of a booking that ended unpaid, so that late payments become rare.
     ///
     /// When it turns out that one was paid all the same, and its webhook is late or lost, the
     /// payment takes the way that its webhook would have started. `actor` is who calls them off.
+    /// `true` when there was anything to do.
     ///
     /// # Errors
     /// When the store or the provider is away, when the provider refuses, and while it works on
     /// a payment.
-    pub async fn payments_call_off(&self, id: BookingId, actor: Actor) -> Result<(), AppError> {
-        let Some(booking) = booking_get(&self.deps.pg, id).await? else { return Ok(()) };
-        if booking.status.owns_seats() {
-            return Ok(());
+    pub async fn payments_call_off(&self, id: BookingId, actor: Actor) -> Result<bool, AppError> {
+        let booking = booking_get(&self.deps.pg, id).await?;
+        if booking.is_none_or(|booking| booking.status.owns_seats()) {
+            return Ok(false);
         }
         let cause = actor.because(Reason::BookingEnded);
+        let mut is_done = false;
         for payment in payment_list(&self.deps.pg, &[id]).await? {
             if !matches!(payment.status, PaymentStatus::Succeeded | PaymentStatus::Cancelled) {
                 self.payment_call_off(&payment, &cause).await?;
+                is_done = true;
             }
         }
-        Ok(())
+        Ok(is_done)
     }
 
     async fn payment_call_off(&self, payment: &Payment, cause: &Cause) -> Result<(), AppError> {
@@ -141,15 +162,10 @@ impl App {
             }
             IntentStatus::Succeeded => {
                 tracing::warn!(payment = %payment.id, "paid without a webhook so far");
-                let event = self.envelope(&PaymentSucceeded {
-                    payment_id: Some(payment.id),
-                    booking_id: payment.booking,
-                    provider: payment.provider.clone(),
-                    provider_intent_id: payment.intent.clone(),
-                    amount: intent.amount,
-                    provider_event_id: format!("found:{}", payment.intent),
-                })?;
-                outbox::append(&self.deps.pg, SCHEMA, &event).await?;
+                let source = format!("found:{}", payment.intent);
+                let event =
+                    self.payment_succeeded_event(payment.booking, &payment.intent, intent.amount, source);
+                outbox::append(&self.deps.pg, SCHEMA, &self.envelope(&event)?).await?;
                 outbox::wake(SCHEMA);
             }
             IntentStatus::Processing | IntentStatus::RequiresPayment => {

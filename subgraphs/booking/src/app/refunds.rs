@@ -10,7 +10,7 @@
 //!   not): it is asked for the refund before ours is given up, and what it says of one later
 //!   overrules what we concluded.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use events::Envelope;
 use events::booking::{BookingRefunded, RefundCause};
 use events::payment::{RefundRequested, RefundSettled};
@@ -24,8 +24,8 @@ use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::booking::BookingStatus;
-use crate::domain::payment::{Payment, Refund, RefundStatus};
-use crate::payments::{ProviderError, ProviderRefund, RefundOrder, RefundOutcome};
+use crate::domain::payment::{Payment, Refund, RefundOutcome, RefundStatus};
+use crate::payments::{ProviderError, ProviderRefund, RefundOrder};
 use crate::store::booking_seats::booking_seats;
 use crate::store::bookings::{booking_lock, booking_update_status};
 use crate::store::refunds::{
@@ -271,25 +271,35 @@ impl App {
     /// # Errors
     /// When the store is away.
     pub async fn refunds_chase(&self) -> Result<(), AppError> {
-        let now = self.deps.clock.now();
-        let asked_before = now - CHASE_AFTER;
+        let asked_before = self.deps.clock.now() - CHASE_AFTER;
         for id in refund_list_unsettled(&self.deps.pg, asked_before, CHASE_BATCH).await? {
-            let txn = self.deps.pg.begin().await?;
-            let refund = refund_get(&txn, id).await?;
-            if let Some(refund) = refund
-                && refund_mark_requested(&txn, id, asked_before, now).await?
-            {
-                outbox::append(&txn, SCHEMA, &self.envelope(&requested(&refund))?).await?;
+            if self.refund_request_again(id, asked_before).await? {
                 metrics::counter!("booking_refunds_total", "step" => "chased").increment(1);
             }
-            txn.commit().await?;
         }
         outbox::wake(SCHEMA);
         Ok(())
     }
+
+    /// Requests a refund again, under its old id, which is its idempotency key. `false` when it came
+    /// to an end, or was asked for since `asked_before`.
+    pub(super) async fn refund_request_again(
+        &self,
+        id: RefundId,
+        asked_before: DateTime<Utc>,
+    ) -> Result<bool, AppError> {
+        let txn = self.deps.pg.begin().await?;
+        let Some(refund) = refund_get(&txn, id).await? else { return Ok(false) };
+        let is_due = refund_mark_requested(&txn, id, asked_before, self.deps.clock.now()).await?;
+        if is_due {
+            outbox::append(&txn, SCHEMA, &self.envelope(&requested(&refund))?).await?;
+        }
+        txn.commit().await?;
+        Ok(is_due)
+    }
 }
 
-pub(super) fn requested(refund: &Refund) -> RefundRequested {
+fn requested(refund: &Refund) -> RefundRequested {
     RefundRequested {
         refund_id: refund.id,
         booking_id: refund.booking,

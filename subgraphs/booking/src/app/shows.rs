@@ -44,6 +44,7 @@ impl App {
         reach("show_cancel.stored").await;
         let closed = self.seats.show_changed(show_id, revision).await;
         reach("show_cancel.closed").await;
+        self.holds_end_of_show(show_id, &actor).await?;
         self.bookings_cancel_all(show_id, &actor).await?;
         Ok(closed.map_err(AppError::from)?)
     }

@@ -4,7 +4,7 @@
 //! worked out from the queue: in any order, any number of times.
 
 use events::Envelope;
-use events::payment::{PaymentFailed, PaymentSucceeded, RefundSettled};
+use events::payment::{PaymentFailed, RefundSettled};
 use kernel::ShowId;
 use platform::faults::reach;
 use platform::outbox;
@@ -86,14 +86,7 @@ impl App {
         let provider_event_id = id.to_owned();
         Ok(match notice {
             Notice::Paid { booking, intent, amount } => {
-                let event = PaymentSucceeded {
-                    payment_id: Some(payment_id(booking.show(), &intent)),
-                    booking_id: booking,
-                    provider,
-                    provider_intent_id: intent,
-                    amount,
-                    provider_event_id,
-                };
+                let event = self.payment_succeeded_event(booking, &intent, amount, provider_event_id);
                 (booking.show(), self.envelope(&event)?)
             }
             Notice::NotPaid { booking, intent, reason, cancelled } => {

@@ -22,6 +22,7 @@ pub(super) struct Intents(pub Arc<App>);
 #[async_trait]
 impl Handler for Intents {
     async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
-        Ok(self.0.payments_call_off(booking_of(event)?, Actor::system(QUEUE.name)).await?)
+        self.0.payments_call_off(booking_of(event)?, Actor::system(QUEUE.name)).await?;
+        Ok(())
     }
 }

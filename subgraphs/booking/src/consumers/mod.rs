@@ -1,6 +1,7 @@
 //! What the role `worker` does for this subgraph: one consumer or periodic job per file.
 
 mod claim_expiry;
+mod durable_holds;
 mod history;
 mod hold_sweeper;
 mod intents;
@@ -63,6 +64,7 @@ pub fn spawn(app: &Arc<App>, shutdown: &Shutdown) {
     purge::start(app, shutdown);
     reconcile::start(app, shutdown);
     hold_sweeper::start(app, shutdown);
+    durable_holds::start(app, shutdown);
 }
 
 /// Which booking an event of a booking is about, whatever else it says.

@@ -9,9 +9,13 @@ use crate::app::App;
 
 pub(super) fn start(app: &Arc<App>, shutdown: &Shutdown) {
     let (pg, period) = (app.deps.pg.clone(), app.config.reconcile.every());
-    let app = Arc::clone(app);
+    let (app, soft) = (Arc::clone(app), shutdown.token());
     job::every_as_leader("booking-reconcile", period, pg, shutdown, move || {
-        let app = Arc::clone(&app);
-        async move { app.reconcile(&queues()).await.map(drop) }
+        let (app, soft) = (Arc::clone(&app), soft.clone());
+        async move {
+            let queues = queues();
+            // A pass may take minutes, and may end anywhere: the next one, wherever it is made, goes on.
+            soft.run_until_cancelled(app.reconcile(&queues)).await.map_or(Ok(()), |done| done.map(drop))
+        }
     });
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use events::booking::RefundCause;
-use kernel::{BookingId, HoldId, PaymentId, RefundId, ShowId, UserId};
+use kernel::{BookingId, FindingId, HoldId, PaymentId, RefundId, ShowId, UserId};
 
 use super::booking::BookingStatus;
 use super::hold::HoldEnd;
@@ -52,6 +52,18 @@ named! {
         Hold = "HOLD",
         /// A show.
         Show = "SHOW",
+        /// Something about a booking that reconciliation found and a person dealt with.
+        Finding = "FINDING",
+    }
+}
+
+named! {
+    /// Where a finding stands.
+    FindingState {
+        /// It waits for a person.
+        Open = "OPEN",
+        /// A person dealt with it.
+        Resolved = "RESOLVED",
     }
 }
 
@@ -239,6 +251,8 @@ pub enum Change {
     Hold { id: HoldId, booking: Option<BookingId>, from: Option<HoldState>, to: HoldState },
     /// Of a show.
     Show { id: ShowId, from: Option<ShowStatus>, to: ShowStatus },
+    /// Of a finding; it opens, and opens again, without an entry.
+    Finding { id: FindingId, booking: BookingId, from: Option<FindingState>, to: FindingState },
 }
 
 impl Change {
@@ -250,6 +264,7 @@ impl Change {
             Self::Refund { .. } => Entity::Refund,
             Self::Hold { .. } => Entity::Hold,
             Self::Show { .. } => Entity::Show,
+            Self::Finding { .. } => Entity::Finding,
         }
     }
 
@@ -261,6 +276,7 @@ impl Change {
             Self::Refund { id, .. } => id.to_string(),
             Self::Hold { id, .. } => id.to_string(),
             Self::Show { id, .. } => id.to_string(),
+            Self::Finding { id, .. } => id.to_string(),
         }
     }
 
@@ -272,6 +288,7 @@ impl Change {
             Self::Refund { id, .. } => id.show(),
             Self::Hold { id, .. } => id.show(),
             Self::Show { id, .. } => *id,
+            Self::Finding { id, .. } => id.show(),
         }
     }
 
@@ -279,7 +296,9 @@ impl Change {
     pub const fn booking(&self) -> Option<BookingId> {
         match self {
             Self::Booking { id, .. } => Some(*id),
-            Self::Payment { booking, .. } | Self::Refund { booking, .. } => Some(*booking),
+            Self::Payment { booking, .. } | Self::Refund { booking, .. } | Self::Finding { booking, .. } => {
+                Some(*booking)
+            }
             Self::Hold { booking, .. } => *booking,
             Self::Show { .. } => None,
         }
@@ -293,6 +312,7 @@ impl Change {
             Self::Refund { from, .. } => from.map(RefundStatus::as_str),
             Self::Hold { from, .. } => from.map(HoldState::as_str),
             Self::Show { from, .. } => from.map(ShowStatus::as_str),
+            Self::Finding { from, .. } => from.map(FindingState::as_str),
         }
     }
 
@@ -304,6 +324,7 @@ impl Change {
             Self::Refund { to, .. } => to.as_str(),
             Self::Hold { to, .. } => to.as_str(),
             Self::Show { to, .. } => to.as_str(),
+            Self::Finding { to, .. } => to.as_str(),
         }
     }
 }

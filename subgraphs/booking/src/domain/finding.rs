@@ -222,8 +222,20 @@ pub struct Finding {
     pub resolved: Option<(DateTime<Utc>, Resolution)>,
     /// What the person wrote who dealt with it.
     pub note: Option<String>,
+    /// Who that was, by the name that they gave.
+    pub resolved_by: Option<String>,
     /// What both sides say; never who the buyer is.
     pub detail: Value,
+}
+
+impl Finding {
+    /// The booking that it is about, or that both sides' records name.
+    pub fn booking(&self) -> Option<BookingId> {
+        match self.subject {
+            Subject::Booking(booking) => Some(booking),
+            _ => self.detail.get("booking")?.as_str()?.parse().ok(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,19 @@ impl PaymentStatus {
     }
 }
 
+/// Where an intent stands at the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntentStatus {
+    /// The buyer has to act.
+    RequiresPayment,
+    /// The provider is working on it.
+    Processing,
+    /// The money is there.
+    Succeeded,
+    /// Called off; it can never succeed.
+    Cancelled,
+}
+
 /// A payment of a booking: one intent at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
@@ -107,6 +120,17 @@ impl RefundStatus {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
+}
+
+/// How a refund ended at the provider, or that it has not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundOutcome {
+    /// On its way; a webhook will tell.
+    Pending,
+    /// The money went back.
+    Succeeded,
+    /// It will not, with the provider's code.
+    Failed(String),
 }
 
 /// Money on its way back. A payment has at most one.

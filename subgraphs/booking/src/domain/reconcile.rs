@@ -8,8 +8,7 @@ use kernel::{BookingId, Money, PaymentId, RefundId};
 
 use super::booking::BookingStatus;
 use super::finding::Cause;
-use super::payment::{PaymentStatus, RefundStatus};
-use crate::payments::{IntentStatus, RefundOutcome};
+use super::payment::{IntentStatus, PaymentStatus, RefundOutcome, RefundStatus};
 
 /// One payment as the provider has it and as we have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

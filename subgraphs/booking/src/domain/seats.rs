@@ -2,7 +2,7 @@
 
 use kernel::{SeatId, SeatState, seating::seat_index};
 
-use super::show::Show;
+use super::show::{Show, ShowStatus};
 
 /// Why a choice of seats can never be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +53,29 @@ pub fn choose(show: &Show, seats: &[SeatId], max: u16) -> Result<Vec<u16>, Choic
     }
     chosen.sort_unstable();
     Ok(chosen)
+}
+
+/// Seats that nobody can have, ascending: blocked ones, those without a price, and all of a
+/// cancelled show.
+pub fn not_on_sale(show: &Show) -> Vec<u16> {
+    let closed = show.status == ShowStatus::Cancelled;
+    let seats = show.layout.seats().iter();
+    seats
+        .filter(|seat| closed || show.is_blocked(seat.index) || show.price_of(seat.kind).is_none())
+        .map(|seat| seat.index)
+        .collect()
+}
+
+/// Packed states of a show whose seats have these states, and are else free or not on sale.
+pub fn pack(show: &Show, taken: impl IntoIterator<Item = (u16, SeatState)>) -> Vec<u8> {
+    let mut states = vec![SeatState::Available.byte(); show.layout.seat_count()];
+    let blocked = not_on_sale(show).into_iter().map(|seat| (seat, SeatState::Blocked));
+    for (seat, state) in blocked.chain(taken) {
+        if let Some(letter) = states.get_mut(usize::from(seat)) {
+            *letter = state.byte();
+        }
+    }
+    states
 }
 
 /// Those of `seats` that cannot be had, by packed `states`.

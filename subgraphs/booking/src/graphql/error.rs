@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::Context;
-use graphql_kit::ApiError;
+use graphql_kit::{ApiError, degraded};
 
 use crate::app::{App, AppError};
 
@@ -18,6 +18,16 @@ pub(super) fn shared_fault(error: &Arc<AppError>) -> async_graphql::Error {
         ApiError::unavailable("booking", &**error).into()
     } else {
         ApiError::internal(&**error).into()
+    }
+}
+
+/// What suffers while Redis is away.
+const SEATS: &str = "seats";
+
+/// The answer says that the live seats are away: if they are, or if it is known that they were.
+pub(super) fn tell_degraded(ctx: &Context<'_>, app: &App, known: bool) {
+    if known || app.deps.redis.is_away() {
+        degraded::mark(ctx, SEATS);
     }
 }
 

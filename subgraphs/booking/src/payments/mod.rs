@@ -18,6 +18,8 @@ pub use list::{ListedIntent, ListedRefund, Page, Range};
 pub use notice::{Notice, NoticeError, parse_notice};
 pub use stripe::Stripe;
 
+use crate::domain::payment::{IntentStatus, RefundOutcome};
+
 /// What to collect.
 #[derive(Debug, Clone)]
 pub struct IntentOrder {
@@ -27,19 +29,6 @@ pub struct IntentOrder {
     pub amount: Money,
     /// What the buyer's statement or the provider's console shows.
     pub description: String,
-}
-
-/// Where an intent stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntentStatus {
-    /// The buyer has to act.
-    RequiresPayment,
-    /// The provider is working on it.
-    Processing,
-    /// The money is there.
-    Succeeded,
-    /// Called off; it can never succeed.
-    Cancelled,
 }
 
 /// An intent as the provider has it.
@@ -66,17 +55,6 @@ pub struct RefundOrder {
     pub intent: String,
     /// How much of it.
     pub amount: Money,
-}
-
-/// How a refund ended, or that it has not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RefundOutcome {
-    /// On its way; a webhook will tell.
-    Pending,
-    /// The money went back.
-    Succeeded,
-    /// It will not, with the provider's code.
-    Failed(String),
 }
 
 /// A refund as the provider has it.

@@ -4,8 +4,9 @@ use kernel::{BookingId, Money, RefundId};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::ProviderRefund;
 use super::stripe_wire::{WireIntent, WireRefund, money};
-use super::{ProviderRefund, RefundOutcome};
+use crate::domain::payment::RefundOutcome;
 
 /// What a webhook tells us.
 #[derive(Debug, Clone, PartialEq, Eq)]

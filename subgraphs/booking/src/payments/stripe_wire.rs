@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use kernel::{BookingId, Currency, Money, RefundId};
 use serde::Deserialize;
 
-use super::{Intent, IntentStatus, ListedIntent, ListedRefund, ProviderRefund, RefundOutcome};
+use super::{Intent, ListedIntent, ListedRefund, ProviderRefund};
+use crate::domain::payment::{IntentStatus, RefundOutcome};
 
 /// What of our own we attach to the provider's objects, and get back with them.
 #[derive(Debug, Default, Deserialize)]

@@ -1,7 +1,7 @@
 //! `booking.seat_allocations`: the rows that make a double sale impossible.
 
 use chrono::{DateTime, Utc};
-use kernel::{BookingId, ShowId};
+use kernel::{BookingId, HoldId, ShowId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{StoreError, bugs::with_bugs, decode, sql};
@@ -30,7 +30,76 @@ struct Row {
     expires_at: DateTime<Utc>,
 }
 
-/// All seats of a show that have an owner, ascending.
+/// Who has a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// A pending or confirmed booking.
+    Booking(BookingId),
+    /// A durable hold.
+    Hold(HoldId),
+}
+
+impl Owner {
+    /// From the two columns, of which one is there.
+    fn from_row(show: ShowId, row: &sea_orm::QueryResult) -> Result<Self, StoreError> {
+        let (booking, hold): (Option<i64>, Option<i64>) =
+            (row.try_get("", "booking_no")?, row.try_get("", "hold_no")?);
+        match (booking, hold) {
+            (Some(booking), None) => Ok(Self::Booking(BookingId::from_db(show.uuid(), booking))),
+            (None, Some(hold)) => Ok(Self::Hold(HoldId::from_db(show.uuid(), hold))),
+            other => Err(StoreError::corrupt("owner of a seat", format!("{other:?}"))),
+        }
+    }
+}
+
+/// A seat that somebody has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakenSeat {
+    /// Seat index in layout order.
+    pub seat_no: u16,
+    /// Who has it.
+    pub owner: Owner,
+    /// Paid for?
+    pub sold: bool,
+    /// Is the time of the hold or of the claim over, so that it gives way to whoever wants the seat?
+    pub overdue: bool,
+}
+
+/// All seats of a show that somebody has, ascending. `now` decides about claims; holds end by the
+/// clock of the database.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn allocation_list_taken<C: ConnectionTrait>(
+    conn: &C,
+    show: ShowId,
+    now: DateTime<Utc>,
+) -> Result<Vec<TakenSeat>, StoreError> {
+    let rows = conn
+        .query_all_raw(sql(
+            "select a.seat_no, a.booking_no, a.hold_no, a.sold,
+                    case when a.hold_no is null then not a.sold and b.expires_at <= $2
+                         else a.held_until <= clock_timestamp() end as overdue
+               from booking.seat_allocations a
+               left join booking.bookings b using (show_id, booking_no)
+              where a.show_id = $1
+              order by a.seat_no",
+            [show.uuid().into(), now.into()],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(TakenSeat {
+                seat_no: decode::seat_no(row.try_get("", "seat_no")?)?,
+                owner: Owner::from_row(show, row)?,
+                sold: row.try_get("", "sold")?,
+                overdue: row.try_get("", "overdue")?,
+            })
+        })
+        .collect()
+}
+
+/// All seats of a show that a booking owns, ascending.
 ///
 /// # Errors
 /// When the table cannot be read.
@@ -98,10 +167,10 @@ pub async fn allocation_owners<C: ConnectionTrait>(
     conn: &C,
     show: ShowId,
     seats: &[u16],
-) -> Result<Vec<(u16, BookingId)>, StoreError> {
+) -> Result<Vec<(u16, Owner)>, StoreError> {
     let rows = conn
         .query_all_raw(sql(
-            "select seat_no, booking_no
+            "select seat_no, booking_no, hold_no
                from booking.seat_allocations
               where show_id = $1 and seat_no = any($2)
               order by seat_no",
@@ -109,10 +178,7 @@ pub async fn allocation_owners<C: ConnectionTrait>(
         ))
         .await?;
     rows.iter()
-        .map(|row| {
-            let booking_no: i64 = row.try_get("", "booking_no")?;
-            Ok((decode::seat_no(row.try_get("", "seat_no")?)?, BookingId::from_db(show.uuid(), booking_no)))
-        })
+        .map(|row| Ok((decode::seat_no(row.try_get("", "seat_no")?)?, Owner::from_row(show, row)?)))
         .collect()
 }
 

@@ -4,13 +4,13 @@
 //! its [`values`] last and insert into [`audit_columns`] whatever they changed.
 
 use chrono::{DateTime, Utc};
-use kernel::{BookingId, HoldId, PaymentId, RefundId, ShowId};
+use kernel::{BookingId, FindingId, HoldId, PaymentId, RefundId, ShowId};
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult, Value};
 use serde_json::json;
 
 use super::{StoreError, decode, sql};
 use crate::domain::audit::{
-    Actor, ActorKind, Cause, Change, Entity, Entry, HoldState, Reason, Recorded, trace_id,
+    Actor, ActorKind, Cause, Change, Entity, Entry, FindingState, HoldState, Reason, Recorded, trace_id,
 };
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{PaymentStatus, RefundStatus};
@@ -91,6 +91,7 @@ fn entity_no(change: &Change) -> Option<i64> {
         Change::Refund { id, .. } => Some(id.local_i64()),
         Change::Hold { id, .. } => Some(id.local_i64()),
         Change::Show { .. } => None,
+        Change::Finding { id, .. } => Some(id.local_i64()),
     }
 }
 
@@ -231,6 +232,11 @@ fn change(show: ShowId, row: &Row) -> Option<Change> {
         Entity::Show => {
             let (from, to) = states(row, ShowStatus::parse)?;
             Change::Show { id: show, from, to }
+        }
+        Entity::Finding => {
+            let (from, to) = states(row, FindingState::parse)?;
+            let id = FindingId::from_db(show.uuid(), row.entity_no?);
+            Change::Finding { id, booking: booking?, from, to }
         }
     })
 }

@@ -22,3 +22,15 @@ pub(super) fn with_bugs(mut statement: Statement) -> Statement {
     }
     statement
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_has_its_place() {
+        let [inserts, yields] = CLAIMS;
+        assert!(include_str!("checkout.rs").contains(inserts));
+        assert!(include_str!("allocations.rs").contains(yields));
+    }
+}

@@ -39,6 +39,8 @@ pub enum Inserted {
     SeatsTaken,
     /// The reference or the number is in use: draw another.
     Collision,
+    /// The durable hold that it is to be made of does not live.
+    HoldEnded,
 }
 
 /// Inserts a pending booking, its seats, their allocations in ascending order, its audit entry and

@@ -14,7 +14,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select show_id, finding_no, cause, subject, detail, first_seen, last_seen, repaired_at,
-                    resolved_at, resolution, note
+                    resolved_at, resolution, note, resolved_by
                from booking.findings ",
             $rest
         )
@@ -34,6 +34,7 @@ struct Row {
     resolved_at: Option<DateTime<Utc>>,
     resolution: Option<String>,
     note: Option<String>,
+    resolved_by: Option<String>,
 }
 
 fn finding(row: &QueryResult) -> Result<Finding, StoreError> {
@@ -53,6 +54,7 @@ fn finding(row: &QueryResult) -> Result<Finding, StoreError> {
         repaired_at: row.repaired_at,
         resolved: row.resolved_at.zip(resolution),
         note: row.note,
+        resolved_by: row.resolved_by,
         detail: row.detail,
     })
 }
@@ -84,7 +86,8 @@ pub struct Known {
 }
 
 /// Writes down that something is wrong. Seen again it is the same finding. One that was right in
-/// the meantime opens anew; one that a person has dealt with only when its detail is another.
+/// the meantime opens anew, without what was said of it then; one that a person has dealt with only
+/// when its detail is another.
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -113,7 +116,9 @@ pub async fn finding_record<C: ConnectionTrait>(
                                           then excluded.first_seen else f.first_seen end,
                         repaired_at = case when (select is_back from earlier) then null else f.repaired_at end,
                         resolved_at = case when (select is_back from earlier) then null else f.resolved_at end,
-                        resolution = case when (select is_back from earlier) then null else f.resolution end
+                        resolution = case when (select is_back from earlier) then null else f.resolution end,
+                        note = case when (select is_back from earlier) then null else f.note end,
+                        resolved_by = case when (select is_back from earlier) then null else f.resolved_by end
                  returning finding_no, repaired_at
              )
              select r.finding_no, r.repaired_at,
@@ -210,12 +215,13 @@ pub async fn finding_resolve<C: ConnectionTrait>(
     conn: &C,
     id: FindingId,
     note: &str,
+    by: &str,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let done = conn
         .execute_raw(sql(
             "update booking.findings
-                set resolved_at = $3, resolution = $4, note = $5
+                set resolved_at = $3, resolution = $4, note = $5, resolved_by = $6
               where show_id = $1 and finding_no = $2 and resolved_at is null",
             [
                 id.show().uuid().into(),
@@ -223,6 +229,7 @@ pub async fn finding_resolve<C: ConnectionTrait>(
                 now.into(),
                 Resolution::Manual.as_str().into(),
                 note.into(),
+                by.into(),
             ],
         ))
         .await?;

@@ -11,6 +11,8 @@ pub mod cursors;
 pub mod error;
 pub mod findings;
 pub mod history;
+pub mod hold_lists;
+pub mod holds;
 pub mod payments;
 pub mod provider_events;
 pub mod reconcile;

@@ -1,7 +1,9 @@
 //! `booking.payments` and `booking.refunds` as they are compared with the provider's.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use kernel::{BookingId, Money, PaymentId, RefundId};
+use kernel::{BookingId, Money, PaymentId, RefundId, ShowId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
@@ -89,7 +91,8 @@ pub async fn payment_record_list<C: ConnectionTrait>(
         .collect()
 }
 
-/// Remembers that the provider has the money of these payments.
+/// Remembers that the provider has the money of these payments. Each show is a statement of its own,
+/// as no transaction touches two; its rows are locked in their order, as others lock them too.
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -98,18 +101,34 @@ pub async fn payment_mark_reconciled<C: ConnectionTrait>(
     payments: &[PaymentId],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let shows: Vec<Uuid> = payments.iter().map(|id| id.show().uuid()).collect();
-    let numbers: Vec<i64> = payments.iter().map(|id| id.local_i64()).collect();
-    conn.execute_raw(sql(
-        "update booking.payments p
-            set reconciled_at = $3
-           from unnest($1::uuid[], $2::bigint[]) as seen(show_id, payment_no)
-          where p.show_id = seen.show_id and p.payment_no = seen.payment_no
-            and p.status = 'SUCCEEDED' and p.reconciled_at is null",
-        [shows.into(), numbers.into(), now.into()],
-    ))
-    .await?;
+    for (show, numbers) in by_show(payments.iter().map(|id| (id.show(), id.local_i64()))) {
+        conn.execute_raw(sql(
+            "with seen as materialized (
+                 select show_id, payment_no
+                   from booking.payments
+                  where show_id = $1 and payment_no = any($2)
+                    and status = 'SUCCEEDED' and reconciled_at is null
+                  order by payment_no
+                    for update
+             )
+             update booking.payments p
+                set reconciled_at = $3
+               from seen
+              where p.show_id = seen.show_id and p.payment_no = seen.payment_no",
+            [show.uuid().into(), numbers.into(), now.into()],
+        ))
+        .await?;
+    }
     Ok(())
+}
+
+/// The numbers of each show.
+fn by_show(ids: impl Iterator<Item = (ShowId, i64)>) -> BTreeMap<ShowId, Vec<i64>> {
+    let mut shows: BTreeMap<ShowId, Vec<i64>> = BTreeMap::new();
+    for (show, number) in ids {
+        shows.entry(show).or_default().push(number);
+    }
+    shows
 }
 
 /// Takes back that a payment was captured, so that the next message about it is taken as the first,
@@ -155,8 +174,9 @@ pub struct UnseenPayment {
     pub amount: Money,
 }
 
-/// Up to `limit` captured payments that last changed in `[from, before)` and that the provider was
-/// not seen to have, the oldest first. Those that are a finding already are left out.
+/// Up to `limit` captured payments that were made since `from`, last changed before `before`, and
+/// that the provider was not seen to have, the oldest first. Those that are a finding already are
+/// left out.
 ///
 /// # Errors
 /// When the tables cannot be read.
@@ -171,12 +191,12 @@ pub async fn payment_list_unseen<C: ConnectionTrait>(
             "select p.show_id, p.booking_no, p.provider_intent, p.currency, p.amount_minor
                from booking.payments p
               where p.status = 'SUCCEEDED' and p.reconciled_at is null
-                and p.updated_at >= $1 and p.updated_at < $2
+                and p.created_at >= $1 and p.updated_at < $2
                 and not exists (select 1 from booking.findings f
                                  where f.show_id = p.show_id and f.subject = p.provider_intent
                                    and f.resolution is distinct from 'healed'
                                    and f.resolution is distinct from 'repaired')
-              order by p.updated_at
+              order by p.created_at
               limit $3",
             [from.into(), before.into(), i64::from(limit).into()],
         ))
@@ -260,7 +280,7 @@ pub async fn refund_record_list<C: ConnectionTrait>(
     rows.iter().map(refund_record).collect()
 }
 
-/// Remembers that the provider gave back what these refunds say.
+/// Remembers that the provider gave back what these refunds say; as [`payment_mark_reconciled`].
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -269,16 +289,24 @@ pub async fn refund_mark_reconciled<C: ConnectionTrait>(
     refunds: &[RefundId],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let (shows, numbers) = refund_columns(refunds);
-    conn.execute_raw(sql(
-        "update booking.refunds r
-            set reconciled_at = $3
-           from unnest($1::uuid[], $2::bigint[]) as seen(show_id, refund_no)
-          where r.show_id = seen.show_id and r.refund_no = seen.refund_no
-            and r.status = 'SUCCEEDED' and r.reconciled_at is null",
-        [shows.into(), numbers.into(), now.into()],
-    ))
-    .await?;
+    for (show, numbers) in by_show(refunds.iter().map(|id| (id.show(), id.local_i64()))) {
+        conn.execute_raw(sql(
+            "with seen as materialized (
+                 select show_id, refund_no
+                   from booking.refunds
+                  where show_id = $1 and refund_no = any($2)
+                    and status = 'SUCCEEDED' and reconciled_at is null
+                  order by refund_no
+                    for update
+             )
+             update booking.refunds r
+                set reconciled_at = $3
+               from seen
+              where r.show_id = seen.show_id and r.refund_no = seen.refund_no",
+            [show.uuid().into(), numbers.into(), now.into()],
+        ))
+        .await?;
+    }
     Ok(())
 }
 

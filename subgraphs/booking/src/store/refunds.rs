@@ -188,7 +188,8 @@ pub async fn refund_set_provider_id<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Writes the end of a refund, whose booking is locked, with its audit entry.
+/// Writes the end of a refund, whose booking is locked, with its audit entry if that is another
+/// end than before.
 ///
 /// # Errors
 /// When the table cannot be written.
@@ -202,8 +203,8 @@ pub async fn refund_settle<C: ConnectionTrait>(
     cause: &Cause,
 ) -> Result<(), StoreError> {
     let [kind, actor, reason, trace] = values(cause);
-    let done = conn
-        .execute_raw(sql(
+    let rows = conn
+        .query_all_raw(sql(
             concat!(
                 "with changed as (
                      update booking.refunds r
@@ -213,10 +214,13 @@ pub async fn refund_settle<C: ConnectionTrait>(
                       where r.show_id = $1 and r.refund_no = $2
                         and was.show_id = r.show_id and was.refund_no = r.refund_no
                      returning r.show_id, r.refund_no, r.booking_no, was.status as was, r.status
-                 ) ",
+                 ), audited as (
+                     ",
                 audit_columns!(),
                 "select show_id, 'REFUND', refund_no, booking_no, was, status, '{}', $7, $8, $9, $10
-                   from changed"
+                       from changed where was <> status
+                 )
+                 select refund_no from changed"
             ),
             [
                 id.show().uuid().into(),
@@ -232,7 +236,7 @@ pub async fn refund_settle<C: ConnectionTrait>(
             ],
         ))
         .await?;
-    StoreError::expect_rows(done.rows_affected(), 1)
+    StoreError::expect_rows(rows.len() as u64, 1)
 }
 
 /// Up to `limit` pending refunds that were last asked for before `asked_before`.

@@ -159,6 +159,45 @@ pub async fn booking_list_unrefunded<C: ConnectionTrait>(
         .collect()
 }
 
+/// Up to `limit` refunds that failed after `after` and before `until`, in the order in which they
+/// did, with their bookings: a booking itself does not change with its refund.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn refund_list_failed<C: ConnectionTrait>(
+    conn: &C,
+    after: (DateTime<Utc>, RefundId),
+    until: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<(DateTime<Utc>, RefundId, BookingId)>, StoreError> {
+    let (time, refund) = after;
+    let rows = conn
+        .query_all_raw(sql(
+            "select updated_at, show_id, refund_no, booking_no
+               from booking.refunds
+              where status = 'FAILED' and updated_at >= $1 and updated_at < $2
+                and (updated_at, show_id, refund_no) > ($1, $3, $4)
+              order by updated_at, show_id, refund_no
+              limit $5",
+            [
+                time.into(),
+                until.into(),
+                refund.show().uuid().into(),
+                refund.local_i64().into(),
+                i64::from(limit).into(),
+            ],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let show: Uuid = row.try_get("", "show_id")?;
+            let refund = RefundId::from_db(show, row.try_get("", "refund_no")?);
+            let booking = BookingId::from_db(show, row.try_get("", "booking_no")?);
+            Ok((row.try_get("", "updated_at")?, refund, booking))
+        })
+        .collect()
+}
+
 /// Up to `limit` shows after `after`, in the order of their ids, that ended after `ended_after`
 /// (or have not ended).
 ///

@@ -1,12 +1,15 @@
 //! Giving a booking up.
 
 use booking::app::cancel::CancelError;
-use booking::domain::booking::BookingStatus;
-use booking::domain::payment::RefundStatus;
+use booking::domain::booking::{Booking, BookingStatus};
+use booking::domain::payment::{Payment, RefundStatus};
 use chrono::TimeDelta;
 use events::booking::RefundCause;
+use events::show::ShowCancelled;
 use futures::future::join_all;
+use serde_json::json;
 
+use crate::provider::event;
 use crate::support::{World, distinct, eur};
 
 /// Cancels a paid booking of 27.51 EUR so long before the show.
@@ -87,6 +90,45 @@ async fn many_at_once_make_one_refund() {
     let refunds = all.into_iter().map(|cancelled| cancelled.unwrap().refund.unwrap().id);
     assert_eq!(distinct(refunds), 1);
     assert_eq!(world.told().await, ["refund.requested", "booking.cancelled"]);
+}
+
+/// A booking for which the buyer paid twice; the second payment went back.
+async fn paid_twice(world: &World, user: kernel::UserId) -> (Booking, Payment) {
+    let (booking, payment) = world.confirmed(user, &[1]).await;
+    let mut second = world.provider.intent(&payment.intent);
+    second["id"] = json!("pi_second");
+    world.webhook(&event("payment_intent.succeeded", &second)).await;
+    world.deliver().await;
+    let refunds = world.refunds(booking.id).await;
+    assert_eq!((refunds.len(), refunds[0].intent.as_str()), (1, "pi_second"));
+    (booking, payment)
+}
+
+#[tokio::test]
+async fn the_payment_that_bought_the_tickets_goes_back_and_not_one_that_went_back_before() {
+    let world = World::new().await;
+    let user = world.person();
+    let (booking, payment) = paid_twice(&world, user).await;
+    let refund = world.cancel(user, booking.id, "c").await.unwrap().refund.unwrap();
+    assert_eq!((refund.payment, refund.cause), (payment.id, RefundCause::Cancelled));
+    assert_eq!(refund.amount, booking.total);
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+    assert_eq!(world.cancel(user, booking.id, "c").await.unwrap().refund.unwrap().id, refund.id);
+    assert_eq!(world.provider.calls("refund_create"), 2);
+}
+
+#[tokio::test]
+async fn a_show_that_is_called_off_gives_the_payment_of_the_tickets_back_too() {
+    let world = World::new().await;
+    let (booking, payment) = paid_twice(&world, world.person()).await;
+    let off = ShowCancelled { show_id: world.show_id(), revision: 2, reason: None };
+    world.tell(&off).await.unwrap();
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+    let refunds = world.refunds(booking.id).await;
+    assert_eq!(refunds.len(), 2);
+    assert!(refunds.iter().any(|refund| refund.payment == payment.id), "{refunds:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use booking::config::PaymentsConfig;
-use booking::payments::{IntentOrder, IntentStatus, PaymentProvider as _, ProviderError, Stripe};
+use booking::domain::payment::IntentStatus;
+use booking::payments::{IntentOrder, PaymentProvider as _, ProviderError, Stripe};
 use kernel::{BookingId, Currency, IdSource as _, Money, ShowId, SystemIds};
 use serde_json::json;
 use tokio::time::Instant;

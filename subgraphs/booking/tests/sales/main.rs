@@ -13,6 +13,8 @@ mod checkout;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod durable_holds;
+#[cfg(test)]
 mod expiry;
 #[cfg(test)]
 mod graphql;

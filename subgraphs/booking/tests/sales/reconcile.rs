@@ -1,6 +1,6 @@
 //! Our records against the provider's, and what was paid against what was given for it.
 
-use booking::app::reconcile::Report;
+use booking::app::reconcile::{Repair, Report};
 use booking::domain::booking::BookingStatus;
 use booking::domain::finding::{Cause, Finding, Resolution};
 use booking::domain::payment::{PaymentStatus, RefundStatus};
@@ -60,10 +60,10 @@ async fn a_lost_webhook_of_a_payment_is_made_up_for() {
     let paid = world.provider.pay(&payment.intent);
     let report = pass(&world).await;
     assert_eq!(causes(&report), [Cause::PaymentUnheard]);
-    assert!(report.found[0].is_new && report.found[0].repaired);
+    assert!(report.found[0].is_new && report.found[0].repair == Some(Repair::Made));
     // It is under way: another pass finds it again and leaves it to what it told.
     let report = pass(&world).await;
-    assert!(!report.found[0].is_new && !report.found[0].repaired);
+    assert!(!report.found[0].is_new && report.found[0].repair.is_none());
     assert_eq!(world.told().await, ["payment.succeeded"]);
 
     world.deliver().await;
@@ -155,15 +155,20 @@ async fn money_for_no_booking_of_ours_waits_for_a_person() {
     assert_eq!(finding.detail["their_amount"]["minor"], 500);
 
     let nobody = kernel::FindingId::new(world.show_id(), 1);
-    let refused = world.app.finding_resolve(nobody, "?").await.unwrap_err();
+    let refused = world.app.finding_resolve(nobody, "?", "ada").await.unwrap_err();
     assert_eq!(refused.to_string(), format!("there is no finding {nobody}"));
-    assert!(world.app.finding_resolve(finding.id, "  ").await.is_err());
-    world.app.finding_resolve(finding.id, "of the box office, not ours").await.unwrap();
-    assert!(world.app.finding_resolve(finding.id, "again").await.is_err());
+    assert!(world.app.finding_resolve(finding.id, "  ", "ada").await.is_err());
+    assert!(world.app.finding_resolve(finding.id, "?", " ").await.is_err());
+    world.app.finding_resolve(finding.id, "of the box office, not ours", "ada").await.unwrap();
+    assert!(world.app.finding_resolve(finding.id, "again", "ada").await.is_err());
+    let settled = world.app.findings(true).await.unwrap().remove(0);
+    assert_eq!(settled.resolved_by.as_deref(), Some("ada"));
     // It stays settled while nothing changes, and is news when something does.
     assert_eq!(causes(&pass(&world).await), []);
     world.provider.state().intents.get_mut("pi_foreign").unwrap()["amount_received"] = json!(700);
     assert_eq!(causes(&pass(&world).await), [Cause::IntentForeign]);
+    let anew = open(&world).await.remove(0);
+    assert_eq!((anew.note, anew.resolved_by), (None, None));
 }
 
 #[tokio::test]
@@ -223,6 +228,28 @@ async fn money_that_did_not_go_back_waits_for_a_person() {
     let findings = open(&world).await;
     assert_eq!(findings.iter().map(|finding| finding.cause).collect::<Vec<_>>(), [Cause::RefundFailed]);
     assert_eq!(findings[0].subject.to_string(), booking.id.to_string());
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_long_after_its_booking_ended_waits_for_a_person() {
+    let world = World::new().await;
+    let booking = refund_on_its_way(&world).await;
+    assert_eq!(causes(&pass(&world).await), []);
+    world.clock.advance(TimeDelta::days(1));
+    assert_eq!(causes(&pass(&world).await), []);
+    // The webhook comes, but the booking itself does not change by it.
+    world.webhook(&world.provider.settle_refund("failed")).await;
+    world.deliver().await;
+    assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Failed);
+    for _ in 0..2 {
+        assert_eq!(causes(&pass(&world).await), [Cause::RefundFailed]);
+    }
+    let finding = open(&world).await.remove(0);
+    assert_eq!(finding.subject.to_string(), booking.id.to_string());
+    world.app.finding_resolve(finding.id, "paid by hand", "ada").await.unwrap();
+    assert_eq!(causes(&pass(&world).await), []);
+    let story = world.story(booking.id).await;
+    assert_eq!(story.last().unwrap(), "FINDING OPEN > RESOLVED, resolved by OPERATOR");
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Money goes back: once, whatever is lost on the way.
 
 use booking::domain::booking::BookingStatus;
-use booking::domain::payment::RefundStatus;
+use booking::domain::payment::{Refund, RefundStatus};
 use chrono::TimeDelta;
 use platform::HandlerError;
+use serde_json::json;
 
 use crate::support::World;
 
@@ -114,6 +115,28 @@ async fn a_refused_refund_waits_for_a_person() {
     world.deliver().await;
     assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Failed);
     assert_eq!(world.status(booking.id).await, BookingStatus::Cancelled);
+}
+
+#[tokio::test]
+async fn a_failure_that_the_provider_confirms_is_no_second_one() {
+    let world = World::new().await;
+    let booking = cancelled(&world).await;
+    world.provider.state().refusal = Some(("refund_create", 402));
+    world.deliver().await;
+    let concluded = world.refunds(booking.id).await.remove(0);
+    assert_eq!((concluded.status, &concluded.provider_refund), (RefundStatus::Failed, &None));
+    let theirs = json!({ "id": "re_9", "object": "refund", "status": "failed", "currency": "eur",
+        "amount": concluded.amount.minor(), "payment_intent": concluded.intent,
+        "failure_reason": "expired_or_canceled_card",
+        "metadata": { "booking_id": booking.id, "refund_id": concluded.id } });
+    world.webhook(&crate::provider::event("refund.failed", &theirs)).await;
+    world.deliver().await;
+    let told = world.refunds(booking.id).await.remove(0);
+    assert_eq!(told, Refund { provider_refund: Some("re_9".into()), ..concluded });
+    let story = world.story(booking.id).await;
+    let failures = story.iter().filter(|step| step.starts_with("REFUND PENDING > FAILED"));
+    assert_eq!(failures.count(), 1, "{story:?}");
+    world.audit_is_true().await;
 }
 
 #[tokio::test]

@@ -251,3 +251,34 @@ async fn the_seat_map_and_the_best_seats() {
     let answer = api.post(None, SHOW, shows).await;
     assert_eq!(answer["data"]["_entities"][0]["seatMap"], Value::Null, "{answer}");
 }
+
+#[tokio::test]
+async fn answers_without_redis_say_so() {
+    let (house, proxy) = House::wired("A:RRRR", |_| {}).await;
+    let router = booking::routes_over(&house.app, verifier(&house.app), &house.shutdown);
+    let api = Api { house, router };
+    let hold = "mutation($input: HoldSeatsInput!) { holdSeats(input: $input) { hold { id degraded } userErrors { code } } }";
+    let map = "query($shows: [_Any!]!) { _entities(representations: $shows) { ... on Show { seatMap { states degraded epoch } } } }";
+    let shows = json!({ "shows": [{ "__typename": "Show", "id": api.house.id() }] });
+    for away in [false, true] {
+        if away {
+            proxy.refuse();
+            api.house.knows(true).await;
+        }
+        let said = if away { json!({ "degraded": ["seats"] }) } else { Value::Null };
+        let ada = person();
+        let seat = u16::from(away);
+        let answer = api.post(Some(ada), hold, json!({ "input": api.hold(&[seat], "a") })).await;
+        assert_eq!(answer["data"]["holdSeats"]["hold"]["degraded"], away, "{answer}");
+        assert_eq!(answer.get("extensions").cloned().unwrap_or_default(), said);
+        let refused = api.post(Some(person()), hold, json!({ "input": api.hold(&[seat], "a") })).await;
+        assert_eq!(refused["data"]["holdSeats"]["userErrors"][0]["code"], "SEATS_UNAVAILABLE", "{refused}");
+        assert_eq!(refused.get("extensions").cloned().unwrap_or_default(), said);
+        let answer = api.post(None, map, shows.clone()).await;
+        let seat_map = &answer["data"]["_entities"][0]["seatMap"];
+        assert_eq!(seat_map["degraded"], away, "{answer}");
+        assert_eq!(answer.get("extensions").cloned().unwrap_or_default(), said);
+        // The first hold is Redis's, and not known now.
+        assert_eq!(seat_map["states"], if away { "AHAA" } else { "HAAA" });
+    }
+}

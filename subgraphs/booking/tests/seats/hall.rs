@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use booking::{
     domain::{best_available::Plan, delta::Delta, hold::Hold},
+    store::holds::DurableHold,
     store::seats::{
         Applied, Contents, Decision, HoldRequest, Loaded, Ownership, Placed, Released, Replace, SeatOwner,
         SeatStore, Snapshot, Wanted, delta_channel,
@@ -61,6 +62,18 @@ impl Hall {
         owners: &[SeatOwner],
     ) -> Loaded {
         self.lock(token).await;
+        self.load_under_lock(token, replace, blocked, owners, &[]).await
+    }
+
+    /// Loads, also with durable holds.
+    pub async fn load_under_lock(
+        &self,
+        token: &str,
+        replace: Replace,
+        blocked: &[u16],
+        owners: &[SeatOwner],
+        holds: &[DurableHold],
+    ) -> Loaded {
         let epoch = uuid().simple().to_string();
         let contents = Contents {
             epoch: &epoch,
@@ -69,12 +82,14 @@ impl Hall {
             blocked,
             purge_at: SystemClock.now() + LONG * 10,
             owners,
+            holds,
         };
         self.store.load(self.show, token, &replace, &contents).await.unwrap()
     }
 
     pub fn request(&self, owner: UserId, ttl: Duration) -> HoldRequest {
-        let id = HoldId::new(self.show, SystemIds.local());
+        // Even: one that Redis keeps.
+        let id = HoldId::new(self.show, SystemIds.local() & !1);
         HoldRequest { id, owner, digest: "d1".to_owned(), ttl, revision: 1 }
     }
 

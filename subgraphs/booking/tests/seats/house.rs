@@ -20,10 +20,14 @@ use kernel::{
 use platform::{
     Deps, DepsConfig, Script, Shutdown,
     pg::{self, PgConfig},
+    redis::RedisConfig,
 };
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use crate::support::{connected, person, redis_config, service, uuid};
+use crate::{
+    proxy::Proxy,
+    support::{connected, eventually, person, redis_config, service, uuid},
+};
 
 /// Base 64 of 32 bytes.
 const SEED: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
@@ -80,9 +84,24 @@ impl House {
     }
 
     pub async fn with(layout: &str, adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::over(redis_config(), layout, adjust).await
+    }
+
+    /// One whose wire to Redis can fail.
+    pub async fn wired(layout: &str, adjust: impl FnOnce(&mut Config)) -> (Self, Proxy) {
+        let direct = redis_config();
+        let proxy = Proxy::new(&service("MARQUEE_TEST_REDIS_URL")).await;
+        let redis = RedisConfig { url: proxy.url.clone().into(), command_timeout_ms: 1_000, ..direct };
+        (Self::over(redis, layout, adjust).await, proxy)
+    }
+
+    async fn over(redis: RedisConfig, layout: &str, adjust: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { ticket_signing_key: SEED.into(), ..Config::default() };
+        // Nobody listens there: bookings wait for their payment.
+        config.payments.api_base = "http://127.0.0.1:1".into();
+        config.payments.max_attempts = 1;
         adjust(&mut config);
-        let deps_config = DepsConfig { pg: database().await, redis: redis_config(), ..DepsConfig::default() };
+        let deps_config = DepsConfig { pg: database().await, redis, ..DepsConfig::default() };
         let clock = Arc::new(ManualClock::new(SystemClock.now()));
         let shutdown = Shutdown::new();
         let app = app(config, &deps_config, &clock, &shutdown).await;
@@ -99,6 +118,18 @@ impl House {
     /// The same with other dependencies.
     pub async fn another_with(&self, deps_config: &DepsConfig) -> Arc<App> {
         app(self.app.config.clone(), deps_config, &self.clock, &self.shutdown).await
+    }
+
+    /// Another process, for which Redis is there whatever happens to the wire.
+    pub async fn unwired(&self) -> Arc<App> {
+        let mut direct = self.deps_config.clone();
+        direct.redis.url = service("MARQUEE_TEST_REDIS_URL").into();
+        self.another_with(&direct).await
+    }
+
+    /// Waits until this process knows whether Redis is away.
+    pub async fn knows(&self, away: bool) {
+        eventually("the breaker turns", async || (self.app.deps.redis.is_away() == away).then_some(())).await;
     }
 
     /// Booking hears of a show, or of a change of it.
@@ -175,6 +206,57 @@ impl House {
              commit;"
         ))
         .await;
+    }
+
+    /// Seats of durable holds, ascending.
+    pub async fn held_seats(&self) -> Vec<u16> {
+        let sql = "select seat_no from booking.seat_allocations where hold_no is not null order by seat_no";
+        let rows =
+            self.app.deps.pg.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
+        rows.iter().map(|row| row.try_get::<i16>("", "seat_no").unwrap() as u16).collect()
+    }
+
+    /// How many seats durable holds have.
+    pub async fn held_rows(&self) -> usize {
+        self.held_seats().await.len()
+    }
+
+    /// Deadlocks that PostgreSQL had to break in this database.
+    pub async fn deadlocks(&self) -> i64 {
+        let sql = "select deadlocks from pg_stat_database where datname = current_database()";
+        let rows = self.app.deps.pg.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+        rows.unwrap()[0].try_get("", "deadlocks").unwrap()
+    }
+
+    /// What happened to durable holds: seats, from, to, by whom, and the booking it led to.
+    pub async fn audit(&self) -> Vec<(Vec<u16>, Option<String>, String, String, Option<i64>)> {
+        let sql = "select seats, from_state, to_state, actor_kind || ' ' || actor as by, booking_no
+                     from booking.audit where entity = 'HOLD' order by audit_no";
+        let rows =
+            self.app.deps.pg.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
+        rows.iter()
+            .map(|row| {
+                let seats: Vec<i16> = row.try_get("", "seats").unwrap();
+                (
+                    seats.into_iter().map(|seat| seat as u16).collect(),
+                    row.try_get("", "from_state").unwrap(),
+                    row.try_get("", "to_state").unwrap(),
+                    row.try_get("", "by").unwrap(),
+                    row.try_get("", "booking_no").unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    /// The same house as this process sees it.
+    pub fn over_unwired(&self, app: &Arc<App>) -> Self {
+        Self {
+            app: Arc::clone(app),
+            deps_config: self.deps_config.clone(),
+            clock: Arc::clone(&self.clock),
+            show: self.show.clone(),
+            shutdown: self.shutdown.clone(),
+        }
     }
 
     /// Remembers what Redis knows of the show now.

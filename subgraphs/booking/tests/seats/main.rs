@@ -6,7 +6,11 @@ mod alternatives;
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod away;
+#[cfg(test)]
 mod best_available;
+#[cfg(test)]
+mod durable;
 #[cfg(test)]
 mod graphql;
 #[cfg(test)]
@@ -21,6 +25,8 @@ mod lapse;
 mod limits;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod mixed;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A wire to Redis that can be cut.
+//! A wire to Redis that can fail.
 
 use tokio::{
     io::copy_bidirectional,
@@ -6,10 +6,20 @@ use tokio::{
     sync::watch,
 };
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    /// The number of cuts so far.
+    Up(u32),
+    /// Connections break, and new ones too.
+    Refuses,
+    /// Nothing gets through, and nobody is told.
+    Hangs,
+}
+
 pub struct Proxy {
     /// `redis://…`
     pub url: String,
-    cut: watch::Sender<()>,
+    wire: watch::Sender<Wire>,
 }
 
 impl Proxy {
@@ -18,25 +28,53 @@ impl Proxy {
         let target = redis.trim_start_matches("redis://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}", listener.local_addr().unwrap());
-        let (cut, _) = watch::channel(());
-        let cuts = cut.clone();
+        let wire = watch::Sender::new(Wire::Up(0));
+        let state = wire.clone();
         tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let (target, mut cut) = (target.clone(), cuts.subscribe());
-                tokio::spawn(async move {
-                    let mut far = TcpStream::connect(target).await.unwrap();
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut near, &mut far) => {}
-                        _ = cut.changed() => {}
-                    }
-                });
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(pass_on(near, target.clone(), state.subscribe()));
             }
         });
-        Self { url, cut }
+        Self { url, wire }
     }
 
     /// Cuts every connection; new ones can be made at once.
     pub fn cut(&self) {
-        self.cut.send_replace(());
+        self.wire.send_modify(|wire| {
+            *wire = match *wire {
+                Wire::Up(cuts) => Wire::Up(cuts + 1),
+                other => other,
+            }
+        });
     }
+
+    pub fn refuse(&self) {
+        self.wire.send_replace(Wire::Refuses);
+    }
+
+    pub fn hang(&self) {
+        self.wire.send_replace(Wire::Hangs);
+    }
+
+    pub fn heal(&self) {
+        self.wire.send_replace(Wire::Up(0));
+    }
+}
+
+/// One connection, which does not survive a fault.
+async fn pass_on(mut near: TcpStream, target: String, mut wire: watch::Receiver<Wire>) {
+    let born = *wire.borrow_and_update();
+    match born {
+        Wire::Refuses => return,
+        Wire::Hangs => {}
+        Wire::Up(_) => {
+            let mut far = TcpStream::connect(target).await.unwrap();
+            tokio::select! {
+                _ = copy_bidirectional(&mut near, &mut far) => return,
+                _ = wire.changed() => {}
+            }
+        }
+    }
+    // Hangs until the wire is healed; whatever was under way is lost then.
+    while *wire.borrow_and_update() == Wire::Hangs && wire.changed().await.is_ok() {}
 }

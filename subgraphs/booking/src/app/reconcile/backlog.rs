@@ -21,15 +21,15 @@ impl Pass<'_> {
         self.judge(NO_SHOW, &Subject::Outbox, cause.as_slice(), &json!({})).await.map(drop)
     }
 
-    /// Counts messages that could not be handled. While RabbitMQ is away nothing is known of them.
+    /// Counts messages that could not be handled.
+    ///
+    /// # Errors
+    /// While RabbitMQ is away nothing is known of them.
     pub(super) async fn dead_letters(&mut self, queues: &[Queue]) -> Result<(), AppError> {
         for queue in queues {
             let count = match self.app.deps.rabbit.depth(&format!("{}.dead", queue.name)).await {
                 Ok(count) => count,
-                Err(RabbitError::NotConnected | RabbitError::Lost) => {
-                    tracing::debug!("RabbitMQ is away: dead letters are not counted");
-                    return Ok(());
-                }
+                Err(error @ (RabbitError::NotConnected | RabbitError::Lost)) => return Err(error.into()),
                 // A queue that was never declared has none.
                 Err(error) => {
                     tracing::debug!(queue = queue.name, %error, "dead letters are not counted");

@@ -3,32 +3,30 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use events::payment::PaymentSucceeded;
 use kernel::{BookingId, PaymentId, RefundId};
 use platform::outbox;
 use sea_orm::TransactionTrait;
 use serde_json::{Value, json};
 
-use super::pass::{ACTOR, Due, MOST_BATCHES, Pass};
+use super::pass::{ACTOR, MOST_BATCHES, Pass};
 use crate::app::AppError;
-use crate::app::refunds::requested;
 use crate::domain::audit::Reason;
 use crate::domain::finding::{Cause, NO_SHOW, Subject};
+use crate::domain::payment::IntentStatus;
 use crate::domain::reconcile::{Standing, booking_differences};
-use crate::payments::IntentStatus;
 use crate::store::SCHEMA;
 use crate::store::bookings::booking_lock;
 use crate::store::claims::booking_list_overdue;
 use crate::store::cursors::{cursor_get, cursor_set};
-use crate::store::findings::finding_mark_repaired;
 use crate::store::payments::payment_list;
 use crate::store::reconcile::payment_reopen;
-use crate::store::refunds::{refund_get, refund_mark_requested};
-use crate::store::standings::{booking_list_changed, booking_list_unrefunded, standing_list};
+use crate::store::standings::{
+    booking_list_changed, booking_list_unrefunded, refund_list_failed, standing_list,
+};
 
 const CURSOR: &str = "bookings";
 /// Changes are looked for in slices, so that one look never sorts more than these.
-const SLICE: TimeDelta = TimeDelta::hours(1);
+const SLICE: TimeDelta = TimeDelta::minutes(5);
 
 /// A place in the order of changes.
 type Place = (DateTime<Utc>, BookingId);
@@ -40,7 +38,29 @@ impl Pass<'_> {
         let overdue = booking_list_overdue(pg, self.late_before(), batch).await?;
         let unrefunded = booking_list_unrefunded(pg, self.late_before(), batch).await?;
         self.bookings_compare(&[overdue, unrefunded].concat()).await?;
+        self.bookings_with_failed_refunds().await?;
+        self.bookings_changed().await
+    }
 
+    /// A refund may fail long after its booking changed for the last time.
+    async fn bookings_with_failed_refunds(&mut self) -> Result<(), AppError> {
+        let (until, batch) = (self.settled_before(), self.batch());
+        let mut after = (self.window_from(), RefundId::new(NO_SHOW, 0));
+        for _ in 0..MOST_BATCHES {
+            let failed = refund_list_failed(&self.app.deps.pg, after, until, batch).await?;
+            let ids: Vec<BookingId> = failed.iter().map(|(_, _, booking)| *booking).collect();
+            self.bookings_compare(&ids).await?;
+            match failed.last() {
+                Some((time, refund, _)) if failed.len() == batch as usize => after = (*time, *refund),
+                _ => return Ok(()),
+            }
+        }
+        self.unfinished("failed_refunds");
+        Ok(())
+    }
+
+    async fn bookings_changed(&mut self) -> Result<(), AppError> {
+        let batch = self.batch();
         let end = self.settled_before();
         let kept = cursor_get(&self.app.deps.pg, CURSOR).await?;
         let kept = kept.as_deref().and_then(parse).filter(|(time, _)| *time < end);
@@ -57,6 +77,11 @@ impl Pass<'_> {
             };
             batches += usize::from(!changed.is_empty());
         }
+        let behind = (end - place.0).max(TimeDelta::zero());
+        metrics::gauge!("booking_reconciliation_bookings_behind_seconds").set(behind.num_seconds() as f64);
+        if place.0 < end {
+            self.unfinished(CURSOR);
+        }
         // What commits late, or with the time of a process whose clock is behind, is seen the next time.
         if place.0 >= end {
             place = (end - self.app.config.reconcile.grace(), nowhere());
@@ -69,9 +94,23 @@ impl Pass<'_> {
     pub(super) async fn bookings_compare(&mut self, ids: &[BookingId]) -> Result<(), AppError> {
         let ids: Vec<BookingId> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         for ids in ids.chunks(self.batch() as usize) {
-            for standing in standing_list(&self.app.deps.pg, ids, self.late_before()).await? {
-                self.booking_compare(&standing).await?;
+            match self.bookings_compare_batch(ids).await {
+                // One of them cannot be compared: the others can.
+                Err(error) if !error.is_unavailable() => {
+                    for id in ids {
+                        let done = self.bookings_compare_batch(&[*id]).await;
+                        self.note_one(CURSOR, id, done)?;
+                    }
+                }
+                done => done?,
             }
+        }
+        Ok(())
+    }
+
+    async fn bookings_compare_batch(&mut self, ids: &[BookingId]) -> Result<(), AppError> {
+        for standing in standing_list(&self.app.deps.pg, ids, self.late_before()).await? {
+            self.booking_compare(&standing).await?;
         }
         Ok(())
     }
@@ -90,10 +129,8 @@ impl Pass<'_> {
                     self.attempted(due, done).await?;
                 }
                 Cause::RefundNotAsked => {
-                    for refund in &standing.unasked {
-                        self.refund_ask_again(due, *refund).await?;
-                    }
-                    self.repaired(due);
+                    let done = self.refunds_ask_again(&standing.unasked).await;
+                    self.attempted(due, done).await?;
                 }
                 _ => {}
             }
@@ -112,21 +149,17 @@ impl Pass<'_> {
 
     /// A payment was written down as captured, and nothing came of it. That is taken back, and told
     /// again, so that it takes its usual way; if the provider has the money.
-    async fn capture_settle(&self, id: BookingId) -> Result<(), AppError> {
+    async fn capture_settle(&self, id: BookingId) -> Result<bool, AppError> {
+        let mut is_reopened = false;
         for payment in payment_list(&self.app.deps.pg, &[id]).await? {
             let listed = self.app.provider.intent_get(&payment.intent).await?;
             let Some(intent) = listed.map(|listed| listed.intent) else { continue };
             if intent.status != IntentStatus::Succeeded {
                 continue;
             }
-            let event = self.app.envelope(&PaymentSucceeded {
-                payment_id: Some(payment.id),
-                booking_id: id,
-                provider: payment.provider.clone(),
-                provider_intent_id: payment.intent.clone(),
-                amount: intent.amount,
-                provider_event_id: format!("reconciled:{}", payment.intent),
-            })?;
+            let source = format!("reconciled:{}", payment.intent);
+            let event = self.app.payment_succeeded_event(id, &payment.intent, intent.amount, source);
+            let event = self.app.envelope(&event)?;
             let txn = self.app.deps.pg.begin().await?;
             booking_lock(&txn, id).await?;
             let is_unsettled = |standing: &Standing, payment: PaymentId| {
@@ -139,31 +172,26 @@ impl Pass<'_> {
                 && payment_reopen(&txn, payment.id, self.now, &ACTOR.because(Reason::Reconciled)).await?
             {
                 outbox::append(&txn, SCHEMA, &event).await?;
+                is_reopened = true;
             }
             txn.commit().await?;
             outbox::wake(SCHEMA);
         }
-        Ok(())
+        Ok(is_reopened)
     }
 
-    async fn claim_end(&self, id: BookingId) -> Result<(), AppError> {
+    async fn claim_end(&self, id: BookingId) -> Result<bool, AppError> {
         let show = self.app.show(id.show()).await?;
-        self.app.claims_expire(&show, &[id], ACTOR).await?;
-        Ok(())
+        Ok(!self.app.claims_expire(&show, &[id], ACTOR).await?.is_empty())
     }
 
-    /// Orders a refund again, under its old id, which is its idempotency key.
-    async fn refund_ask_again(&mut self, due: Due, id: RefundId) -> Result<(), AppError> {
-        let txn = self.app.deps.pg.begin().await?;
-        if let Some(refund) = refund_get(&txn, id).await?
-            && refund_mark_requested(&txn, id, self.late_before(), self.now).await?
-        {
-            outbox::append(&txn, SCHEMA, &self.app.envelope(&requested(&refund))?).await?;
+    async fn refunds_ask_again(&self, ids: &[RefundId]) -> Result<bool, AppError> {
+        let mut is_asked = false;
+        for id in ids {
+            is_asked |= self.app.refund_request_again(*id, self.late_before()).await?;
         }
-        finding_mark_repaired(&txn, due.id, self.now).await?;
-        txn.commit().await?;
         outbox::wake(SCHEMA);
-        Ok(())
+        Ok(is_asked)
     }
 }
 

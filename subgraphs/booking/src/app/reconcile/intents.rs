@@ -1,8 +1,9 @@
 //! The provider's intents against our payments, in both directions.
 
 use std::collections::HashMap;
+use std::slice;
 
-use events::payment::{PaymentFailed, PaymentSucceeded};
+use events::payment::PaymentFailed;
 use kernel::{BookingId, FindingId, PaymentId};
 use serde_json::{Value, json};
 
@@ -10,9 +11,9 @@ use super::pass::{ACTOR, Due, Pass};
 use crate::app::AppError;
 use crate::domain::audit::Reason;
 use crate::domain::finding::{Cause, NO_SHOW, Subject};
-use crate::domain::payment::{PaymentStatus, payment_id};
+use crate::domain::payment::{IntentStatus, PaymentStatus, payment_id};
 use crate::domain::reconcile::{PaymentView, payment_difference};
-use crate::payments::{IntentStatus, ListedIntent};
+use crate::payments::ListedIntent;
 use crate::store::payments::payment_record_intent;
 use crate::store::reconcile::{
     PaymentRecord, UnseenPayment, payment_list_unseen, payment_mark_reconciled, payment_record_list,
@@ -32,16 +33,31 @@ impl Pass<'_> {
                 Err(error) => return self.lost(LIST, walk.after(), error).await,
             };
             let oldest = page.items.last().map(|listed| listed.created);
-            self.intents_compare(&page.items).await?;
+            self.intents_compare_page(&page.items).await?;
             if !self.goes_on(LIST, walk.turn(page.next, oldest)).await? {
                 break;
             }
         }
         let (pg, batch) = (&self.app.deps.pg, self.batch());
         for payment in payment_list_unseen(pg, self.window_from(), self.settled_before(), batch).await? {
-            self.payment_ask(&payment).await?;
+            let done = self.payment_ask(&payment).await;
+            self.note_one(LIST, &payment.intent, done)?;
         }
         Ok(())
+    }
+
+    /// Compares a page, or, when one of it cannot be compared, the others.
+    async fn intents_compare_page(&mut self, page: &[ListedIntent]) -> Result<(), AppError> {
+        match self.intents_compare(page).await {
+            Err(error) if !error.is_unavailable() => {
+                for listed in page {
+                    let done = self.intents_compare(slice::from_ref(listed)).await;
+                    self.note_one(LIST, &listed.intent.id, done)?;
+                }
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     async fn payment_ask(&mut self, payment: &UnseenPayment) -> Result<(), AppError> {
@@ -124,15 +140,10 @@ impl Pass<'_> {
         let provider_event_id = format!("reconciled:{}", intent.id);
         match due.cause {
             Cause::PaymentUnheard => {
-                let event = PaymentSucceeded {
-                    payment_id: Some(record.payment),
-                    booking_id: booking,
-                    provider: provider.to_owned(),
-                    provider_intent_id: intent.id.clone(),
-                    amount: intent.amount,
-                    provider_event_id,
-                };
-                let event = self.event(&["payment.succeeded", provider, &intent.id], &event)?;
+                let event =
+                    self.app.payment_succeeded_event(booking, &intent.id, intent.amount, provider_event_id);
+                let what = ["payment.succeeded", provider, &intent.id];
+                let event = self.event(&what, record.changed_at, &event)?;
                 self.tell(due, &event).await
             }
             Cause::CancellationUnheard => {
@@ -145,7 +156,8 @@ impl Pass<'_> {
                     cancelled: true,
                     provider_event_id,
                 };
-                let event = self.event(&["payment.cancelled", provider, &intent.id], &event)?;
+                let what = ["payment.cancelled", provider, &intent.id];
+                let event = self.event(&what, record.changed_at, &event)?;
                 self.tell(due, &event).await
             }
             Cause::IntentUnrecorded => {
@@ -161,11 +173,14 @@ impl Pass<'_> {
     }
 
     /// Does what the checkout could not do any more after it had created the intent.
-    async fn intent_write_down(&self, listed: &ListedIntent, booking: BookingId) -> Result<(), AppError> {
+    async fn intent_write_down(&self, listed: &ListedIntent, booking: BookingId) -> Result<bool, AppError> {
         let payment = self.app.payment_of(booking, listed.intent.clone());
         let cause = ACTOR.because(Reason::Reconciled);
         let status = payment_record_intent(&self.app.deps.pg, &payment, self.now, &cause).await?;
-        if status.owns_seats() { Ok(()) } else { self.app.payments_call_off(booking, ACTOR).await }
+        if !status.owns_seats() {
+            self.app.payments_call_off(booking, ACTOR).await?;
+        }
+        Ok(true)
     }
 
     /// Looks again at an intent of which something was found before.

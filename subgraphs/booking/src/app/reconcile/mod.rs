@@ -29,7 +29,7 @@ mod walk;
 use platform::{Queue, faults};
 
 use super::{App, AppError};
-pub use pass::{Found, Report, Skipped};
+pub use pass::{Found, Repair, Report, Skipped, Why};
 pub use queue::ResolveError;
 
 use pass::Pass;

@@ -48,17 +48,52 @@ pub struct Found {
     pub subject: Subject,
     /// Is it news?
     pub is_new: bool,
-    /// Did this pass repair it? Whether that worked is seen by the next.
-    pub repaired: bool,
+    /// What came of its repair, if this pass tried one.
+    pub repair: Option<Repair>,
 }
 
-/// A comparison that could not be made.
+/// What came of a repair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repair {
+    /// It was made. Whether that worked is seen by the next pass.
+    Made,
+    /// There was nothing that it could do; the next pass tries again.
+    Void,
+    /// It could not be made; the next pass tries again.
+    Failed,
+}
+
+impl Repair {
+    /// The name in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Void => "void",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A comparison that could not be made, or not to the end.
 #[derive(Debug)]
 pub struct Skipped {
     /// Which one.
     pub comparison: &'static str,
+    /// Of what, when it was made of everything else.
+    pub subject: Option<String>,
     /// Why.
-    pub error: AppError,
+    pub why: Why,
+}
+
+/// Why something was not compared.
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    /// There was more than one pass reads; the next goes on.
+    #[error("not to the end: the next pass goes on")]
+    Unfinished,
+    /// It could not be read, or what was found could not be written down.
+    #[error(transparent)]
+    Failed(#[from] AppError),
 }
 
 /// A finding that is to be repaired now.
@@ -125,13 +160,45 @@ impl<'a> Pass<'a> {
     /// Takes the outcome of a comparison: one that fails must not keep the others from being made.
     pub(super) fn note(&mut self, comparison: &'static str, done: Result<(), AppError>) {
         let Err(error) = done else { return };
-        metrics::counter!("booking_reconciliation_skipped_total", "comparison" => comparison).increment(1);
         if error.is_unavailable() {
             tracing::warn!(comparison, %error, "not compared now");
         } else {
             tracing::error!(comparison, %error, "cannot be compared");
         }
-        self.report.skipped.push(Skipped { comparison, error });
+        self.skip(comparison, None, error.into());
+    }
+
+    /// Takes the outcome of one thing's comparison: one that cannot be compared must not keep the
+    /// others from it for good.
+    ///
+    /// # Errors
+    /// When something is away, and with it the others.
+    pub(super) fn note_one(
+        &mut self,
+        comparison: &'static str,
+        subject: &impl ToString,
+        done: Result<(), AppError>,
+    ) -> Result<(), AppError> {
+        match done {
+            Err(error) if !error.is_unavailable() => {
+                let subject = subject.to_string();
+                tracing::error!(comparison, subject, %error, "cannot be compared");
+                self.skip(comparison, Some(subject), error.into());
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// There is more than one pass reads.
+    pub(super) fn unfinished(&mut self, comparison: &'static str) {
+        tracing::info!(comparison, "not compared to the end: the next pass goes on");
+        self.skip(comparison, None, Why::Unfinished);
+    }
+
+    fn skip(&mut self, comparison: &'static str, subject: Option<String>, why: Why) {
+        metrics::counter!("booking_reconciliation_skipped_total", "comparison" => comparison).increment(1);
+        self.report.skipped.push(Skipped { comparison, subject, why });
     }
 
     /// Writes down what is wrong with `subject` now, by all `causes` of its scope, and ends what was
@@ -158,7 +225,10 @@ impl<'a> Pass<'a> {
                     .increment(1);
                 tracing::warn!(finding = %id, cause = cause.as_str(), %subject, %detail, "records disagree");
             }
-            self.report.found.push(Found { id, cause, subject: subject.clone(), is_new, repaired: false });
+            // A booking may be looked at for more than one reason.
+            if !self.report.found.iter().any(|found| found.id == id) {
+                self.report.found.push(Found { id, cause, subject: subject.clone(), is_new, repair: None });
+            }
             let rests = known.repaired_at.is_some_and(|at| at > self.late_before());
             if cause.is_repairable() && !rests {
                 due.push(Due { id, cause });
@@ -201,10 +271,17 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// An event that a repair tells. Its id follows from `what` it tells of, so that telling it again
-    /// is as good as telling it once.
-    pub(super) fn event<E: Event>(&self, what: &[&str], event: &E) -> Result<Envelope, AppError> {
-        let digest = Sha256::digest(what.join("\n").as_bytes());
+    /// An event that a repair tells. Its id follows from `what` it tells of and from when that last
+    /// changed here, so that telling it again is as good as telling it once, and yet is news when
+    /// what it led to was undone.
+    pub(super) fn event<E: Event>(
+        &self,
+        what: &[&str],
+        changed_at: DateTime<Utc>,
+        event: &E,
+    ) -> Result<Envelope, AppError> {
+        let what = format!("{}\n{}", what.join("\n"), changed_at.timestamp_micros());
+        let digest = Sha256::digest(what.as_bytes());
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
         // RFC 9562, 5.8: a UUID of our own making is of version 8.
@@ -220,33 +297,40 @@ impl<'a> Pass<'a> {
         faults::reach("reconcile.told").await;
         txn.commit().await?;
         outbox::wake(SCHEMA);
-        self.repaired(due);
+        self.repaired(due, Repair::Made);
         Ok(())
     }
 
-    /// Takes the outcome of any other repair. One that fails is tried again by the next pass; it must
-    /// not keep the others from being made.
-    pub(super) async fn attempted(&mut self, due: Due, done: Result<(), AppError>) -> Result<(), AppError> {
+    /// Takes the outcome of any other repair: whether it changed anything. One that fails is tried
+    /// again by the next pass; it must not keep the others from being made.
+    pub(super) async fn attempted(&mut self, due: Due, done: Result<bool, AppError>) -> Result<(), AppError> {
         match done {
-            Ok(()) => {
+            Ok(true) => {
                 faults::reach("reconcile.repaired").await;
                 finding_mark_repaired(&self.app.deps.pg, due.id, self.now).await?;
-                self.repaired(due);
-                Ok(())
+                self.repaired(due, Repair::Made);
             }
-            Err(error @ AppError::Store(_)) if error.is_unavailable() => Err(error),
+            Ok(false) => self.repaired(due, Repair::Void),
+            Err(error @ AppError::Store(_)) if error.is_unavailable() => return Err(error),
             Err(error) => {
                 tracing::warn!(finding = %due.id, cause = due.cause.as_str(), %error, "not repaired");
-                Ok(())
+                self.repaired(due, Repair::Failed);
             }
         }
+        Ok(())
     }
 
-    pub(super) fn repaired(&mut self, due: Due) {
-        metrics::counter!("booking_reconciliation_repairs_total", "cause" => due.cause.as_str()).increment(1);
-        tracing::info!(finding = %due.id, cause = due.cause.as_str(), "repair made");
+    fn repaired(&mut self, due: Due, repair: Repair) {
+        let (cause, outcome) = (due.cause.as_str(), repair.as_str());
+        metrics::counter!("booking_reconciliation_repairs_total", "cause" => cause, "outcome" => outcome)
+            .increment(1);
+        match repair {
+            Repair::Made => tracing::info!(finding = %due.id, cause, "repair made"),
+            Repair::Void => tracing::info!(finding = %due.id, cause, "nothing could be repaired"),
+            Repair::Failed => {}
+        }
         for found in self.report.found.iter_mut().filter(|found| found.id == due.id) {
-            found.repaired = true;
+            found.repair = Some(repair);
         }
     }
 
@@ -257,6 +341,9 @@ impl<'a> Pass<'a> {
             metrics::gauge!("booking_reconciliation_findings_open", "cause" => cause.as_str())
                 .set(open as f64);
         }
+        // Another process may lead by now: what the latest pass says holds.
+        metrics::gauge!("booking_reconciliation_last_pass_timestamp_seconds")
+            .set(self.now.timestamp() as f64);
         Ok(self.report)
     }
 }

@@ -1,9 +1,12 @@
 //! The queue of a person: what reconciliation found and could not repair.
 
 use kernel::FindingId;
+use sea_orm::TransactionTrait;
 
 use crate::app::{App, AppError};
+use crate::domain::audit::{Actor, Change, Entry, FindingState, Reason};
 use crate::domain::finding::Finding;
+use crate::store::audit::audit_append;
 use crate::store::findings::{finding_get, finding_list, finding_list_open, finding_resolve};
 
 /// Findings that are listed at once.
@@ -21,6 +24,9 @@ pub enum ResolveError {
     /// A person who has dealt with something has something to say.
     #[error("say in the note what was done")]
     EmptyNote,
+    /// And a name.
+    #[error("say by whom it was done")]
+    Nobody,
     /// It could not be carried out.
     #[error(transparent)]
     App(#[from] AppError),
@@ -40,22 +46,41 @@ impl App {
         Ok(open)
     }
 
-    /// Ends a finding that a person has dealt with. It comes back when what both sides say changes.
+    /// Ends a finding that the person `by` has dealt with, and tells the audit trail of the booking
+    /// that it names. It comes back when what both sides say changes.
     ///
     /// # Errors
     /// [`ResolveError`].
-    pub async fn finding_resolve(&self, id: FindingId, note: &str) -> Result<Finding, ResolveError> {
-        let note = note.trim();
+    pub async fn finding_resolve(
+        &self,
+        id: FindingId,
+        note: &str,
+        by: &str,
+    ) -> Result<Finding, ResolveError> {
+        let (note, by) = (note.trim(), by.trim());
         if note.is_empty() {
             return Err(ResolveError::EmptyNote);
         }
-        let (pg, now) = (&self.deps.pg, self.deps.clock.now());
-        let done = finding_resolve(pg, id, note, now).await.map_err(AppError::from)?;
-        let finding = finding_get(pg, id).await.map_err(AppError::from)?.ok_or(ResolveError::Unknown(id))?;
+        if by.is_empty() {
+            return Err(ResolveError::Nobody);
+        }
+        let txn = self.deps.pg.begin().await.map_err(AppError::from)?;
+        let done =
+            finding_resolve(&txn, id, note, by, self.deps.clock.now()).await.map_err(AppError::from)?;
+        let finding =
+            finding_get(&txn, id).await.map_err(AppError::from)?.ok_or(ResolveError::Unknown(id))?;
         if !done {
             return Err(ResolveError::Resolved(Box::new(finding)));
         }
-        tracing::info!(finding = %id, cause = finding.cause.as_str(), "resolved by a person");
+        if let Some(booking) = finding.booking().filter(|booking| booking.show() == id.show()) {
+            let (from, to) = (Some(FindingState::Open), FindingState::Resolved);
+            let change = Change::Finding { id, booking, from, to };
+            let cause = Actor::Operator(by.to_owned()).because(Reason::Resolved);
+            let entry = Entry { change, seats: Vec::new(), cause };
+            audit_append(&txn, &[entry]).await.map_err(AppError::from)?;
+        }
+        txn.commit().await.map_err(AppError::from)?;
+        tracing::info!(finding = %id, cause = finding.cause.as_str(), by, "resolved by a person");
         Ok(finding)
     }
 }

@@ -11,20 +11,25 @@ impl Pass<'_> {
         let unseen = open.iter().filter(|finding| !self.looked_at.contains(&finding.subject));
         let unseen: Vec<&Finding> = unseen.take(self.batch() as usize).collect();
         for finding in unseen {
-            let (id, detail) = (finding.id, &finding.detail);
-            match &finding.subject {
-                Subject::Intent(intent) => {
-                    self.intent_recheck(id, intent, in_detail(detail, "booking"), detail).await?;
-                }
-                Subject::ProviderRefund(refund) => {
-                    self.refund_recheck(id, refund, in_detail(detail, "refund"), detail).await?;
-                }
-                Subject::Booking(booking) => self.booking_recheck(*booking, detail).await?,
-                Subject::Show(show) => self.seats_compare(&[*show]).await?,
-                // These are looked at in each pass.
-                Subject::Outbox | Subject::Queue(_) => {}
-            }
+            let done = self.finding_recheck(finding).await;
+            self.note_one("recheck", &finding.id, done)?;
         }
         Ok(())
+    }
+
+    async fn finding_recheck(&mut self, finding: &Finding) -> Result<(), AppError> {
+        let (id, detail) = (finding.id, &finding.detail);
+        match &finding.subject {
+            Subject::Intent(intent) => {
+                self.intent_recheck(id, intent, in_detail(detail, "booking"), detail).await
+            }
+            Subject::ProviderRefund(refund) => {
+                self.refund_recheck(id, refund, in_detail(detail, "refund"), detail).await
+            }
+            Subject::Booking(booking) => self.booking_recheck(*booking, detail).await,
+            Subject::Show(show) => self.seats_compare(&[*show]).await,
+            // These are looked at in each pass.
+            Subject::Outbox | Subject::Queue(_) => Ok(()),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The provider's refunds against ours, in both directions.
 
 use std::collections::HashMap;
+use std::slice;
 
 use events::payment::RefundSettled;
 use kernel::{FindingId, RefundId};
@@ -9,9 +10,9 @@ use serde_json::{Value, json};
 use super::pass::{Due, Pass};
 use crate::app::AppError;
 use crate::domain::finding::{Cause, NO_SHOW, Subject};
-use crate::domain::payment::RefundStatus;
+use crate::domain::payment::{RefundOutcome, RefundStatus};
 use crate::domain::reconcile::{OurRefund, RefundView, refund_difference};
-use crate::payments::{ListedRefund, RefundOutcome};
+use crate::payments::ListedRefund;
 use crate::store::reconcile::{RefundRecord, refund_list_unseen, refund_mark_reconciled, refund_record_list};
 
 /// Whose place it is that a pass remembers.
@@ -28,16 +29,31 @@ impl Pass<'_> {
                 Err(error) => return self.lost(LIST, walk.after(), error).await,
             };
             let oldest = page.items.last().map(|listed| listed.created);
-            self.refunds_compare(&page.items).await?;
+            self.refunds_compare_page(&page.items).await?;
             if !self.goes_on(LIST, walk.turn(page.next, oldest)).await? {
                 break;
             }
         }
         let (pg, batch) = (&self.app.deps.pg, self.batch());
         for record in refund_list_unseen(pg, self.window_from(), self.settled_before(), batch).await? {
-            self.refund_ask(&record).await?;
+            let done = self.refund_ask(&record).await;
+            self.note_one(LIST, &record.id, done)?;
         }
         Ok(())
+    }
+
+    /// Compares a page, or, when one of it cannot be compared, the others.
+    async fn refunds_compare_page(&mut self, page: &[ListedRefund]) -> Result<(), AppError> {
+        match self.refunds_compare(page).await {
+            Err(error) if !error.is_unavailable() => {
+                for listed in page {
+                    let done = self.refunds_compare(slice::from_ref(listed)).await;
+                    self.note_one(LIST, &listed.refund.id, done)?;
+                }
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     async fn refund_ask(&mut self, record: &RefundRecord) -> Result<(), AppError> {
@@ -143,7 +159,8 @@ impl Pass<'_> {
         // A refund may succeed and fail later: these are two messages.
         let outcome = if event.succeeded { "succeeded" } else { "failed" };
         let provider = self.app.provider.name();
-        let event = self.event(&["refund.settled", provider, &listed.refund.id, outcome], &event)?;
+        let what = ["refund.settled", provider, &listed.refund.id, outcome];
+        let event = self.event(&what, record.changed_at, &event)?;
         self.tell(due, &event).await
     }
 

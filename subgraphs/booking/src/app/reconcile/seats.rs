@@ -31,9 +31,10 @@ impl Pass<'_> {
             let position = after.map(|show| show.to_string());
             cursor_set(&self.app.deps.pg, CURSOR, position.as_deref(), self.now).await?;
             if after.is_none() {
-                break;
+                return Ok(());
             }
         }
+        self.unfinished(CURSOR);
         Ok(())
     }
 
@@ -41,30 +42,35 @@ impl Pass<'_> {
     pub(super) async fn seats_compare(&mut self, shows: &[ShowId]) -> Result<(), AppError> {
         let loaded = SeatStore::new(self.app.deps.redis.clone()).states_of(shows).await?;
         for show in shows {
-            let differences = match loaded.get(show) {
-                // Most agree at first sight. What does not may have changed while we looked.
-                Some(states) if self.differences(*show, states).await? != SeatDifferences::default() => {
-                    let states = self.app.seats.snapshot(*show).await?.states;
-                    let differences = self.differences(*show, &states).await?;
-                    self.settled(*show, differences).await?
-                }
-                _ => SeatDifferences::default(),
-            };
-            self.seats_judge(*show, &differences).await?;
+            let done = self.show_compare(*show, loaded.get(show).map(AsRef::as_ref)).await;
+            self.note_one(CURSOR, show, done)?;
         }
         Ok(())
+    }
+
+    async fn show_compare(&mut self, show: ShowId, loaded: Option<&[u8]>) -> Result<(), AppError> {
+        let differences = match loaded {
+            // Most agree at first sight. What does not may have changed while we looked.
+            Some(states) if self.differences(show, states).await? != SeatDifferences::default() => {
+                let states = self.app.seats.snapshot(show).await?.states;
+                let differences = self.differences(show, &states).await?;
+                self.settled(show, differences).await?
+            }
+            _ => SeatDifferences::default(),
+        };
+        self.seats_judge(show, &differences).await
     }
 
     async fn differences(&self, show: ShowId, states: &[u8]) -> Result<SeatDifferences, AppError> {
         Ok(seat_differences(states, &self.owned(show).await?.keys().copied().collect::<Vec<_>>()))
     }
 
-    /// Seats with an owner, and whether they are paid; without claims that have lapsed, which may
-    /// be shown as free.
+    /// Seats with an owner, and whether they are paid; without claims that have lapsed or are about
+    /// to, which may be shown as free. (A pass takes a while, and clocks differ.)
     async fn owned(&self, show: ShowId) -> Result<BTreeMap<(u16, bool), BookingId>, AppError> {
         let allocations = allocation_list(&self.app.deps.pg, show).await?;
-        let lasting =
-            allocations.into_iter().filter(|a| a.claimed_until.is_none_or(|until| until > self.now));
+        let soon = self.app.deps.clock.now() + self.app.config.reconcile.grace();
+        let lasting = allocations.into_iter().filter(|a| a.claimed_until.is_none_or(|until| until > soon));
         Ok(lasting.map(|allocation| ((allocation.seat_no, allocation.sold), allocation.booking)).collect())
     }
 
@@ -101,7 +107,7 @@ impl Pass<'_> {
 
     /// Tells Redis again of the bookings that own these seats. If it thinks that it knows better, the
     /// show is loaded anew.
-    async fn owners_announce(&self, show: ShowId, seats: &[u16]) -> Result<(), AppError> {
+    async fn owners_announce(&self, show: ShowId, seats: &[u16]) -> Result<bool, AppError> {
         let owned = self.owned(show).await?;
         let owners = owned.iter().filter(|((seat, _), _)| seats.contains(seat));
         for owner in owners.map(|(_, booking)| *booking).collect::<BTreeSet<_>>() {
@@ -109,13 +115,14 @@ impl Pass<'_> {
         }
         let states = self.app.seats.snapshot(show).await?.states;
         if self.differences(show, &states).await?.shown_free.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         self.show_reload(show).await
     }
 
-    async fn show_reload(&self, show: ShowId) -> Result<(), AppError> {
-        Ok(self.app.seats.reload(show).await?)
+    async fn show_reload(&self, show: ShowId) -> Result<bool, AppError> {
+        self.app.seats.reload(show).await?;
+        Ok(true)
     }
 }
 

@@ -73,11 +73,14 @@ impl Pass<'_> {
     }
 
     /// Remembers where the next pass goes on. `true` when this one does.
-    pub(super) async fn goes_on(&self, list: &str, turn: Turn) -> Result<bool, AppError> {
+    pub(super) async fn goes_on(&mut self, list: &'static str, turn: Turn) -> Result<bool, AppError> {
         let (position, goes_on) = match turn {
             Turn::On => return Ok(true),
             Turn::OnFrom(at) => (Some(at), true),
-            Turn::Stop(at) => (Some(at), false),
+            Turn::Stop(at) => {
+                self.unfinished(list);
+                (Some(at), false)
+            }
             Turn::End => (None, false),
         };
         cursor_set(&self.app.deps.pg, list, position.as_deref(), self.now).await?;

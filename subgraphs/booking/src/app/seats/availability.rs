@@ -123,6 +123,7 @@ impl Inner {
     /// Loaded shows from Redis, the others from PostgreSQL: a glance at a list must not load all
     /// of its shows. Without Redis, all from PostgreSQL; then held seats count as free.
     async fn read(&self, shows: &[ShowId]) -> Result<HashMap<ShowId, Availability>, SeatsError> {
+        // While it is away this fails at once.
         let loaded = match self.store.states_of(shows).await {
             Ok(loaded) => loaded,
             Err(error) if error.is_unavailable() => HashMap::new(),

@@ -14,13 +14,13 @@ use platform::faults::reach;
 
 use super::{HoldRefusal, Limit, Rules, Seats, SeatsError, request};
 use crate::domain::{
-    alternatives,
-    hold::{Hold, HoldEnd},
-    seats::{choose, taken},
+    hold::{Hold, HoldEnd, is_durable, twin},
+    seats::choose,
     show::{Show, ShowStatus},
 };
-use crate::store::seats::{
-    Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Wanted,
+use crate::store::{
+    holds::{DurableHold, hold_get},
+    seats::{Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Wanted},
 };
 
 /// Attempts when the show is not loaded, or loaded from an older revision.
@@ -38,19 +38,12 @@ impl Seats {
         })
     }
 
-    /// Holds the seats of these ids, all or none. The same request again gives the same hold.
+    /// The seats of these ids, if they can ever be held together.
     ///
     /// # Errors
-    /// [`HoldRefusal`].
-    pub async fn hold_chosen(
-        &self,
-        who: &Identity,
-        show: &Show,
-        seats: &[SeatId],
-        key: &str,
-    ) -> Result<Hold, HoldRefusal> {
-        let seats = choose(show, seats, self.inner.rules.max_seats)?;
-        self.hold(who, show, &seats, key).await
+    /// [`HoldRefusal::Choice`].
+    pub(crate) fn choose(&self, show: &Show, seats: &[SeatId]) -> Result<Vec<u16>, HoldRefusal> {
+        Ok(choose(show, seats, self.inner.rules.max_seats)?)
     }
 
     /// Holds `seats` (ascending), all or none. The same request again gives the same hold.
@@ -64,7 +57,7 @@ impl Seats {
         seats: &[u16],
         key: &str,
     ) -> Result<Hold, HoldRefusal> {
-        count(self.place(who, show, Wanted::Seats(seats), key).await)
+        self.hold_wanted(who, show, Wanted::Seats(seats), key).await
     }
 
     /// Holds the best block of `quantity` adjacent seats: of `kind`, or of any kind but
@@ -80,7 +73,21 @@ impl Seats {
         kind: Option<SeatKind>,
         key: &str,
     ) -> Result<Hold, HoldRefusal> {
-        count(self.place(who, show, Wanted::Best { quantity, kind }, key).await)
+        self.hold_wanted(who, show, Wanted::Best { quantity, kind }, key).await
+    }
+
+    /// Either of the two.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub(crate) async fn hold_wanted(
+        &self,
+        who: &Identity,
+        show: &Show,
+        wanted: Wanted<'_>,
+        key: &str,
+    ) -> Result<Hold, HoldRefusal> {
+        count(self.place(who, show, wanted, key).await)
     }
 
     /// Lets a hold live for another full time, within the longest life of a hold.
@@ -95,13 +102,15 @@ impl Seats {
                 self.keep_room(id, who.user_id, hold.expires_at).await;
                 Ok(hold)
             }
-            Extended::Limit => {
-                let minutes = rules.longest.as_secs().div_ceil(60);
-                Err(HoldRefusal::Limit(Limit::Life { minutes }))
-            }
+            Extended::Limit => Err(self.too_long()),
             Extended::Gone(end) => Err(HoldRefusal::Gone(end)),
             Extended::None => Err(HoldRefusal::NotFound),
         }
+    }
+
+    /// A hold has lived as long as it may.
+    pub(crate) fn too_long(&self) -> HoldRefusal {
+        HoldRefusal::Limit(Limit::Life { minutes: self.inner.rules.longest.as_secs().div_ceil(60) })
     }
 
     /// Gives the seats of a hold back. Once is as good as twice.
@@ -120,7 +129,7 @@ impl Seats {
         }
     }
 
-    /// A hold that lives now.
+    /// A hold of Redis that lives now.
     ///
     /// # Errors
     /// [`SeatsError`].
@@ -143,11 +152,28 @@ impl Seats {
     /// The seats of the hold count against the limits of its owner until then. Room that was
     /// given back stays so.
     pub(super) async fn keep_room(&self, hold: HoldId, user: UserId, until: DateTime<Utc>) {
-        let left = (until - self.inner.clock.now()).to_std().unwrap_or_default();
-        let remember = self.inner.rules.remember().max(left);
-        if let Err(error) = self.inner.store.user_extend(hold, user, until, remember).await {
+        if let Err(error) = self.try_keep_room(hold, user, until).await {
             tracing::warn!(%hold, %error, "the limits of a user are loose for a while");
         }
+    }
+
+    async fn try_keep_room(
+        &self,
+        hold: HoldId,
+        user: UserId,
+        until: DateTime<Utc>,
+    ) -> Result<(), SeatsError> {
+        let left = (until - self.inner.clock.now()).to_std().unwrap_or_default();
+        let remember = self.inner.rules.remember().max(left);
+        if is_durable(hold) {
+            // Redis may not have heard of it before.
+            if let Some(durable) = hold_get(&self.inner.pg, hold).await? {
+                self.inner.store.user_note(&durable, until, remember).await?;
+            }
+        } else {
+            self.inner.store.user_extend(hold, user, until, remember).await?;
+        }
+        Ok(())
     }
 
     async fn place(
@@ -179,7 +205,15 @@ impl Seats {
         };
         let mut reserved = self.inner.store.user_reserve(&reservation, limits, false).await?;
         if reserved == Reserved::Repeated {
-            match self.inner.store.hold_get(request.id).await? {
+            let first = self.inner.store.hold_get(request.id).await?;
+            if let Some(record @ HoldRecord::Live { .. }) = first {
+                return replay(record, &request.digest);
+            }
+            // It may have been answered, or answered again, while Redis was away.
+            if let Some(durable) = hold_get(&self.inner.pg, twin(request.id)).await? {
+                return replay_durable(durable, &request.digest);
+            }
+            match first {
                 Some(record) => return replay(record, &request.digest),
                 // The first one is under way still, or died, or the seats were refused to it.
                 None => reserved = self.inner.store.user_reserve(&reservation, limits, true).await?,
@@ -205,8 +239,26 @@ impl Seats {
         placed
     }
 
+    /// Refuses a hold of so many seats to somebody who has these in each show already.
+    pub(crate) fn check_limits(
+        &self,
+        show: ShowId,
+        seats: u16,
+        usage: &[(ShowId, u32)],
+    ) -> Result<(), HoldRefusal> {
+        let limits = self.inner.rules.limits;
+        let others = usage.iter().filter(|(other, _)| *other != show).count();
+        if usage.iter().map(|(_, seats)| seats).sum::<u32>() + u32::from(seats) > limits.seats.into() {
+            return Err(HoldRefusal::Limit(Limit::Seats { max: limits.seats }));
+        }
+        if others >= limits.shows.into() {
+            return Err(HoldRefusal::Limit(Limit::Shows { max: limits.shows }));
+        }
+        Ok(())
+    }
+
     /// Refuses what can never be held. Tells how many seats there would be.
-    fn check(&self, show: &Show, wanted: Wanted<'_>) -> Result<u16, HoldRefusal> {
+    pub(crate) fn check(&self, show: &Show, wanted: Wanted<'_>) -> Result<u16, HoldRefusal> {
         let max = self.inner.rules.max_seats;
         let quantity = match wanted {
             Wanted::Seats(seats) => u16::try_from(seats.len()).unwrap_or(u16::MAX),
@@ -242,21 +294,7 @@ impl Seats {
                     return Ok(hold);
                 }
                 Placed::Taken { states } => {
-                    return Err(match wanted {
-                        Wanted::Seats(seats) => HoldRefusal::SeatsUnavailable {
-                            seats: taken(&states, seats),
-                            alternatives: alternatives::near(&show.layout, &states, seats),
-                        },
-                        Wanted::Best { quantity, kind } => HoldRefusal::SeatsUnavailable {
-                            seats: Vec::new(),
-                            alternatives: alternatives::instead_of_block(
-                                &show.layout,
-                                &states,
-                                quantity.into(),
-                                kind,
-                            ),
-                        },
-                    });
+                    return Err(HoldRefusal::taken(show, &states, wanted));
                 }
                 Placed::Gone(end) => return Err(HoldRefusal::Gone(end)),
                 Placed::Reused => return Err(HoldRefusal::KeyReused),
@@ -278,6 +316,17 @@ fn replay(record: HoldRecord, digest: &str) -> Result<Hold, HoldRefusal> {
         }
         HoldRecord::Live { hold, .. } => Ok(hold),
         HoldRecord::Gone { end, .. } => Err(HoldRefusal::Gone(end)),
+    }
+}
+
+/// The same for a hold that PostgreSQL keeps.
+pub(crate) fn replay_durable(durable: DurableHold, digest: &str) -> Result<Hold, HoldRefusal> {
+    if durable.request_digest != digest {
+        return Err(HoldRefusal::KeyReused);
+    }
+    match durable.end() {
+        Some(end) => Err(HoldRefusal::Gone(end)),
+        None => Ok(durable.hold),
     }
 }
 

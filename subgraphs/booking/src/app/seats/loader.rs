@@ -10,8 +10,10 @@
 //!   ended is refused, so no note is lost between reading and loading.
 //! * It is told after the load: then the show is loaded, and it is applied to it.
 //!
-//! Within the load, the versions of bookings are read before their seats, so that no booking is
-//! known in a version whose seats were not seen.
+//! Within the load all is read at one moment, so that no booking is known in a version whose seats
+//! were not seen, and no seat has two owners. The same holds for durable holds: of each the later
+//! state stands, and what cannot be (a seat of a hold that the load has not read and a booking
+//! both want) is read again.
 //!
 //! A decision that nobody tells, because the process died after the commit, is told by the
 //! consumer of its event.
@@ -28,16 +30,16 @@ use futures::{
     future::{BoxFuture, Shared},
 };
 use kernel::{BookingId, HoldId, ShowId, UserId, source::SharedIds};
-use sea_orm::DatabaseConnection;
+use platform::faults::reach;
+use sea_orm::{AccessMode, DatabaseConnection, IsolationLevel, TransactionTrait};
 use tokio::time::{Instant, sleep};
 
 use super::SeatsError;
-use crate::domain::{
-    best_available::Plan,
-    show::{Show, ShowStatus},
-};
+use crate::domain::{best_available::Plan, seats::not_on_sale};
 use crate::store::{
+    StoreError,
     allocations::{Allocation, allocation_list, booking_versions},
+    hold_lists::hold_list_of_show,
     seats::{Contents, Loaded, Replace, SeatOwner, SeatStore},
     shows::show_get,
 };
@@ -131,8 +133,14 @@ impl Inner {
     /// False when it has to be done again.
     async fn load_locked(&self, id: ShowId, token: &str, replace: &Replace) -> Result<bool, SeatsError> {
         let show = show_get(&self.pg, id).await?.ok_or(SeatsError::UnknownShow(id))?;
-        let versions = booking_versions(&self.pg, id).await?;
-        let allocations = allocation_list(&self.pg, id).await?;
+        // All of one moment: no seat has two owners in it.
+        let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+        let txn = self.pg.begin_with_config(Some(isolation), Some(access)).await.map_err(StoreError::from)?;
+        let versions = booking_versions(&txn, id).await?;
+        let allocations = allocation_list(&txn, id).await?;
+        let holds = hold_list_of_show(&txn, id).await?;
+        txn.commit().await.map_err(StoreError::from)?;
+        reach("load.read").await;
         let epoch = self.ids.uuid().simple().to_string();
         let contents = Contents {
             epoch: &epoch,
@@ -141,6 +149,7 @@ impl Inner {
             blocked: &not_on_sale(&show),
             purge_at: show.ends_at + KEEP,
             owners: &owners(versions, allocations),
+            holds: &holds,
         };
         match self.store.load(id, token, replace, &contents).await? {
             Loaded::Done { ended, next_end } => {
@@ -186,14 +195,4 @@ fn owners(versions: Vec<(BookingId, i64)>, allocations: Vec<Allocation>) -> Vec<
         owner.seats.push(seat_no);
     }
     owners.into_values().collect()
-}
-
-/// Seats that nobody can have: blocked ones, those without a price, and all of a cancelled show.
-fn not_on_sale(show: &Show) -> Vec<u16> {
-    let closed = show.status == ShowStatus::Cancelled;
-    let seats = show.layout.seats().iter();
-    seats
-        .filter(|seat| closed || show.is_blocked(seat.index) || show.price_of(seat.kind).is_none())
-        .map(|seat| seat.index)
-        .collect()
 }

@@ -7,16 +7,21 @@
 //! * [`Seats::apply`] tells Redis what was committed about a booking.
 //! * [`Seats::snapshot`] and [`watch`](Seats::watch) show the seats and each change of them.
 //! * [`Seats::sweep`] makes the end of holds visible; it is needed for nothing else.
+//!
+//! While Redis is away, the seats are shown as PostgreSQL knows them, and holds are given by
+//! [`holds`](super::holds).
 
 mod apply;
 mod availability;
+mod durable;
 mod error;
 mod hold;
 mod loader;
 mod refusal;
 mod reload;
-mod request;
+pub(crate) mod request;
 mod snapshot;
+mod stored;
 mod sweep;
 mod topic;
 mod watch;
@@ -33,6 +38,7 @@ use sea_orm::DatabaseConnection;
 pub use crate::domain::hold::Hold;
 pub use apply::Target;
 pub use error::SeatsError;
+pub(crate) use hold::replay_durable;
 pub use refusal::{HoldRefusal, Limit};
 
 use crate::config::{HoldsConfig, SeatMapConfig};
@@ -40,6 +46,7 @@ use crate::store::seats::{Limits, Replace, SeatStore};
 use crate::store::shows::Shows;
 use availability::Availabilities;
 use loader::Loader;
+use stored::StoredMaps;
 use watch::Hub;
 
 /// The live seats of all shows. Clones share everything.
@@ -56,6 +63,8 @@ struct Inner {
     ids: SharedIds,
     rules: Rules,
     loader: Loader,
+    /// What is shown while Redis is away.
+    stored: StoredMaps,
     hub: Hub,
     availabilities: Availabilities,
 }
@@ -89,9 +98,10 @@ impl Seats {
             max_seats: holds.max_seats,
             limits: Limits { seats: holds.max_seats_per_user, shows: holds.max_shows_per_user },
         };
+        let stored = StoredMaps::new(deps.pg.clone(), shows.clone(), Arc::clone(&deps.clock));
         Self {
             inner: Arc::new(Inner {
-                hub: Hub::new(store.clone(), loader.clone(), seat_map),
+                hub: Hub::new(store.clone(), loader.clone(), stored.clone(), seat_map),
                 availabilities: Availabilities::new(store.clone(), deps.pg.clone(), seat_map),
                 store,
                 pg: deps.pg.clone(),
@@ -100,6 +110,7 @@ impl Seats {
                 ids: Arc::clone(&deps.ids),
                 rules,
                 loader,
+                stored,
             }),
         }
     }

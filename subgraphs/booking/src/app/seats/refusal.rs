@@ -1,7 +1,14 @@
 //! Why there is no hold.
 
 use super::SeatsError;
-use crate::domain::{hold::HoldEnd, seats::ChoiceError};
+use crate::app::AppError;
+use crate::domain::{
+    alternatives,
+    hold::HoldEnd,
+    seats::{ChoiceError, taken},
+    show::Show,
+};
+use crate::store::{StoreError, seats::Wanted};
 
 /// Why there is no hold, or why it does not live longer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -56,8 +63,22 @@ pub enum HoldRefusal {
 }
 
 impl HoldRefusal {
+    /// What is `wanted` cannot be had, as the seats are now.
+    pub(crate) fn taken(show: &Show, states: &[u8], wanted: Wanted<'_>) -> Self {
+        match wanted {
+            Wanted::Seats(seats) => Self::SeatsUnavailable {
+                seats: taken(states, seats),
+                alternatives: alternatives::near(&show.layout, states, seats),
+            },
+            Wanted::Best { quantity, kind } => Self::SeatsUnavailable {
+                seats: Vec::new(),
+                alternatives: alternatives::instead_of_block(&show.layout, states, quantity.into(), kind),
+            },
+        }
+    }
+
     /// What happened, for metrics.
-    pub(super) const fn label(&self) -> &'static str {
+    pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::SeatsUnavailable { .. } => "seats_unavailable",
             Self::Limit(_) => "limit",
@@ -87,6 +108,18 @@ pub enum Limit {
         /// How long, in minutes.
         minutes: u64,
     },
+}
+
+impl From<AppError> for HoldRefusal {
+    fn from(error: AppError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<StoreError> for HoldRefusal {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 impl From<platform::redis::RedisError> for HoldRefusal {

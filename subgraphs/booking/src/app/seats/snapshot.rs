@@ -17,15 +17,25 @@ impl Seats {
     /// # Errors
     /// [`SeatsError`].
     pub async fn show(&self, id: ShowId) -> Result<Arc<Show>, SeatsError> {
-        let show = self.inner.shows.get(&self.inner.pg, id).await?;
-        show.ok_or(SeatsError::UnknownShow(id))
+        self.inner.stored.show(id).await
     }
 
-    /// All seats of a show as they are now.
+    /// All seats of a show as they are now; as PostgreSQL knows them when Redis is away.
     ///
     /// # Errors
     /// [`SeatsError`].
     pub async fn snapshot(&self, show: ShowId) -> Result<Snapshot, SeatsError> {
+        if !self.is_away() {
+            match self.snapshot_live(show).await {
+                // To read does no harm: there is no need to be sure that it is an outage.
+                Err(error) if error.is_redis_away() => {}
+                answer => return answer,
+            }
+        }
+        self.inner.stored.snapshot(show).await
+    }
+
+    async fn snapshot_live(&self, show: ShowId) -> Result<Snapshot, SeatsError> {
         for _ in 0..ATTEMPTS {
             if let Some(snapshot) = self.inner.store.snapshot(show).await? {
                 return Ok(snapshot);

@@ -1,5 +1,6 @@
 //! One watched show: takes in what is published, makes few deltas of many, and checks from time
-//! to time that nothing was lost on the way.
+//! to time that nothing was lost on the way. While Redis is away it looks at what PostgreSQL knows,
+//! and tells by the epoch when that has changed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +26,11 @@ const BACKLOG: usize = 256;
 const LINGER: Duration = Duration::from_secs(2);
 /// Messages arrive this long after what Redis says now, at the latest.
 const LATENESS: Duration = Duration::from_secs(1);
+
+/// How often PostgreSQL is asked for the seats while Redis is away.
+const POLL: Duration = Duration::from_secs(2);
+/// How often the way back to Redis is tried, once it serves again.
+const RETURN: Duration = Duration::from_millis(250);
 
 /// What a topic is told.
 pub(super) enum Input {
@@ -94,14 +100,24 @@ async fn run(
     deltas: broadcast::Sender<Arc<Delta>>,
     position: watch::Sender<Start>,
 ) {
-    let start = match hub.subscribe(show).await {
-        Ok(()) => present(&hub, show).await,
-        Err(error) => Err(error),
-    };
-    match start {
-        Ok(start) => {
+    // Before it is asked, so that no change of it is missed.
+    let away = hub.store.away();
+    match begin(&hub, show).await {
+        Ok((start, is_stored)) => {
             position.send_replace(Some(Ok(start.clone())));
-            let task = Task::new(show, Arc::clone(&hub), inputs, deltas, position, start);
+            let task = Task {
+                show,
+                hub: Arc::clone(&hub),
+                inputs,
+                deltas,
+                position,
+                conflator: Conflator::new(start),
+                flush_at: None,
+                quiet_until: Instant::now(),
+                check: None,
+                away,
+                look_at: is_stored.then(|| Instant::now() + RETURN),
+            };
             task.run().await;
         }
         Err(error) => {
@@ -111,6 +127,23 @@ async fn run(
         }
     }
     hub.unsubscribe(show).await;
+}
+
+/// Where the seat map stands when it begins to be watched, and whether PostgreSQL had to say so.
+async fn begin(hub: &HubInner, show: ShowId) -> Result<(Position, bool), SeatsError> {
+    if !hub.store.is_away() {
+        match join(hub, show).await {
+            Err(error) if error.is_redis_away() => {}
+            answer => return answer.map(|position| (position, false)),
+        }
+    }
+    Ok((hub.stored.snapshot(show).await?.position, true))
+}
+
+/// Begins to listen. Nothing is missed after the position that this returns.
+async fn join(hub: &HubInner, show: ShowId) -> Result<Position, SeatsError> {
+    hub.subscribe(show).await?;
+    present(hub, show).await
 }
 
 /// Where the seat map stands in Redis now; loads the show if need be.
@@ -136,31 +169,13 @@ struct Task {
     quiet_until: Instant,
     /// By then everything up to this position must have come in.
     check: Option<(Instant, Position)>,
+    /// Is Redis away?
+    away: watch::Receiver<bool>,
+    /// When to look again, while PostgreSQL is what the viewers see.
+    look_at: Option<Instant>,
 }
 
 impl Task {
-    fn new(
-        show: ShowId,
-        hub: Arc<HubInner>,
-        inputs: mpsc::Receiver<Input>,
-        deltas: broadcast::Sender<Arc<Delta>>,
-        position: watch::Sender<Start>,
-        start: Position,
-    ) -> Self {
-        let conflator = Conflator::new(start);
-        Self {
-            show,
-            hub,
-            inputs,
-            deltas,
-            position,
-            conflator,
-            flush_at: None,
-            quiet_until: Instant::now(),
-            check: None,
-        }
-    }
-
     async fn run(mut self) {
         let mut heartbeat = ticks(self.hub.heartbeat);
         let mut linger = ticks(LINGER);
@@ -172,7 +187,11 @@ impl Task {
                     self.hub.forget_if(self.show, || true);
                     return;
                 }
+                _ = self.away.changed() => self.look().await,
+                () = at(self.look_at) => self.look().await,
                 input = self.inputs.recv() => match input {
+                    // What is heard now lies before the way back.
+                    Some(_) if self.look_at.is_some() => {}
                     Some(Input::Published(payload)) => self.take_in(&payload).await,
                     Some(Input::Resync) => {
                         self.check = None;
@@ -182,7 +201,7 @@ impl Task {
                 },
                 () = at(self.flush_at) => self.flush(),
                 () = at(self.check.as_ref().map(|(at, _)| *at)) => self.check_losses().await,
-                _ = heartbeat.tick() => {
+                _ = heartbeat.tick(), if self.look_at.is_none() => {
                     // Silence tells viewers that nobody can vouch for what they see.
                     if self.look_for_losses().await {
                         self.flush();
@@ -198,6 +217,41 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// Redis went away or came back, or it is time for another look at what PostgreSQL knows.
+    ///
+    /// A viewer is told each time where the map stands, changed or not: what they see may come from
+    /// another process, for which Redis is not away.
+    async fn look(&mut self) {
+        if self.hub.store.is_away() {
+            self.flush();
+            match self.hub.stored.snapshot(self.show).await {
+                Ok(stored) => self.go_on_from(stored.position),
+                Err(error) => tracing::debug!(show = %self.show, %error, "cannot vouch for a seat map"),
+            }
+            self.look_at = Some(Instant::now() + POLL);
+        } else if self.look_at.is_some() {
+            match join(&self.hub, self.show).await {
+                Ok(position) => {
+                    self.look_at = None;
+                    self.go_on_from(position);
+                }
+                Err(error) => {
+                    tracing::debug!(show = %self.show, %error, "a seat map is not back in Redis yet");
+                    self.look_at = Some(Instant::now() + RETURN);
+                }
+            }
+        }
+    }
+
+    /// The map stands here now, whatever the viewers know: they see by themselves whether they have
+    /// to read anew.
+    fn go_on_from(&mut self, position: Position) {
+        self.flush_at = None;
+        self.check = None;
+        self.conflator.restart(position.clone());
+        self.give_out(Delta::heartbeat(position));
     }
 
     async fn take_in(&mut self, payload: &[u8]) {
@@ -281,8 +335,7 @@ impl Task {
         let Ok(position) = self.standing(false).await else { return };
         metrics::counter!("booking_seat_map_losses_total").increment(1);
         self.flush();
-        self.conflator.restart(position.clone());
-        self.give_out(Delta::heartbeat(position));
+        self.go_on_from(position);
     }
 }
 

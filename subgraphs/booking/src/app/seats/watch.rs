@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Seats, SeatsError,
     loader::Loader,
+    stored::StoredMaps,
     topic::{Input, Topic, Watcher},
 };
 use crate::config::SeatMapConfig;
@@ -28,7 +29,8 @@ impl Seats {
     ///
     /// Many changes within a few milliseconds come as one delta; a heartbeat comes every few
     /// seconds. Should something be missed (this reader was slow, Redis was away), then
-    /// `from_version` or `epoch` of the next item does not continue the one before.
+    /// `from_version` or `epoch` of the next item does not continue the one before. While Redis is
+    /// away there are only heartbeats, whose epoch is that of the map that PostgreSQL makes.
     ///
     /// # Errors
     /// [`SeatsError`].
@@ -93,6 +95,7 @@ pub(super) struct Hub {
 pub(super) struct HubInner {
     pub(super) store: SeatStore,
     pub(super) loader: Loader,
+    pub(super) stored: StoredMaps,
     pub(super) conflate: Duration,
     pub(super) heartbeat: Duration,
     /// Ends all streams.
@@ -104,11 +107,12 @@ pub(super) struct HubInner {
 }
 
 impl Hub {
-    pub(super) fn new(store: SeatStore, loader: Loader, config: &SeatMapConfig) -> Self {
+    pub(super) fn new(store: SeatStore, loader: Loader, stored: StoredMaps, config: &SeatMapConfig) -> Self {
         let inner = HubInner {
             subscriber: store.subscriber(),
             store,
             loader,
+            stored,
             conflate: Duration::from_millis(config.conflate_ms.into()),
             heartbeat: Duration::from_millis(config.heartbeat_ms.into()),
             stop: CancellationToken::new(),

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use kernel::seating::seat_id;
 
 use super::audit_reason::AuditReason;
-use crate::domain::audit::{self, Change, HoldState, Recorded};
+use crate::domain::audit::{self, Change, FindingState, HoldState, Recorded};
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{PaymentStatus, RefundStatus};
 use crate::domain::show::{Show, ShowStatus};
@@ -24,10 +24,12 @@ pub enum AuditEntity {
     Hold,
     /// A show.
     Show,
+    /// Something about a booking that did not agree with other records, and that a person dealt with.
+    Finding,
 }
 
-/// Where a booking, payment, refund, hold or show stood: what each of them means depends on the
-/// `entity`.
+/// Where a booking, payment, refund, hold, show or finding stood: what each of them means depends on
+/// the `entity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum AuditState {
     /// Of a booking: its seats are claimed, it is not paid.
@@ -60,6 +62,10 @@ pub enum AuditState {
     Lost,
     /// Of a show: it takes place.
     Scheduled,
+    /// Of a finding: it waits for a person.
+    Open,
+    /// Of a finding: a person dealt with it.
+    Resolved,
 }
 
 impl From<BookingStatus> for AuditState {
@@ -114,6 +120,15 @@ impl From<ShowStatus> for AuditState {
         match status {
             ShowStatus::Scheduled => Self::Scheduled,
             ShowStatus::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<FindingState> for AuditState {
+    fn from(state: FindingState) -> Self {
+        match state {
+            FindingState::Open => Self::Open,
+            FindingState::Resolved => Self::Resolved,
         }
     }
 }
@@ -186,6 +201,7 @@ impl AuditEntry {
             Change::Refund { from, to, .. } => (from.map(Into::into), to.into()),
             Change::Hold { from, to, .. } => (from.map(Into::into), to.into()),
             Change::Show { from, to, .. } => (from.map(Into::into), to.into()),
+            Change::Finding { from, to, .. } => (from.map(Into::into), to.into()),
         };
         let seat = |seat: &u16| AuditSeat {
             id: ID(seat_id(show.screen_id, *seat).to_string()),

@@ -37,6 +37,8 @@ pub struct HoldObject {
     pub seats: Vec<HeldSeat>,
     /// What they cost now, with fees and tax; a checkout locks it.
     pub total: MoneyObject,
+    /// The live seat map was away when the hold was given. It is worth as much as any other.
+    pub degraded: bool,
 }
 
 /// A seat of a hold.
@@ -61,6 +63,7 @@ impl HoldObject {
             expires_at: hold.expires_at,
             show: Some(Show(show.id)),
             total: quote.total.into(),
+            degraded: hold.is_durable(),
             seats: quote
                 .lines
                 .into_iter()

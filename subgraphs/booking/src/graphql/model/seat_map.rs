@@ -87,6 +87,12 @@ impl SeatMap {
         self.snapshot.available()
     }
 
+    /// The live seat map is away, and this was made from what is sold and held for certain: a seat
+    /// that looks free may be refused. Versions do not count then; every change has another epoch.
+    async fn degraded(&self) -> bool {
+        self.snapshot.degraded
+    }
+
     /// What a seat of each kind costs, before fee and tax.
     async fn prices(&self, ctx: &Context<'_>) -> Result<Vec<SeatPrice>> {
         let mut prices = self.show(ctx).await?.prices.clone();

@@ -5,7 +5,7 @@ use graphql_kit::require_user;
 use graphql_kit::user_error::{ConflictError, NotFoundError};
 
 use crate::app::checkout::{CheckedOut, CheckoutError, CheckoutRequest, PaymentState};
-use crate::graphql::error::{app, fault};
+use crate::graphql::error::{app, fault, tell_degraded};
 use crate::graphql::model::booking::BookingObject;
 use crate::graphql::model::hold::SeatsUnavailableError;
 use crate::graphql::model::payment::PaymentObject;
@@ -45,7 +45,9 @@ impl CheckoutMutation {
         let app = app(ctx)?;
         let Ok(hold) = input.hold_id.parse() else { return Ok(refused(no_such_hold())) };
         let request = CheckoutRequest { user, hold, idempotency_key: input.idempotency_key };
-        match app.checkout(&request).await {
+        let answer = app.checkout(&request).await;
+        tell_degraded(ctx, app, false);
+        match answer {
             Ok(CheckedOut { booking, payment }) => {
                 let mut payload =
                     CheckoutPayload { booking: Some(BookingObject(booking)), ..CheckoutPayload::default() };

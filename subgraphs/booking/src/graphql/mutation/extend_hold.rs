@@ -5,7 +5,7 @@ use graphql_kit::require_user;
 use kernel::HoldId;
 
 use crate::graphql::{
-    error::app,
+    error::{app, tell_degraded},
     model::{
         hold::{HoldObject, failure, no_such_hold, refusal},
         user_error::UserError,
@@ -38,7 +38,9 @@ impl ExtendHoldMutation {
         let user = require_user(ctx)?;
         let app = app(ctx)?;
         let Ok(id) = input.hold_id.parse::<HoldId>() else { return Ok(refused(no_such_hold())) };
-        match app.seats.extend(user, id).await {
+        let answer = app.hold_extend(user, id).await;
+        tell_degraded(ctx, app, false);
+        match answer {
             Ok(hold) => {
                 let show = app.seats.show(id.show()).await.map_err(|error| failure(&error))?;
                 let hold = HoldObject::new(&show, &hold, app.config.pricing.rates())?;

@@ -3,8 +3,9 @@
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use graphql_kit::{SeatKind, require_user};
 
+use crate::domain::hold::Hold;
 use crate::graphql::{
-    error::app,
+    error::{app, tell_degraded},
     model::{
         hold::{HoldObject, no_such_show, refusal},
         user_error::UserError,
@@ -55,7 +56,9 @@ impl HoldBestAvailableMutation {
         // What is no u16 is refused like zero.
         let quantity = u16::try_from(input.quantity).unwrap_or_default();
         let kind = input.kind.map(Into::into);
-        match app.seats.best_available(user, &show, quantity, kind, &input.idempotency_key).await {
+        let answer = app.hold_best(user, &show, quantity, kind, &input.idempotency_key).await;
+        tell_degraded(ctx, app, answer.as_ref().is_ok_and(Hold::is_durable));
+        match answer {
             Ok(hold) => {
                 let hold = HoldObject::new(&show, &hold, app.config.pricing.rates())?;
                 Ok(HoldBestAvailablePayload { hold: Some(hold), user_errors: Vec::new() })

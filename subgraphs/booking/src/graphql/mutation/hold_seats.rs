@@ -4,8 +4,9 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use graphql_kit::{require_user, user_error::InvalidInputError};
 use kernel::SeatId;
 
+use crate::domain::hold::Hold;
 use crate::graphql::{
-    error::app,
+    error::{app, tell_degraded},
     model::{
         hold::{HoldObject, no_such_show, refusal},
         user_error::UserError,
@@ -56,7 +57,9 @@ impl HoldSeatsMutation {
             Ok(show) => show,
             Err(error) => return Ok(refused(refusal(error, None)?)),
         };
-        match app.seats.hold_chosen(user, &show, &seats, &input.idempotency_key).await {
+        let answer = app.hold_chosen(user, &show, &seats, &input.idempotency_key).await;
+        tell_degraded(ctx, app, answer.as_ref().is_ok_and(Hold::is_durable));
+        match answer {
             Ok(hold) => {
                 let hold = HoldObject::new(&show, &hold, app.config.pricing.rates())?;
                 Ok(HoldSeatsPayload { hold: Some(hold), user_errors: Vec::new() })

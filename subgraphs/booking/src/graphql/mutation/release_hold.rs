@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use graphql_kit::require_user;
 
 use crate::graphql::{
-    error::app,
+    error::{app, tell_degraded},
     model::{
         hold::{no_such_hold, refusal},
         user_error::UserError,
@@ -37,7 +37,9 @@ impl ReleaseHoldMutation {
         let user = require_user(ctx)?;
         let app = app(ctx)?;
         let Ok(id) = input.hold_id.parse() else { return Ok(refused(no_such_hold())) };
-        match app.seats.release(user, id).await {
+        let answer = app.hold_release(user, id).await;
+        tell_degraded(ctx, app, false);
+        match answer {
             Ok(()) => Ok(ReleaseHoldPayload { released: true, user_errors: Vec::new() }),
             Err(error) => Ok(refused(refusal(error, None)?)),
         }

@@ -8,7 +8,7 @@ use kernel::ShowId;
 use crate::app::{App, seats::SeatsError};
 use crate::domain::availability;
 use crate::graphql::{
-    error::app,
+    error::{app, tell_degraded},
     loaders::Loaders,
     model::{
         hold::failure,
@@ -28,8 +28,12 @@ impl Show {
 
     /// The seats as they are now; null for a show that is not on sale yet.
     async fn seat_map(&self, ctx: &Context<'_>) -> Result<Option<SeatMap>> {
-        match app(ctx)?.seats.snapshot(self.0).await {
-            Ok(snapshot) => Ok(Some(SeatMap::new(self.0, snapshot))),
+        let app = app(ctx)?;
+        match app.seats.snapshot(self.0).await {
+            Ok(snapshot) => {
+                tell_degraded(ctx, app, snapshot.degraded);
+                Ok(Some(SeatMap::new(self.0, snapshot)))
+            }
             Err(SeatsError::UnknownShow(_)) => Ok(None),
             Err(error) => Err(failure(&error)),
         }

@@ -62,8 +62,10 @@ if contested then
   for i = 1, #fields, 2 do
     if string.find(fields[i], '^h%x+$') then
       local hold = records.parse_hold(fields[i + 1])
+      -- PostgreSQL gives no seat twice: a durable hold that has it, too, is a contradiction.
+      local yields = not records.is_durable(fields[i])
       each(hold.seats, function(seat)
-        if missing[seat] then
+        if missing[seat] and yields then
           missing[seat] = nil
           ending[fields[i]] = hold
         end
@@ -71,7 +73,7 @@ if contested then
     end
   end
   if next(missing) then
-    -- Another booking has the seat, or the map has not. PostgreSQL knows; only a new load can tell.
+    -- Another booking or a durable hold has the seat, or the map has not. PostgreSQL knows; only a new load can tell.
     commit()
     return { 'CONFLICT', epoch }
   end

@@ -2,13 +2,14 @@
 --
 -- What PostgreSQL committed after the loader read is in the notes (the show was not loaded) or in the ledger
 -- (it was): of each booking the higher version stands, so a load never takes back what apply.lua was told.
+-- The same goes for durable holds. They outrank the holds of Redis, and never a booking.
 -- The lock bounds the time between reading and loading: notes live longer than the lock.
 --
 -- KEYS[4] notes, KEYS[5] plan, KEYS[6] lock
 -- ARGV[4] whether to replace a loaded show: NEVER, ALWAYS, BELOW and a revision, EPOCH and the epoch to replace;
 -- ARGV[5] new epoch, ARGV[6] revision, ARGV[7] count of seats, ARGV[8] blocked seats as ",3,7," or '',
 -- ARGV[9] when the keys may go, ms, ARGV[10] plan, ARGV[11] token of the lock,
--- ARGV[12..] pairs of booking (b<booking>) and record
+-- ARGV[12..] pairs of booking (b<booking>) or durable hold (h<hold>) and record
 
 -- What lapsed belongs to the old epoch, which may stay.
 commit()
@@ -23,15 +24,23 @@ end
 
 local records = endings()
 local seat_count = tonumber(ARGV[7])
-local bookings, late = {}, {}
-for i = 12, #ARGV, 2 do bookings[ARGV[i]] = records.parse_booking(ARGV[i + 1]) end
+-- What was read; `late` are bookings of which more is known by now.
+local bookings, late, holds, read = {}, {}, {}, {}
+for i = 12, #ARGV, 2 do
+  local token, record_read = ARGV[i], ARGV[i + 1]
+  if string.sub(token, 1, 1) == 'b' then
+    bookings[token] = records.parse_booking(record_read)
+  else
+    holds[token], read[token] = records.parse_hold(record_read), true
+  end
+end
 
-local holds = {}
 local function keep(fields)
   for i = 1, #fields, 2 do
     local token, kind = fields[i], string.match(fields[i], '^([hb])%x+$')
     if kind == 'h' then
-      holds[token] = records.parse_hold(fields[i + 1])
+      local hold = records.parse_hold(fields[i + 1])
+      if not holds[token] or records.supersedes(hold, holds[token]) then holds[token] = hold end
     elseif kind == 'b' then
       local booking = records.parse_booking(fields[i + 1])
       if not bookings[token] or bookings[token].version < booking.version then
@@ -80,10 +89,43 @@ local function remind(token, at)
   due = math.min(due, at)
 end
 
+-- A durable hold that was read gives way to a later booking; of one that was not read, and of whoever has its
+-- seats, PostgreSQL knows by now which it is.
+local contradiction = false
+for token, hold in pairs(holds) do
+  if hold.status == 'L' and records.is_durable(token) then
+    if hold.deadline <= now then
+      hold.status, hold.seats = 'E', ''
+    else
+      local whole = true
+      each(hold.seats, function(seat)
+        local owner = owners[seat]
+        if owner and owner ~= 'x' then
+          whole = false
+          contradiction = contradiction or not (read[token] and late[owner])
+        end
+        whole = whole and seat < seat_count
+      end)
+      if whole then
+        each(hold.seats, function(seat) owners[seat] = token end)
+      else
+        hold.status, hold.seats = 'T', ''
+      end
+    end
+  end
+end
+if contradiction then return { 'CONFLICT' } end
+
+-- Which holds of Redis a durable one has replaced: those of the same request.
+local replaced = {}
+for token in pairs(holds) do
+  if records.is_durable(token) then replaced[records.plain_twin(token)] = true end
+end
+
 -- Holds live on in a show that is loaded anew, unless a seat of theirs is gone.
 for token, hold in pairs(holds) do
-  if hold.status == 'L' then
-    local whole = true
+  if hold.status == 'L' and not records.is_durable(token) then
+    local whole = not replaced[token]
     each(hold.seats, function(seat)
       whole = whole and not owners[seat] and seat < seat_count
     end)
@@ -92,9 +134,10 @@ for token, hold in pairs(holds) do
     else
       ended[#ended + 1] = string.sub(token, 2)
       ended[#ended + 1] = hold.user
-      hold.status, hold.seats = 'T', ''
+      hold.status = 'T'
     end
   end
+  if hold.status ~= 'L' then hold.seats = '' end
   ledger[#ledger + 1], ledger[#ledger + 2] = token, records.format_hold(hold)
   remind(token, hold.status == 'L' and hold.deadline or hold.deadline + tonumber(ARGV[2]))
 end

@@ -12,6 +12,7 @@
 -- Record of a hold:    status|user|digest|created|deadline|seats
 --     L live; tombstones: X released, E expired, C consumed by a checkout, T taken by a sale;
 --     created in seconds, deadline in ms
+--     A hold whose number is odd is durable: PostgreSQL keeps it, and this only follows.
 -- Record of a booking: version|status|until|seats
 --     C claimed, S sold, F freed, L its claim lapsed
 -- Seats of a record:   runs of neighbours, "first-last,first-last"
@@ -75,6 +76,20 @@ local function endings()
     return table.concat({
       hold.status, hold.user, hold.digest, hold.created, text(hold.deadline), hold.seats,
     }, '|')
+  end
+
+  -- Is this the token of a durable hold?
+  function self.is_durable(token) return string.find(token, '^h%x*[13579bdf]$') ~= nil end
+
+  -- The same request's hold in Redis, by the token of its durable one.
+  function self.plain_twin(token)
+    return string.sub(token, 1, -2) .. string.format('%x', tonumber(string.sub(token, -1), 16) - 1)
+  end
+
+  -- Is this record of a durable hold later than that one? Its deadline only grows, and then it ends.
+  function self.supersedes(hold, other)
+    return hold.deadline > other.deadline
+      or (hold.deadline == other.deadline and hold.status ~= 'L' and other.status == 'L')
   end
 
   function self.parse_booking(record)

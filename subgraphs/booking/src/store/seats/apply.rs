@@ -10,7 +10,7 @@ use super::{SeatStore, booking_field, hold_field, ms, reply, runs};
 
 /// How long a decision about a show that is not loaded is kept for its loader. Longer than any
 /// loader may take ([`super::load::LOCK`]) between reading PostgreSQL and loading.
-const NOTE: Duration = Duration::from_secs(60);
+pub(super) const NOTE: Duration = Duration::from_secs(60);
 
 /// What a booking has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

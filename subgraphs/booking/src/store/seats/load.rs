@@ -10,8 +10,11 @@ use fred::{
 use kernel::{BookingId, HoldId, ShowId, UserId};
 use platform::redis::RedisError;
 
-use super::{NO_FIELD, SeatStore, Standing, apply::ended_holds, booking_field, moment, runs};
+use super::{
+    NO_FIELD, SeatStore, Standing, apply::ended_holds, booking_field, durable, hold_field, moment, runs,
+};
 use crate::domain::best_available::Plan;
+use crate::store::holds::DurableHold;
 
 /// How long a loader may take from before it reads PostgreSQL until it loads.
 pub(super) const LOCK: Duration = Duration::from_secs(10);
@@ -46,6 +49,8 @@ pub struct Contents<'a> {
     pub purge_at: DateTime<Utc>,
     /// Every booking of the show.
     pub owners: &'a [SeatOwner],
+    /// Its durable holds that live, or have ended lately.
+    pub holds: &'a [DurableHold],
 }
 
 /// Whether a show that is loaded is loaded anew.
@@ -106,6 +111,7 @@ impl SeatStore {
     /// # Errors
     /// When Redis is away.
     pub async fn load_lock(&self, show: ShowId, token: &str) -> Result<bool, RedisError> {
+        self.redis.available()?;
         let expire = Some(Expiration::PX(super::ms(LOCK)));
         let answer: Value =
             self.redis.pool().set(self.keys(show).lock(), token, expire, Some(SetOptions::NX), false).await?;
@@ -152,6 +158,9 @@ impl SeatStore {
                 .iter()
                 .flat_map(|owner| [Value::from(booking_field(owner.booking)), Value::from(record(owner))]),
         );
+        args.extend(contents.holds.iter().flat_map(|durable| {
+            [Value::from(hold_field(durable.hold.id)), Value::from(durable::record(durable))]
+        }));
         let reply = self
             .run(&self.scripts.load, show, NO_FIELD, [keys.notes(), keys.plan(), keys.lock()], args)
             .await?;

@@ -7,6 +7,7 @@
 //! without some of its keys would be neither loaded nor not loaded.
 
 mod apply;
+mod durable;
 mod hold;
 mod keys;
 mod load;
@@ -26,8 +27,10 @@ use platform::{
     Redis, Script,
     redis::{PubSub, RedisError},
 };
+use tokio::sync::watch;
 
 pub use apply::{Applied, Decision, Ownership};
+pub use durable::DurableTold;
 pub use hold::{Extended, HoldRecord, HoldRequest, Placed, Released, Wanted};
 pub use keys::{delta_channel, show_of_channel};
 pub use load::{Contents, Loaded, Replace, SeatOwner};
@@ -54,6 +57,16 @@ impl SeatStore {
     /// The state of seats in this Redis.
     pub fn new(redis: Redis) -> Self {
         Self { redis, scripts: Arc::new(Scripts::new()) }
+    }
+
+    /// Does Redis not serve?
+    pub fn is_away(&self) -> bool {
+        self.redis.is_away()
+    }
+
+    /// The same, to wait for a change of it.
+    pub fn away(&self) -> watch::Receiver<bool> {
+        self.redis.away()
     }
 
     /// Where deltas arrive.

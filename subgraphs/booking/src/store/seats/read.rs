@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub position: Position,
     /// A letter per seat in layout order.
     pub states: Bytes,
+    /// Was it made of what PostgreSQL knows, because Redis is away?
+    pub degraded: bool,
 }
 
 impl Snapshot {
@@ -46,7 +48,9 @@ impl SeatStore {
     pub async fn snapshot(&self, show: ShowId) -> Result<Option<Snapshot>, RedisError> {
         let reply = self.run(&self.scripts.read, show, NO_FIELD, [], []).await?;
         match reply.word()? {
-            "SEATS" => Ok(Some(Snapshot { position: position(&reply)?, states: reply.bytes(3)? })),
+            "SEATS" => {
+                Ok(Some(Snapshot { position: position(&reply)?, states: reply.bytes(3)?, degraded: false }))
+            }
             "NOT_LOADED" => Ok(None),
             _ => Err(reply.unknown()),
         }
@@ -75,6 +79,7 @@ impl SeatStore {
     /// # Errors
     /// When Redis is away.
     pub async fn states_of(&self, shows: &[ShowId]) -> Result<HashMap<ShowId, Bytes>, RedisError> {
+        self.redis.available()?;
         let pipeline = self.redis.pipeline();
         for show in shows {
             let _: Value = pipeline.get(self.keys(*show).states()).await?;

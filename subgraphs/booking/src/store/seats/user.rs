@@ -123,6 +123,7 @@ impl SeatStore {
     /// # Errors
     /// When Redis is away; then the room comes back with the time.
     pub async fn user_release(&self, hold: HoldId, user: UserId) -> Result<(), RedisError> {
+        self.redis.available()?;
         let _: i64 = self.redis.pool().hdel(keys::user_holds(&self.redis, user), hold.to_string()).await?;
         Ok(())
     }

@@ -1,0 +1,127 @@
+//! Holds, wherever they are kept.
+//!
+//! Redis gives and keeps them. While it is away PostgreSQL gives durable ones under the same rules,
+//! which it keeps until they end, whatever Redis does meanwhile: the id of a hold says who keeps
+//! it. The seats of durable holds are in the table whose primary key decides about sales, so a
+//! seat of one can be neither held durably nor sold to anybody else. To holds of Redis it is as
+//! with bookings: whoever has a seat in PostgreSQL outranks them.
+//!
+//! * [`durable`]: giving holds; [`lives`]: extending, releasing and finding them.
+//! * [`give_way`]: ending holds and claims that are over, or outranked.
+//! * [`follow`]: telling Redis.
+
+mod durable;
+mod follow;
+mod give_way;
+mod lives;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use graphql_kit::Identity;
+use kernel::{SeatId, SeatKind};
+use tokio::time::Instant;
+
+use super::App;
+use super::seats::request::{body_digest, hold_id};
+use super::seats::{Hold, HoldRefusal, replay_durable};
+use crate::domain::hold::twin;
+use crate::domain::show::Show;
+use crate::store::hold_lists::hold_is_any_untold;
+use crate::store::holds::hold_get;
+use crate::store::seats::Wanted;
+
+/// What this process knows of the outages of Redis.
+#[derive(Debug, Default)]
+pub(super) struct Outages {
+    /// How many there had been when Redis knew all durable holds.
+    caught_up: AtomicU64,
+    /// How many there had been when shows were last loaded anew.
+    reloaded: AtomicU64,
+    /// Since when Redis has been away, as far as the job has seen.
+    since: Mutex<Option<Instant>>,
+}
+
+impl App {
+    /// Holds the seats of these ids, all or none. The same request again gives the same hold.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub async fn hold_chosen(
+        &self,
+        who: &Identity,
+        show: &Show,
+        seats: &[SeatId],
+        key: &str,
+    ) -> Result<Hold, HoldRefusal> {
+        let seats = self.seats.choose(show, seats)?;
+        self.hold(who, show, Wanted::Seats(&seats), key).await
+    }
+
+    /// Holds the best block of `quantity` adjacent seats: of `kind`, or of any kind but
+    /// wheelchair and companion places. What is best, [`crate::domain::best_available`] says.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub async fn hold_best(
+        &self,
+        who: &Identity,
+        show: &Show,
+        quantity: u16,
+        kind: Option<SeatKind>,
+        key: &str,
+    ) -> Result<Hold, HoldRefusal> {
+        self.hold(who, show, Wanted::Best { quantity, kind }, key).await
+    }
+
+    /// Holds what is wanted, in Redis, or durably while it is away.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`].
+    pub async fn hold(
+        &self,
+        who: &Identity,
+        show: &Show,
+        wanted: Wanted<'_>,
+        key: &str,
+    ) -> Result<Hold, HoldRefusal> {
+        if !self.seats.is_away() {
+            if let Some(answer) = self.hold_answered(who, show, wanted, key).await? {
+                return answer;
+            }
+            match self.seats.hold_wanted(who, show, wanted, key).await {
+                // Whether Redis holds the seats is not known, but a durable hold outranks that.
+                Err(HoldRefusal::Failed(error)) if error.is_redis_away() && self.seats.is_away() => {}
+                answer => return answer,
+            }
+        }
+        let answer = self.hold_durable(who, show, wanted, key).await;
+        let outcome = answer.as_ref().map_or_else(HoldRefusal::label, |_| "held");
+        metrics::counter!("booking_durable_holds_total", "outcome" => outcome).increment(1);
+        answer
+    }
+
+    /// What was answered to the same request during an outage that has just ended. It takes a moment
+    /// until Redis knows all durable holds; until then PostgreSQL is asked.
+    async fn hold_answered(
+        &self,
+        who: &Identity,
+        show: &Show,
+        wanted: Wanted<'_>,
+        key: &str,
+    ) -> Result<Option<Result<Hold, HoldRefusal>>, HoldRefusal> {
+        let outages = self.deps.redis.outages();
+        if self.outages.caught_up.load(Ordering::Acquire) == outages {
+            return Ok(None);
+        }
+        let all_told = !hold_is_any_untold(&self.deps.pg).await?;
+        let id = twin(hold_id(who.user_id, show.id, key));
+        if let Some(durable) = hold_get(&self.deps.pg, id).await? {
+            return Ok(Some(replay_durable(durable, &body_digest(show.id, wanted))));
+        }
+        if all_told {
+            self.outages.caught_up.store(outages, Ordering::Release);
+        }
+        Ok(None)
+    }
+}

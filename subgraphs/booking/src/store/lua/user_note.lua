@@ -1,0 +1,8 @@
+-- Counts a hold that PostgreSQL gave, or the claim that it became, against the limits of its user, and remembers
+-- the request under its key.
+-- KEYS as in user_reserve.lua. ARGV[1] digest, ARGV[2] hold, ARGV[3] show, ARGV[4] seats, ARGV[5] deadline in ms,
+-- ARGV[6] how long the key is remembered in ms
+redis.call('HSET', KEYS[1], ARGV[2], table.concat({ ARGV[5], ARGV[4], ARGV[3], 'durable' }, '|'))
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[6], 'NX')
+return { 'NOTED' }
