@@ -1,40 +1,56 @@
 //! What every listener offers besides its own routes: health, readiness, metrics, and an orderly
 //! end.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{StatusCode, header},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
     serve::ListenerExt,
 };
-use futures::future::{BoxFuture, join_all};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, join_all},
+};
 use sea_orm::DatabaseConnection;
 use serde::Serialize;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
-use crate::{Rabbit, Redis, Shutdown, Telemetry, faults, pg};
+use crate::{Rabbit, Redis, Shutdown, Telemetry, faults, pg, rabbit::BoxError};
 
 /// A dependency that does not answer within this time counts as missing.
 const CHECK_WITHIN: Duration = Duration::from_secs(1);
+/// So long after its start a process waits for Redis before it takes requests; the circuit breaker
+/// knows earlier whether there is any use in that.
+const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 
 type CheckFn = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
+type NeedFn = dyn Fn() -> bool + Send + Sync;
+
+/// One dependency.
+#[derive(Clone)]
+struct Check {
+    name: &'static str,
+    answers: Arc<CheckFn>,
+    /// Whether the process is of no use without it now.
+    needed: Arc<NeedFn>,
+}
 
 /// What has to be there for this process to be useful; several roles in a process may share one.
 #[derive(Clone)]
 pub struct Readiness {
     shutdown: Shutdown,
     telemetry: Telemetry,
-    checks: Vec<(&'static str, Arc<CheckFn>)>,
-    /// One that can be done without, once it is known to be away.
-    redis: Option<Redis>,
+    checks: Vec<Check>,
 }
-
-/// Its name.
-const REDIS: &str = "redis";
 
 /// The answer of `/ready`.
 #[derive(Debug, Serialize)]
@@ -47,7 +63,7 @@ impl Readiness {
     /// Ready unless draining; add what is needed.
     #[must_use]
     pub fn new(shutdown: &Shutdown, telemetry: &Telemetry) -> Self {
-        Self { shutdown: shutdown.clone(), telemetry: telemetry.clone(), checks: Vec::new(), redis: None }
+        Self { shutdown: shutdown.clone(), telemetry: telemetry.clone(), checks: Vec::new() }
     }
 
     /// PostgreSQL has to answer.
@@ -60,22 +76,24 @@ impl Readiness {
         })
     }
 
-    /// Redis has to answer, and the connection for subscriptions has to be up; or it has to be known
-    /// that Redis is away: then the process does its work without it, less well, and should not be
-    /// taken out of service.
+    /// Redis should answer, and the connection for subscriptions should be up. Without them the
+    /// process does its work all the same, less well, and must not be taken out of service: it is
+    /// degraded. Only at its start it waits for them, until it is known that Redis is away.
     #[must_use]
-    pub fn redis(mut self, redis: &Redis) -> Self {
-        self.redis = Some(redis.clone());
-        let redis = redis.clone();
-        self.check(REDIS, move || {
+    pub fn redis(self, redis: &Redis) -> Self {
+        let (start, breaker, redis) = (Instant::now(), redis.clone(), redis.clone());
+        let needed = move || start.elapsed() < SETTLES_WITHIN && !breaker.is_away();
+        let answers = move || {
             let redis = redis.clone();
             async move {
+                redis.available()?;
                 if !redis.subscriber().is_connected() {
-                    return Err("no connection for subscriptions".to_owned());
+                    return Err("no connection for subscriptions".into());
                 }
-                redis.ping().await.map_err(|error| error.to_string())
+                redis.ping().await.map_err(BoxError::from)
             }
-        })
+        };
+        self.add("redis", answers, needed)
     }
 
     /// RabbitMQ has to be connected, with all declared queues.
@@ -90,46 +108,75 @@ impl Readiness {
 
     /// Whatever else has to be there. The check must be cheap: it runs on every probe.
     #[must_use]
-    pub fn check<F, Fut, E>(mut self, name: &'static str, check: F) -> Self
+    pub fn check<F, Fut, E>(self, name: &'static str, check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,
         E: fmt::Display,
     {
-        self.checks.push((
-            name,
-            Arc::new(move || {
-                let answer = check();
-                Box::pin(async move { answer.await.map_err(|error| error.to_string()) })
-            }),
-        ));
+        self.add(name, check, || true)
+    }
+
+    fn add<F, Fut, E>(
+        mut self,
+        name: &'static str,
+        check: F,
+        needed: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        let answers = Arc::new(move || -> BoxFuture<'static, _> {
+            let answer = check();
+            Box::pin(async move { answer.await.map_err(|error| error.to_string()) })
+        });
+        self.checks.push(Check { name, answers, needed: Arc::new(needed) });
         self
     }
 
-    /// Names of the dependencies that are missing now.
-    pub async fn missing(&self) -> Vec<&'static str> {
-        let answers = self.checks.iter().map(|(name, check)| async move {
-            match timeout(CHECK_WITHIN, check()).await {
+    /// The dependencies that are missing now.
+    async fn missing(&self) -> Vec<&Check> {
+        let answers = self.checks.iter().map(|check| async move {
+            let name = check.name;
+            match timeout(CHECK_WITHIN, (check.answers)()).await {
                 Ok(Ok(())) => return None,
-                Ok(Err(error)) => tracing::warn!(dependency = name, error, "not ready"),
-                Err(_) => tracing::warn!(dependency = name, "not ready: no answer in time"),
+                Ok(Err(error)) => tracing::warn!(dependency = name, error, "missing"),
+                Err(_) => tracing::warn!(dependency = name, "missing: no answer in time"),
             }
-            Some(*name)
+            Some(check)
         });
         join_all(answers).await.into_iter().flatten().collect()
+    }
+
+    async fn report(&self) -> Report {
+        let missing = self.missing().await;
+        let status = if self.shutdown.is_draining() {
+            "draining"
+        } else if missing.is_empty() {
+            "ready"
+        } else if missing.iter().any(|check| (check.needed)()) {
+            "unavailable"
+        } else {
+            "degraded"
+        };
+        let mut dependencies: BTreeMap<_, _> = self.checks.iter().map(|check| (check.name, "up")).collect();
+        dependencies.extend(missing.iter().map(|check| (check.name, "down")));
+        Report { status, dependencies }
     }
 }
 
 impl fmt::Debug for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.checks.iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = self.checks.iter().map(|check| check.name).collect();
         f.debug_struct("Readiness").field("checks", &names).finish()
     }
 }
 
-/// `GET /health`: the process lives. `GET /ready`: it can do its work (200; `degraded` without
-/// Redis), or 503 with the dependencies that are missing, and 503 while it drains. `GET /metrics`: Prometheus's text. In a
-/// build for tests also [`faults::routes`].
+/// `GET /health`: the process lives. `GET /ready`: it can do its work (200; `degraded` when it does
+/// so without Redis), or 503 with the dependencies that are missing, and 503 while it drains.
+/// `GET /metrics`: Prometheus's text. In a build for tests also [`faults::routes`].
 pub fn ops_routes(readiness: Readiness) -> Router {
     Router::new()
         .route("/health", get(async || "alive"))
@@ -140,26 +187,12 @@ pub fn ops_routes(readiness: Readiness) -> Router {
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
-    let missing = readiness.missing().await;
-    let status = if readiness.shutdown.is_draining() {
-        "draining"
-    } else if missing.is_empty() {
-        "ready"
-    } else if missing == [REDIS] && readiness.redis.as_ref().is_some_and(Redis::is_away) {
-        "degraded"
-    } else {
-        "unavailable"
-    };
-    let code = match status {
+    let report = readiness.report().await;
+    let code = match report.status {
         "ready" | "degraded" => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let dependencies = readiness
-        .checks
-        .iter()
-        .map(|(name, _)| (*name, if missing.contains(name) { "down" } else { "up" }))
-        .collect();
-    (code, Json(Report { status, dependencies })).into_response()
+    (code, Json(report)).into_response()
 }
 
 async fn metrics(State(readiness): State<Readiness>) -> Response {
@@ -182,9 +215,25 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
     });
+    let router = router.layer(middleware::from_fn_with_state(shutdown.clone(), finish));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, service)
         .with_graceful_shutdown(shutdown.token().cancelled_owned())
         .into_future();
     shutdown.hard().run_until_cancelled_owned(serving).await.unwrap_or(Ok(()))
+}
+
+/// Runs a request in a task of its own, to its end. Left to itself, the server drops a handler where
+/// it stands when the client leaves; and sqlx gives a connection whose `BEGIN` was dropped back to the
+/// pool inside that transaction, where the next statement of somebody else would seem to succeed and
+/// never be committed.
+async fn finish(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
+    let (answer, answered) = oneshot::channel();
+    shutdown.spawn("request", async move {
+        // A panic is this request's alone.
+        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        // Nobody waits any more: the client has left.
+        let _ = answer.send(response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()));
+    });
+    answered.await.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }

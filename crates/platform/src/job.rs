@@ -91,7 +91,8 @@ where
     E: fmt::Display,
 {
     let start = Instant::now();
-    let outcome = match with_trace(Some(new_trace()), work()).await {
+    // On the heap: a build without optimisation copies what is around it many times on the stack.
+    let outcome = match with_trace(Some(new_trace()), Box::pin(work())).await {
         Ok(()) => "done",
         Err(error) => {
             tracing::error!(job = name, %error, "job failed; it runs again in its time");

@@ -40,6 +40,8 @@ CREATE INDEX holds_overdue ON booking.holds (expires_at) WHERE status = 'HELD';
 CREATE INDEX holds_untold ON booking.holds (updated_at) WHERE told_version < version;
 -- What a user holds, over all shows.
 CREATE INDEX holds_by_user ON booking.holds (user_id) WHERE status = 'HELD';
+-- What a user used an idempotency key for, over all shows.
+CREATE INDEX holds_by_key ON booking.holds (user_id, key_digest);
 -- What a seat map is loaded with.
 CREATE INDEX holds_of_show ON booking.holds (show_id, expires_at);
 -- The purge, and what an outage may have kept from Redis.

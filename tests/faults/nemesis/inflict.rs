@@ -51,8 +51,8 @@ pub async fn inflict(stand: &Stand, harm: &Harm, lasts: Duration) -> Result<Opti
             link.set(Mode::Pass);
             Some(harm.target())
         }
-        Harm::Failpoint { process, pick, action } => {
-            failpoint(stand, stand.node(process)?, *pick, action, lasts).await
+        Harm::Failpoint { process, picks, action } => {
+            failpoint(stand, stand.node(process)?, picks, action, lasts).await
         }
         Harm::Clock { process, offset_ms } => {
             let node = stand.node(process)?;
@@ -143,20 +143,29 @@ async fn kill(node: &Node) -> Option<String> {
     Some(node.name().to_owned())
 }
 
-/// Sets one of the steps that the process has passed; which one and what it does there.
-async fn failpoint(stand: &Stand, node: &Node, pick: usize, action: &str, lasts: Duration) -> Option<String> {
+/// Sets some of the steps that the process has passed; which ones and what it does there.
+async fn failpoint(
+    stand: &Stand,
+    node: &Node,
+    picks: &[usize],
+    action: &str,
+    lasts: Duration,
+) -> Option<String> {
     let request = stand.http().get(node.url("/faults/points")).timeout(REQUEST_WITHIN);
     let points: Value = request.send().await.ok()?.json().await.ok()?;
-    let steps: Vec<&String> = points["reached"].as_object()?.keys().collect();
-    let step = *steps.get(pick.checked_rem(steps.len())?)?;
+    let reached: Vec<&String> = points["reached"].as_object()?.keys().collect();
+    let chosen = picks.iter().filter_map(|pick| reached.get(pick.checked_rem(reached.len())?));
+    let steps: BTreeMap<&str, &str> = chosen.map(|step| (step.as_str(), action)).collect();
+    let names = steps.keys().copied().collect::<Vec<_>>().join(" ");
     if !action.contains("wait") {
-        node.may_die(Some(&format!("{} {step}", Kind::Failpoint.name())));
+        node.may_die(Some(&format!("{} {names}", Kind::Failpoint.name())));
     }
-    set_points(stand, node, &BTreeMap::from([(step.as_str(), action)])).await.then_some(())?;
+    let set = !steps.is_empty() && set_points(stand, node, &steps).await;
+    set.then_some(())?;
     sleep(lasts).await;
     // One that has died has no failpoints any more.
-    set_points(stand, node, &BTreeMap::from([(step.as_str(), "off")])).await;
-    Some(format!("{} {step}={action}", node.name()))
+    set_points(stand, node, &steps.keys().map(|step| (*step, "off")).collect()).await;
+    Some(format!("{} {names} = {action}", node.name()))
 }
 
 async fn set_points(stand: &Stand, node: &Node, actions: &BTreeMap<&str, &str>) -> bool {

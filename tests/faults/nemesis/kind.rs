@@ -32,7 +32,7 @@ pub enum Kind {
     Partition,
     /// One link carries everything a moment later, for a while.
     Slow,
-    /// A process dies, panics or waits at some step that it has passed before.
+    /// A process dies, panics or waits at some steps that it has passed before.
     Failpoint,
     /// Webhooks are late, repeated, out of order, or lost.
     WebhookChaos,

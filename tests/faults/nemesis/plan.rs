@@ -61,8 +61,8 @@ pub enum Harm {
     Partition { link: String },
     /// [`Kind::Slow`]
     Slow { link: String, by_ms: u64 },
-    /// [`Kind::Failpoint`]: `pick` chooses among the steps that the process has reached by then.
-    Failpoint { process: &'static str, pick: usize, action: String },
+    /// [`Kind::Failpoint`]: `picks` choose among the steps that the process has reached by then.
+    Failpoint { process: &'static str, picks: Vec<usize>, action: String },
     /// [`Kind::WebhookChaos`]
     WebhookChaos { switches: Value },
     /// [`Kind::ProviderChaos`]
@@ -123,8 +123,8 @@ fn harm(kind: Kind, rng: &mut StdRng) -> Harm {
         Kind::Slow => Harm::Slow { link: any_link(rng), by_ms: rng.random_range(20..400) },
         Kind::Partition => Harm::Partition { link: links().choose(rng).cloned().unwrap_or_default() },
         Kind::Failpoint => Harm::Failpoint {
-            process: process(rng, |role| role != Role::Gateway),
-            pick: rng.random_range(0..10_000),
+            process: process(rng, |role| matches!(role, Role::Booking | Role::Worker)),
+            picks: (0..rng.random_range(1..=3)).map(|_| rng.random_range(0..10_000)).collect(),
             action: match rng.random_range(0..10) {
                 0..5 => "1*return(exit)".to_owned(),
                 5..8 => format!("{}*return(wait:{})", rng.random_range(1..4), rng.random_range(100..2_500)),

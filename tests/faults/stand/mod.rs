@@ -252,7 +252,7 @@ impl Stand {
     /// # Errors
     /// With what it said, when it failed.
     pub async fn marquee(&self, arguments: &[&str]) -> Result<String> {
-        command(&self.bench.marquee, &self.dir.join("command.toml"), arguments).await
+        command(&self.bench.marquee, &command_config(&self.dir), arguments).await
     }
 
     /// Kills every process. `keep_database` leaves the data.
@@ -267,9 +267,12 @@ impl Stand {
         self.sandbox.stop().await?;
         drop(self.links);
         let (bench, names) = (Arc::clone(&self.bench), self.names);
-        let (program, config) = (bench.marquee.clone(), self.dir.join("command.toml"));
+        let (program, config) = (bench.marquee.clone(), command_config(&self.dir));
         let mut work = JoinSet::new();
-        work.spawn(async move { command(&program, &config, &["queues", "delete"]).await.map(drop) });
+        work.spawn(async move {
+            command(&program, &config, &["queues", "delete"]).await?;
+            Ok(fs::remove_file(&config)?)
+        });
         if !keep_database {
             work.spawn(async move { database::remove(&bench.servers, &names.database).await });
         }
@@ -293,6 +296,12 @@ impl Cleanup {
         }
         Ok(())
     }
+}
+
+/// The configuration of commands, beside the round's folder: it is needed until all is removed, and
+/// whether the folder stays is decided before.
+fn command_config(dir: &Path) -> PathBuf {
+    dir.with_extension("toml")
 }
 
 async fn command(program: &Path, config: &Path, arguments: &[&str]) -> Result<String> {
@@ -351,7 +360,7 @@ fn write_configurations(
         booking: ports.of("booking-1"),
         user: ports.user,
     };
-    config::write(&dir.join("command.toml"), names, &direct, &mail, &bench.root)?;
+    config::write(&command_config(dir), names, &direct, &mail, &bench.root)?;
     for (process, role) in PROCESSES {
         let mut places = direct.clone();
         for peer in peers(role) {

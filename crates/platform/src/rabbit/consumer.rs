@@ -91,7 +91,12 @@ async fn session(
         running.spawn(lane.in_current_span());
         lanes.push(sender);
     }
-    let outcome = link.alive(dispatch(&channel, deliveries, &lanes, soft)).await;
+    let outcome = tokio::select! {
+        outcome = link.alive(dispatch(&channel, deliveries, &lanes, soft)) => outcome,
+        // A lane outlives its sender, unless it panicked. Without it a share of the shows would be
+        // forgotten; with the channel closed, what it had comes again.
+        Some(_) = running.join_next() => Err(RabbitError::Lane),
+    };
     drop(lanes);
     while running.join_next().await.is_some() {}
     link.close_channel(&channel).await;

@@ -188,6 +188,9 @@ pub enum RabbitError {
     /// The queue that the message was meant for does not exist.
     #[error("no queue for the message")]
     Unroutable,
+    /// A lane of a consumer panicked.
+    #[error("a lane of the consumer panicked")]
+    Lane,
     /// An envelope has no JSON form.
     #[error("the event cannot be encoded: {0}")]
     Encode(#[from] serde_json::Error),

@@ -1,5 +1,5 @@
-//! Redis: a small set of multiplexed connections for commands and scripts, and one connection
-//! for subscriptions.
+//! Redis: a small set of multiplexed connections for commands and scripts, one connection for
+//! subscriptions, and one for the circuit breaker.
 //!
 //! Commands fail at once while the connection is down and after
 //! [`RedisConfig::command_timeout_ms`] otherwise; nothing is queued for a later connection,
@@ -30,11 +30,13 @@ use fred::{
         config::{Config, Options, ReconnectPolicy, UnresponsiveConfig},
     },
 };
+use futures::future::try_join_all;
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::watch;
 
+pub use breaker::Outage;
 pub use pubsub::{PubSub, PubSubEvent, PubSubMessage, PubSubStream};
 pub use script::Script;
 
@@ -150,6 +152,9 @@ struct Shared {
     next: AtomicUsize,
     pubsub: PubSub,
     breaker: Breaker,
+    /// The breaker's own connection: behind the commands of a busy minute a probe would wait, and
+    /// every process would believe that Redis is away just when it does most.
+    probe: RedisClient,
 }
 
 impl Redis {
@@ -164,12 +169,13 @@ impl Redis {
         let timeout = Duration::from_millis(config.command_timeout_ms);
         let options =
             Options { fail_fast: true, max_attempts: Some(1), timeout: Some(timeout), ..Options::default() };
-        let mut clients = Vec::with_capacity(config.pool_size);
-        for _ in 0..config.pool_size {
+        let connection = |timeout| -> Result<RedisClient, RedisError> {
             let client = builder(server.clone(), timeout).build().map_err(|_| RedisError::Url)?;
             supervise(client.clone(), shutdown);
-            clients.push(client.with_options(&options));
-        }
+            Ok(client.with_options(&Options { timeout: Some(timeout), ..options.clone() }))
+        };
+        let clients = (0..config.pool_size).map(|_| connection(timeout)).collect::<Result<_, _>>()?;
+        let probe = connection(breaker::PATIENCE)?;
         let pubsub = PubSub::connect(server, timeout, config.prefix.clone(), shutdown)?;
         let redis = Self {
             shared: Arc::new(Shared {
@@ -179,6 +185,7 @@ impl Redis {
                 next: AtomicUsize::new(0),
                 pubsub,
                 breaker: Breaker::new(),
+                probe,
             }),
         };
         let (probed, hard) = (redis.clone(), shutdown.hard());
@@ -201,6 +208,13 @@ impl Redis {
         self.shared.breaker.outages()
     }
 
+    /// When Redis was away last, or since when it is. Already there for who sees the change of
+    /// [`Redis::outages`] or [`Redis::away`].
+    #[must_use]
+    pub fn last_outage(&self) -> Option<Outage> {
+        self.shared.breaker.last_outage()
+    }
+
     /// [`Redis::is_away`], to wait for a change of it.
     #[must_use]
     pub fn away(&self) -> watch::Receiver<bool> {
@@ -221,7 +235,18 @@ impl Redis {
 
     /// A write that nobody reads.
     async fn probe(&self) -> Result<(), fred::error::Error> {
-        self.pool().set(self.key("{alive}"), 1, Some(Expiration::PX(1_000)), None, false).await
+        let connected = || self.shared.clients.iter().filter(|client| client.is_connected());
+        if connected().next().is_none() {
+            // It may serve others; a server that is full refuses connections.
+            return Err(fred::error::Error::new(ErrorKind::IO, "no connection for commands"));
+        }
+        if self.is_away() {
+            // Nothing waits there meanwhile, so they answer at once, or not at all: a connection
+            // that is dead without knowing it is to be found now, not by the next buyer.
+            try_join_all(connected().map(|client| client.ping::<()>(None))).await?;
+        }
+        let expiry = Some(Expiration::PX(1_000));
+        self.shared.probe.set(self.key("{alive}"), 1, expiry, None, false).await
     }
 
     /// `name` with the installation's prefix.

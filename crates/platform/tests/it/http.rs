@@ -1,6 +1,9 @@
 //! Health, readiness, metrics, and the end of a server.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Router, routing::get};
 use platform::{
@@ -66,18 +69,47 @@ async fn ready_when_all_dependencies_answer() {
 }
 
 #[tokio::test]
-async fn ready_but_degraded_once_redis_is_known_to_be_away() {
-    let shutdown = Shutdown::new();
+async fn ready_but_degraded_without_redis() {
+    let (shutdown, start) = (Shutdown::new(), Instant::now());
     let proxy = Proxy::to(&redis_url()).await;
     let redis = RedisConfig { url: proxy.url(&redis_url()).into(), ..redis_config() };
     let base = operate(DepsConfig { pg: database().await, redis, rabbit: rabbit_config() }, &shutdown).await;
-    until("readiness", || async { ready(&base).await.1["status"] == "ready" }).await;
+    // At its start it waits until it knows.
+    until("readiness", || async { ready(&base).await.0 == 200 }).await;
+    assert_eq!(ready(&base).await.1["status"], "ready");
+    until("the start to be over", || async { start.elapsed() > Duration::from_secs(2) }).await;
+    for fault in [Proxy::cut, Proxy::freeze] {
+        fault(&proxy);
+        // Never out of service, not even while nobody knows yet.
+        until("the loss to be noticed", || async {
+            let (code, report) = ready(&base).await;
+            assert_eq!(code, 200, "{report}");
+            report["status"] == "degraded"
+        })
+        .await;
+        // Known to be away, it is not asked.
+        until("the breaker", || async {
+            let (asked, (code, report)) = (Instant::now(), ready(&base).await);
+            assert_eq!((code, &report["dependencies"]["redis"]), (200, &json!("down")), "{report}");
+            asked.elapsed() < Duration::from_millis(100)
+        })
+        .await;
+        proxy.heal();
+        until("Redis", || async { ready(&base).await.1["status"] == "ready" }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_start_without_redis_is_over_within_seconds() {
+    let shutdown = Shutdown::new();
+    let proxy = Proxy::to(&redis_url()).await;
     proxy.cut();
-    until("the breaker", || async { ready(&base).await.1["status"] == "degraded" }).await;
-    let (code, report) = ready(&base).await;
-    assert_eq!((code, &report["dependencies"]["redis"]), (200, &json!("down")));
-    proxy.heal();
-    until("Redis", || async { ready(&base).await.1["status"] == "ready" }).await;
+    let redis = RedisConfig { url: proxy.url(&redis_url()).into(), ..redis_config() };
+    let base = operate(DepsConfig { pg: database().await, redis, rabbit: rabbit_config() }, &shutdown).await;
+    let report = ready(&base).await;
+    assert_eq!((report.0, &report.1["dependencies"]["redis"]), (503, &json!("down")), "{report:?}");
+    until("readiness", || async { ready(&base).await.0 == 200 }).await;
+    assert_eq!(ready(&base).await.1["status"], "degraded");
 }
 
 #[tokio::test]
@@ -133,5 +165,30 @@ async fn a_draining_server_finishes_its_answers_and_takes_no_more() {
     release.notify_one();
     let answer = within("the answer", request).await.unwrap().unwrap();
     assert_eq!(answer.text().await.unwrap(), "finished");
+    assert!(shutdown.finish(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn what_was_begun_is_finished_though_the_client_left() {
+    let shutdown = Shutdown::new();
+    let (started, release, finished) =
+        (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (entered, wait, done) = (Arc::clone(&started), Arc::clone(&release), Arc::clone(&finished));
+    let slow = get(async move || {
+        entered.notify_one();
+        wait.notified().await;
+        done.notify_one();
+    });
+    let (listener, base) = listener().await;
+    let serving = shutdown.clone();
+    shutdown.spawn("http", async move {
+        serve(listener, Router::new().route("/slow", slow), &serving).await.unwrap();
+    });
+    let request = tokio::spawn(fetch(format!("{base}/slow")));
+    within("the request to arrive", started.notified()).await;
+    request.abort();
+    assert!(request.await.is_err());
+    release.notify_one();
+    within("the end of the work", finished.notified()).await;
     assert!(shutdown.finish(Duration::from_secs(5)).await);
 }

@@ -3,7 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use fred::{bytes::Bytes, interfaces::*, types::Value};
+use fred::{
+    bytes::Bytes,
+    interfaces::*,
+    types::{CustomCommand, Value},
+};
 use platform::{
     PubSubEvent, Redis, Script, Shutdown,
     redis::{PubSubStream, RedisConfig},
@@ -175,4 +179,37 @@ async fn clones_share_the_breaker() {
     proxy.cut();
     turns(&redis, true).await;
     assert!(clone.is_away());
+}
+
+#[tokio::test]
+async fn an_outage_is_on_record() {
+    let shutdown = Shutdown::new();
+    let (redis, proxy) = behind_proxy(&shutdown).await;
+    assert_eq!(redis.last_outage(), None);
+    proxy.cut();
+    turns(&redis, true).await;
+    let outage = redis.last_outage().unwrap();
+    assert_eq!((outage.number, outage.closed), (redis.outages(), None));
+    assert!(outage.since < outage.opened, "{outage:?}");
+    proxy.heal();
+    turns(&redis, false).await;
+    let closed = redis.last_outage().unwrap().closed.unwrap();
+    assert_eq!(redis.last_outage(), Some(platform::redis::Outage { closed: Some(closed), ..outage }));
+    assert!(closed > outage.opened);
+}
+
+#[tokio::test]
+async fn a_backlog_is_no_outage() {
+    let shutdown = Shutdown::new();
+    let config = RedisConfig { pool_size: 1, command_timeout_ms: 5_000, ..redis_config() };
+    let redis = connected(&config, &shutdown).await;
+    // Whatever is sent after this waits until the server has given up.
+    let command = CustomCommand::new_static("BLPOP", None, false);
+    let blocking = redis.pool().custom::<Value, _>(command, vec![redis.key("none"), "2".to_owned()]);
+    let start = Instant::now();
+    let (nothing, answer) = within("the backlog", async { tokio::join!(blocking, redis.ping()) }).await;
+    assert!(nothing.unwrap().is_null());
+    answer.unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(2), "nothing waited: {:?}", start.elapsed());
+    assert_eq!((redis.is_away(), redis.outages()), (false, 0));
 }

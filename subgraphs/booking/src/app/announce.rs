@@ -17,6 +17,9 @@ use crate::store::bookings::booking_get;
 impl App {
     /// Tells Redis and watchers of a committed state. What fails is left to the event.
     pub(crate) async fn announce(&self, booking: &Booking, seats: &[u16]) {
+        if self.seats.is_away() {
+            return;
+        }
         if let Err(error) = self.announce_now(booking, seats).await {
             metrics::counter!("booking_announcements_failed_total").increment(1);
             tracing::warn!(booking = %booking.id, %error, "announcement left to the event");
@@ -25,9 +28,7 @@ impl App {
 
     async fn announce_now(&self, booking: &Booking, seats: &[u16]) -> Result<(), AppError> {
         let target = match booking.status {
-            BookingStatus::PendingPayment => {
-                Target::Claimed { until: booking.expires_at, from: Some(booking.hold) }
-            }
+            BookingStatus::PendingPayment => Target::Claimed { until: booking.expires_at },
             BookingStatus::Confirmed => Target::Sold,
             BookingStatus::Cancelled
             | BookingStatus::Refunded

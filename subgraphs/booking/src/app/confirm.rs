@@ -29,7 +29,7 @@ use crate::domain::payment::{Payment, PaymentStatus, payment_id};
 use crate::domain::settlement::{Facts, Verdict, decide};
 use crate::domain::show::{Show, ShowStatus};
 use crate::domain::ticket::{Claims, Ticket};
-use crate::store::allocations::{Owner, allocation_claim_free, allocation_lock_sorted, allocation_owners};
+use crate::store::allocations::{allocation_claim_free, allocation_lock_sorted};
 use crate::store::booking_seats::booking_seats;
 use crate::store::bookings::{booking_lock, booking_lock_with_show};
 use crate::store::payments::payment_record_capture;
@@ -80,9 +80,11 @@ impl App {
         let show = self.show(paid.booking_id.show()).await?;
         let mut settled = self.payment_settle(envelope, &paid, &show, false).await?;
         if let Settled::SeatsTaken(seats) = settled {
-            let owners = allocation_owners(&self.deps.pg, show.id, &seats).await.map_err(AppError::from)?;
-            let owners: Vec<Owner> = owners.into_iter().map(|(_, owner)| owner).collect();
-            self.owners_outrank(&show, &owners, Actor::system(CONSUMER)).await?;
+            // The money for a show that sells nothing more goes back: nobody has to make way for it.
+            if self.show_closed(&self.deps.pg, show.id).await?.is_none() {
+                let actor = Actor::system(CONSUMER);
+                self.owners_outrank(&show, paid.booking_id, &seats, actor).await?;
+            }
             settled = self.payment_settle(envelope, &paid, &show, true).await?;
         }
         if let Settled::Done(outcome, changed) = settled {

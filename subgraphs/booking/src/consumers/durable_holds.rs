@@ -1,4 +1,5 @@
-//! Ends durable holds whose time is over, and tells Redis of those that it does not know.
+//! Ends durable holds whose time is over, loads shows anew after an outage of Redis, and tells it
+//! of the holds that it does not know.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,12 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) fn start(app: &Arc<App>, shutdown: &Shutdown) {
     let pg = app.deps.pg.clone();
+    // For the leader alone Redis may be away: whoever has it tells.
+    let teller = Arc::clone(app);
+    job::every("booking-durable-holds-told", PERIOD, shutdown, move || {
+        let app = Arc::clone(&teller);
+        async move { app.holds_tell().await }
+    });
     let app = Arc::clone(app);
     job::every_as_leader("booking-durable-holds", PERIOD, pg, shutdown, move || {
         let app = Arc::clone(&app);

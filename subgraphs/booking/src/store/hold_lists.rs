@@ -111,37 +111,53 @@ pub async fn hold_list_untold<C: ConnectionTrait>(
     rows.iter().map(durable_hold).collect()
 }
 
-/// Is there a hold that Redis was not told of?
+/// Is there a hold, made this long ago or longer, that Redis was never told of?
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn hold_is_any_untold<C: ConnectionTrait>(conn: &C) -> Result<bool, StoreError> {
+pub async fn hold_is_any_untold<C: ConnectionTrait>(conn: &C, age: Duration) -> Result<bool, StoreError> {
     let row = conn
         .query_one_raw(sql(
-            "select exists(select 1 from booking.holds where told_version < version) as untold",
-            [],
+            // The second condition finds the index.
+            "select exists(
+                 select 1 from booking.holds
+                  where told_version = 0 and told_version < version
+                    and created_at <= clock_timestamp() - $1::double precision * interval '1 second'
+             ) as untold",
+            [age.as_secs_f64().into()],
         ))
         .await?;
     Ok(row.map_or(Ok(false), |row| row.try_get("", "untold"))?)
 }
 
-/// Redis knows these versions of these holds.
+/// Redis knows these versions of these holds. Tells how many were marked: those that others work on
+/// are left to the next time.
 ///
 /// # Errors
 /// When the table cannot be written.
-pub async fn hold_mark_told<C: ConnectionTrait>(conn: &C, told: &[(HoldId, i64)]) -> Result<(), StoreError> {
+pub async fn hold_mark_told<C: ConnectionTrait>(conn: &C, told: &[(HoldId, i64)]) -> Result<u64, StoreError> {
     let shows: Vec<Uuid> = told.iter().map(|(id, _)| id.show().uuid()).collect();
     let numbers: Vec<i64> = told.iter().map(|(id, _)| id.local_i64()).collect();
     let versions: Vec<i64> = told.iter().map(|(_, version)| *version).collect();
-    conn.execute_raw(sql(
-        "update booking.holds h
-            set told_version = t.version
-           from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as t(show_id, hold_no, version)
-          where h.show_id = t.show_id and h.hold_no = t.hold_no and h.told_version < t.version",
-        [shows.into(), numbers.into(), versions.into()],
-    ))
-    .await?;
-    Ok(())
+    let done = conn
+        .execute_raw(sql(
+            "with picked as (
+                 select h.show_id, h.hold_no, t.version
+                   from booking.holds h
+                   join unnest($1::uuid[], $2::bigint[], $3::bigint[]) as t(show_id, hold_no, version)
+                     on h.show_id = t.show_id and h.hold_no = t.hold_no
+                  where h.told_version < t.version
+                  order by h.show_id, h.hold_no
+                    for no key update of h skip locked
+             )
+             update booking.holds h
+                set told_version = p.version
+               from picked p
+              where h.show_id = p.show_id and h.hold_no = p.hold_no",
+            [shows.into(), numbers.into(), versions.into()],
+        ))
+        .await?;
+    Ok(done.rows_affected())
 }
 
 /// Redis may have forgotten what it was told of holds that live.
@@ -150,7 +166,17 @@ pub async fn hold_mark_told<C: ConnectionTrait>(conn: &C, told: &[(HoldId, i64)]
 /// When the table cannot be written.
 pub async fn hold_mark_forgotten<C: ConnectionTrait>(conn: &C) -> Result<(), StoreError> {
     conn.execute_raw(sql(
-        "update booking.holds set told_version = 0 where status = 'HELD' and told_version > 0",
+        "with picked as (
+             select show_id, hold_no
+               from booking.holds
+              where status = 'HELD' and told_version > 0
+              order by show_id, hold_no
+                for no key update
+         )
+         update booking.holds h
+            set told_version = 0
+           from picked p
+          where h.show_id = p.show_id and h.hold_no = p.hold_no",
         [],
     ))
     .await?;

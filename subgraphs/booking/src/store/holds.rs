@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::audit::{audit_columns, values};
 use super::{StoreError, decode, sql};
 use crate::domain::audit::{Cause, HoldState};
-use crate::domain::hold::{Hold, HoldEnd};
+use crate::domain::hold::{Hold, HoldEnd, twin};
 
 /// A durable hold, alive or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,18 +105,51 @@ pub async fn hold_get<C: ConnectionTrait>(conn: &C, id: HoldId) -> Result<Option
     row.as_ref().map(durable_hold).transpose()
 }
 
-/// Lets one transaction at a time give durable holds to this user, until its end: so that each
-/// counts what the others gave.
+/// What the same request made before, or else a hold for which the user used the same key within
+/// this time.
 ///
 /// # Errors
-/// When PostgreSQL is away, or others take too long.
-pub async fn hold_lock_user<C: ConnectionTrait>(conn: &C, user: UserId) -> Result<(), StoreError> {
-    conn.execute_raw(sql(
-        "select pg_advisory_xact_lock(hashtextextended('marquee:holds:' || $1, 0))",
-        [user.to_string().into()],
-    ))
-    .await?;
-    Ok(())
+/// When the table cannot be read.
+pub async fn hold_find_earlier<C: ConnectionTrait>(
+    conn: &C,
+    new: &NewHold<'_>,
+    remember: Duration,
+) -> Result<Option<DurableHold>, StoreError> {
+    let row = conn
+        .query_one_raw(sql(
+            select!(
+                "from booking.holds h
+                where (h.show_id = $1 and h.hold_no = $2)
+                   or (h.user_id = $3 and h.key_digest = $4
+                       and h.created_at > clock_timestamp() - $5::double precision * interval '1 second')
+                order by h.show_id = $1 and h.hold_no = $2 desc
+                limit 1"
+            ),
+            [
+                new.id.show().uuid().into(),
+                new.id.local_i64().into(),
+                new.owner.uuid().into(),
+                new.key_digest.into(),
+                remember.as_secs_f64().into(),
+            ],
+        ))
+        .await?;
+    row.as_ref().map(durable_hold).transpose()
+}
+
+/// Lets one transaction at a time give durable holds to this user, until its end: so that each
+/// counts what the others gave. `false` when another does.
+///
+/// # Errors
+/// When PostgreSQL is away.
+pub async fn hold_lock_user<C: ConnectionTrait>(conn: &C, user: UserId) -> Result<bool, StoreError> {
+    let row = conn
+        .query_one_raw(sql(
+            "select pg_try_advisory_xact_lock(hashtextextended('marquee:holds:' || $1, 0)) as locked",
+            [user.to_string().into()],
+        ))
+        .await?;
+    Ok(row.map_or(Ok(false), |row| row.try_get("", "locked"))?)
 }
 
 /// A durable hold that is wanted.
@@ -145,6 +178,8 @@ pub enum Inserted {
     SeatsTaken,
     /// The same request made it before.
     Earlier,
+    /// The hold that Redis gave to the same request is a booking.
+    Booked,
 }
 
 /// Inserts a hold, its seats in ascending order and its audit entry, in one statement.
@@ -167,6 +202,8 @@ pub async fn hold_insert<C: ConnectionTrait>(
                      select $1, $2, $3, $4, $5, 'HELD', 1, 0, $6, t.now,
                             t.now + $7::double precision * interval '1 second', t.now
                        from (select clock_timestamp() as now) t
+                      where not exists (select 1 from booking.bookings
+                                         where show_id = $1 and hold_no = $12)
                      returning show_id, hold_no, seats, created_at, expires_at
                  ), seated as (
                      insert into booking.seat_allocations (show_id, seat_no, hold_no, held_until, sold)
@@ -192,6 +229,7 @@ pub async fn hold_insert<C: ConnectionTrait>(
                 actor,
                 reason,
                 trace,
+                twin(new.id).local_i64().into(),
             ],
         ))
         .await;
@@ -203,7 +241,7 @@ pub async fn hold_insert<C: ConnectionTrait>(
             created_at: row.try_get("", "created_at")?,
             expires_at: row.try_get("", "expires_at")?,
         })),
-        Ok(None) => Err(StoreError::Stale { changed: 0, expected: 1 }),
+        Ok(None) => Ok(Inserted::Booked),
         Err(error) if platform::pg::is_unique_violation(&error, "seat_allocations_pkey") => {
             Ok(Inserted::SeatsTaken)
         }

@@ -113,3 +113,43 @@ async fn a_booking_made_of_a_durable_hold_is_paid_as_any_other() {
     assert_eq!(world.tickets(checked_out.booking.id).await, [1, 2]);
     assert_eq!(&world.states().await[..4], "ASSA");
 }
+
+#[tokio::test]
+async fn a_late_payment_looks_again_before_it_breaks_a_hold_up() {
+    let world = World::new().await;
+    let (late, payment) = world.pending(world.person(), &[1, 2, 3]).await;
+    world.clock.advance(TimeDelta::minutes(16));
+    world.app.claims_expire_all().await.unwrap();
+    let hold = held(&world, &[2], LONG).await;
+    let over = held(&world, &[3], Duration::ZERO).await;
+    world.webhook(&world.provider.pay(&payment.intent)).await;
+    // While what is over gives way, somebody else buys the other seat: nobody has to make way any more.
+    let rival = world.person();
+    let meanwhile = async || {
+        let plain = world.hold(rival, &[1]).await;
+        world.checkout(rival, plain, "a").await.unwrap();
+    };
+    let ending =
+        format!("select 1 from booking.holds where hold_no = {} for update", over.hold.id.local_i64());
+    world.interrupted_at(&ending, world.deliver(), meanwhile).await;
+    world.deliver().await;
+    assert_eq!(world.status(late.id).await, BookingStatus::Refunded);
+    assert_eq!(standing(&world, over.hold.id).await.state, HoldState::Expired);
+    assert_eq!(standing(&world, hold.hold.id).await.state, HoldState::Held);
+}
+
+#[tokio::test]
+async fn a_late_payment_for_a_show_that_has_begun_breaks_nothing_up() {
+    let world = World::new().await;
+    let (late, payment) = world.pending(world.person(), &[1, 2]).await;
+    world.clock.advance(TimeDelta::minutes(16));
+    world.app.claims_expire_all().await.unwrap();
+    let hold = held(&world, &[2], LONG).await;
+    // It was brought forward, which the cache does not know yet.
+    world.app.show_of(late.id).await.unwrap();
+    world.execute("update booking.shows set starts_at = now() - interval '1 day'").await;
+    world.webhook(&world.provider.pay(&payment.intent)).await;
+    world.deliver().await;
+    assert_eq!(world.status(late.id).await, BookingStatus::Refunded);
+    assert_eq!(standing(&world, hold.hold.id).await.state, HoldState::Held);
+}

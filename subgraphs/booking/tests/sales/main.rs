@@ -29,6 +29,8 @@ mod reconcile;
 #[cfg(test)]
 mod reconcile_losses;
 #[cfg(test)]
+mod reconcile_repairs;
+#[cfg(test)]
 mod reconcile_seats;
 #[cfg(test)]
 mod refund;

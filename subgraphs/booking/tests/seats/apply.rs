@@ -16,7 +16,8 @@ async fn a_hold_becomes_a_claim_without_anybody_noticing() {
     let hold = hall.hold(&[1, 2]).await;
     let version = hall.version().await;
     let booking = hall.booking();
-    let Applied::Done { ended, .. } = hall.apply(booking, 1, &[1, 2], claimed(Some(hold.id))).await else {
+    let Applied::Done { ended, .. } = hall.apply_from(Some(hold.id), booking, 1, &[1, 2], claimed()).await
+    else {
         panic!("not applied");
     };
     assert_eq!(ended, [(hold.id, hold.owner)]);
@@ -38,7 +39,7 @@ async fn every_order_ends_the_same() {
             let booking = hall.booking();
             for version in order {
                 let ownership = match version {
-                    1 => claimed(None),
+                    1 => claimed(),
                     2 => Ownership::Sold,
                     _ => Ownership::Freed,
                 };
@@ -70,7 +71,7 @@ async fn a_sale_takes_seats_from_holds_and_breaks_them_up() {
 async fn a_booking_frees_only_what_it_has() {
     let hall = Hall::open("A:RRRR").await;
     let (first, second) = (hall.booking(), hall.booking());
-    hall.apply(first, 1, &[0, 1], claimed(None)).await;
+    hall.apply(first, 1, &[0, 1], claimed()).await;
     hall.apply(first, 2, &[0, 1], Ownership::Freed).await;
     hall.apply(second, 1, &[1, 2], Ownership::Sold).await;
     // Told again, and told in a newer version.
@@ -90,7 +91,7 @@ async fn a_booking_may_change_its_seats() {
     hall.apply(booking, 1, &[0, 1], Ownership::Sold).await;
     hall.apply(booking, 2, &[1, 2, 3], Ownership::Sold).await;
     assert_eq!(hall.states().await, "ASSS");
-    hall.apply(booking, 3, &[3], claimed(None)).await;
+    hall.apply(booking, 3, &[3], claimed()).await;
     assert_eq!(hall.states().await, "AAAH");
 }
 
@@ -101,12 +102,12 @@ async fn two_bookings_for_one_seat_are_for_postgresql_to_decide() {
     let version = hall.version().await;
     let rival = hall.booking();
     assert_eq!(
-        hall.apply(rival, 1, &[1, 2], claimed(None)).await,
+        hall.apply(rival, 1, &[1, 2], claimed()).await,
         Applied::Conflict { epoch: hall.snapshot().await.position.epoch }
     );
     // A seat that the map does not have.
     assert_eq!(
-        hall.apply(rival, 1, &[4], claimed(None)).await,
+        hall.apply(rival, 1, &[4], claimed()).await,
         Applied::Conflict { epoch: hall.snapshot().await.position.epoch }
     );
     assert_eq!((hall.states().await.as_str(), hall.version().await), ("ASAA", version));

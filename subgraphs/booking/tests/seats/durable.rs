@@ -1,6 +1,6 @@
 //! What PostgreSQL decided about its holds, told to Redis in any order.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use booking::{
     domain::{
@@ -143,7 +143,7 @@ async fn it_becomes_a_booking_without_anybody_noticing() {
         if !booking_first {
             assert_eq!(tell(&hall, &consumed).await, DurableTold::Known);
         }
-        hall.apply(booking, 1, &[1, 2], claimed(Some(first.hold.id))).await;
+        hall.apply_from(Some(first.hold.id), booking, 1, &[1, 2], claimed()).await;
         tell(&hall, &consumed).await;
         // Late, it takes nothing.
         assert_ne!(tell(&hall, &first).await, NOTHING);
@@ -212,7 +212,7 @@ async fn a_load_that_contradicts_what_came_later_is_done_again() {
     let later_hold = durable(&hall, &[1]);
     tell(&hall, &later_hold).await;
     let sold = owner(hall.booking(), 1, true, &[1, 2]);
-    assert_eq!(load(&hall, &[sold.clone()], &[]).await, Loaded::Conflict);
+    assert_eq!(load(&hall, slice::from_ref(&sold), &[]).await, Loaded::Conflict);
     let freed = owner(sold.booking, 2, false, &[]);
     assert!(matches!(load(&hall, &[freed], &[later_hold]).await, Loaded::Done { .. }));
     assert_eq!(hall.states().await, "AHAA");
@@ -221,9 +221,41 @@ async fn a_load_that_contradicts_what_came_later_is_done_again() {
     let hall = Hall::open("A:RRRR").await;
     let read = durable(&hall, &[1]);
     hall.apply(hall.booking(), 1, &[1], Ownership::Sold).await;
-    assert!(matches!(load(&hall, &[], &[read.clone()]).await, Loaded::Done { .. }));
+    assert!(matches!(load(&hall, &[], slice::from_ref(&read)).await, Loaded::Done { .. }));
     assert_eq!(hall.states().await, "ASAA");
     assert_eq!(end_of(&hall, read.hold.id).await, Some(HoldEnd::Lost));
     let refused = hall.place(&hall.request(person(), LONG), &[1]).await;
     assert!(matches!(refused, Placed::Taken { .. }), "{refused:?}");
+}
+
+#[tokio::test]
+async fn whatever_is_told_of_its_booking_ends_it() {
+    for (ownership, letters) in [(Ownership::Sold, "ASSA"), (Ownership::Freed, "AAAA"), (claimed(), "AHHA")] {
+        let hall = Hall::open("A:RRRR").await;
+        let first = durable(&hall, &[1, 2]);
+        tell(&hall, &first).await;
+        // Nobody told of the claim, or of the end of the hold.
+        let applied = hall.apply_from(Some(first.hold.id), hall.booking(), 2, &[1, 2], ownership).await;
+        let Applied::Done { ended, .. } = applied else { panic!("{ownership:?}: {applied:?}") };
+        assert_eq!(ended, [(first.hold.id, first.hold.owner)]);
+        assert_eq!(hall.states().await, letters, "{ownership:?}");
+        assert_eq!(end_of(&hall, first.hold.id).await, Some(HoldEnd::Consumed));
+        assert_eq!(tell(&hall, &first).await, DurableTold::Stale);
+    }
+}
+
+#[tokio::test]
+async fn it_replaces_what_redis_gave_to_the_same_request_even_when_it_is_over() {
+    for state in [HoldState::Released, HoldState::Expired, HoldState::Lost, HoldState::Consumed] {
+        let hall = Hall::open("A:RRRRRR").await;
+        let plain = hall.hold(&[0, 1]).await;
+        let mut first = durable(&hall, &[1, 2]);
+        first.hold.id = twin(plain.id);
+        let over = ended(&first, state);
+        let DurableTold::Done { ended: lost, .. } = tell(&hall, &over).await else { panic!("not applied") };
+        assert_eq!(lost, [(plain.id, plain.owner)], "{state:?}");
+        assert_eq!(end_of(&hall, plain.id).await, Some(HoldEnd::Lost));
+        assert_eq!(hall.states().await, "AAAAAA", "{state:?}");
+        assert_eq!(tell(&hall, &over).await, DurableTold::Known);
+    }
 }

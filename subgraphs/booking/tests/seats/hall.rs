@@ -120,7 +120,19 @@ impl Hall {
         seats: &[u16],
         ownership: Ownership,
     ) -> Applied {
-        let decision = Decision { booking, version, seats, ownership };
+        self.apply_from(None, booking, version, seats, ownership).await
+    }
+
+    /// The same of a booking that was made from a hold.
+    pub async fn apply_from(
+        &self,
+        origin: Option<HoldId>,
+        booking: BookingId,
+        version: i64,
+        seats: &[u16],
+        ownership: Ownership,
+    ) -> Applied {
+        let decision = Decision { booking, version, seats, ownership, origin };
         self.store.booking_apply(decision).await.unwrap()
     }
 
@@ -157,8 +169,8 @@ impl Deltas {
 }
 
 /// A claim that no test outlives.
-pub fn claimed(from: Option<HoldId>) -> Ownership {
-    Ownership::Claimed { until: later(LONG), from }
+pub fn claimed() -> Ownership {
+    Ownership::Claimed { until: later(LONG) }
 }
 
 pub fn later(by: Duration) -> DateTime<Utc> {

@@ -61,16 +61,16 @@ async fn whoever_looks_sees_the_end() {
 async fn a_claim_lapses_like_a_hold_and_can_still_be_paid() {
     let hall = Hall::open("A:RRRR").await;
     let booking = hall.booking();
-    hall.apply(booking, 1, &[1, 2], Ownership::Claimed { until: later(SHORT), from: None }).await;
+    hall.apply(booking, 1, &[1, 2], Ownership::Claimed { until: later(SHORT) }).await;
     eventually("the seats of the lapsed claim", async || (hall.states().await == "AAAA").then_some(())).await;
     // The same claim, told late, does not come back; the sale does.
-    hall.apply(booking, 1, &[1, 2], Ownership::Claimed { until: later(LONG), from: None }).await;
+    hall.apply(booking, 1, &[1, 2], Ownership::Claimed { until: later(LONG) }).await;
     assert_eq!(hall.states().await, "AAAA");
     hall.apply(booking, 2, &[1, 2], Ownership::Sold).await;
     assert_eq!(hall.states().await, "ASSA");
     // A claim that was over before it was told of.
     let late = hall.booking();
-    hall.apply(late, 1, &[0], Ownership::Claimed { until: later(Duration::ZERO), from: None }).await;
+    hall.apply(late, 1, &[0], Ownership::Claimed { until: later(Duration::ZERO) }).await;
     assert_eq!(hall.states().await, "ASSA");
 }
 

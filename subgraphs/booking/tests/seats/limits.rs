@@ -126,7 +126,7 @@ async fn what_is_booked_counts_until_it_is_paid_or_over() {
         let booking = BookingId::new(house.id(), 7);
         let until = hold.expires_at + TimeDelta::hours(1);
         let origin = Some((hold.id, ada.user_id));
-        let claimed = Target::Claimed { until, from: Some(hold.id) };
+        let claimed = Target::Claimed { until };
         for _ in 0..2 {
             house.seats().apply(booking, 1, &ten, claimed, origin).await.unwrap();
             assert_eq!(house.seats().hold_get(hold.id).await.unwrap(), None);
@@ -155,7 +155,7 @@ async fn a_claim_that_lapses_makes_room() {
     let ten: Vec<u16> = (0..10).collect();
     let hold = house.hold(&ada, &ten, "a").await.unwrap();
     let until = SystemClock.now() + TimeDelta::seconds(1);
-    let claimed = Target::Claimed { until, from: Some(hold.id) };
+    let claimed = Target::Claimed { until };
     let origin = Some((hold.id, ada.user_id));
     house.seats().apply(BookingId::new(house.id(), 7), 1, &ten, claimed, origin).await.unwrap();
     eventually("room for ten again", async || house.hold(&ada, &ten, &uuid().to_string()).await.ok()).await;

@@ -64,9 +64,9 @@ async fn a_decision_between_reading_and_loading_is_not_lost() {
     let read = [owner(first, 1, false, &[0, 1])];
     // … then the first ends, others take its seats, and one of them is told of in two versions.
     assert_eq!(hall.apply(first, 2, &[], Ownership::Freed).await, Applied::Noted);
-    assert_eq!(hall.apply(second, 1, &[1, 2], claimed(None)).await, Applied::Noted);
+    assert_eq!(hall.apply(second, 1, &[1, 2], claimed()).await, Applied::Noted);
     assert_eq!(hall.apply(third, 2, &[4], Ownership::Sold).await, Applied::Noted);
-    assert_eq!(hall.apply(third, 1, &[4], claimed(None)).await, Applied::Noted);
+    assert_eq!(hall.apply(third, 1, &[4], claimed()).await, Applied::Noted);
     assert!(matches!(hall.try_load("loader", Replace::Never, &[], &read).await, Loaded::Done { .. }));
     assert_eq!(hall.states().await, "AHHASA");
     // All of it counts as told.
@@ -94,7 +94,7 @@ async fn two_decisions_about_one_seat_are_read_again() {
     let hall = Hall::closed("A:RRRR").await;
     assert!(hall.lock("loader").await);
     let (first, second) = (hall.booking(), hall.booking());
-    hall.apply(first, 1, &[1], claimed(None)).await;
+    hall.apply(first, 1, &[1], claimed()).await;
     hall.apply(second, 1, &[1], Ownership::Sold).await;
     assert_eq!(hall.try_load("loader", Replace::Never, &[], &[]).await, Loaded::Conflict);
     // By now PostgreSQL knows how it ended.

@@ -2,6 +2,8 @@
 //! alone, then what is built on them.
 
 #[cfg(test)]
+mod aftermath;
+#[cfg(test)]
 mod alternatives;
 #[cfg(test)]
 mod apply;

@@ -153,10 +153,10 @@ async fn redis_may_come_back_empty_or_as_it_was_long_ago() {
         let ten: Vec<u16> = (0..16).filter(|seat| ![4, 8, 9, 10, 11, 12].contains(seat)).collect();
         hold(&house.app, &house, &ada, &ten, "a").await.unwrap();
         if empty {
-            direct.lose_redis().await
+            direct.lose_redis().await;
         } else {
-            direct.set_redis_back().await
-        };
+            direct.set_redis_back().await;
+        }
         come_back(&house, &proxy).await;
         assert_eq!(house.states().await, "HHHHHHHHAAAAAHHH", "empty: {empty}");
         assert_eq!(house.app.hold_get(lost.id).await.unwrap(), None);

@@ -185,14 +185,14 @@ async fn play(hall: &Hall, steps: &[Step]) {
             Step::Decide { booking, version, seats, kind, from } => {
                 let from = from.filter(|hold| *hold < model.holds.len());
                 let (letter, ownership) = match kind {
-                    0 => (Some('H'), claimed(from.map(|hold| model.holds[hold].id))),
+                    0 => (Some('H'), claimed()),
                     1 => (Some('S'), Ownership::Sold),
                     _ => (None, Ownership::Freed),
                 };
-                let from = from.filter(|_| *kind == 0);
+                let origin = from.map(|hold| model.holds[hold].id);
                 let expected = model.decide(*booking, *version, seats, letter, from);
                 let id = BookingId::new(hall.show, *booking as u64);
-                let found = match hall.apply(id, *version, seats, ownership).await {
+                let found = match hall.apply_from(origin, id, *version, seats, ownership).await {
                     Applied::Done { .. } => "done",
                     Applied::Stale => "stale",
                     Applied::Conflict { .. } => "conflict",

@@ -82,7 +82,7 @@ async fn a_late_message_about_one_booking_does_not_take_the_seat_of_another() {
     let house = House::open("A:RRRR").await;
     house.seats().snapshot(house.id()).await.unwrap();
     let until = SystemClock.now() + TimeDelta::hours(1);
-    let claimed = Target::Claimed { until, from: None };
+    let claimed = Target::Claimed { until };
     let first = house.commit_booking(&[0, 1], false).await;
     house.commit_end(first).await;
     let second = house.commit_booking(&[1, 2], false).await;
@@ -108,7 +108,7 @@ async fn races_of_bookings_loads_and_losses_end_with_the_truth() {
             for round in 0..6 {
                 let booking = house.commit_booking(&seats, true).await;
                 let begun = async {
-                    let claimed = Target::Claimed { until, from: None };
+                    let claimed = Target::Claimed { until };
                     house.seats().apply(booking, 1, &seats, claimed, None).await
                 };
                 if round == 5 && n % 2 == 0 {

@@ -1,41 +1,54 @@
 //! Giving durable holds, while Redis is away.
 //!
 //! * Twice at once, or repeated after a lost answer: the id of the hold follows from the request,
-//!   and one transaction at a time gives holds to a user.
+//!   and one transaction at a time gives holds to a user. The others do not wait for it in
+//!   PostgreSQL: one user could take all connections.
+//! * A late repetition of what Redis gave, and what is a booking by now: the booking knows its hold.
 //! * Two want one seat: the primary key of the allocations decides.
 //! * A seat of a hold or claim that is over: that ends first, in its own transaction (see
 //!   [`give_way`](super::give_way)), and then it is tried again.
 //! * The process dies after the commit: the hold stands. The repetition finds it, and the job that
 //!   tells Redis does, too.
 
+use std::time::Duration;
+
 use graphql_kit::Identity;
 use kernel::SeatState;
 use platform::faults::reach;
 use sea_orm::{ConnectionTrait, TransactionTrait};
+use tokio::time::{Instant, sleep};
 
 use super::super::seats::request::{body_digest, hold_id, key_digest};
-use super::super::seats::{Hold, HoldRefusal, replay_durable};
+use super::super::seats::{Hold, HoldRefusal, SeatsError, replay_durable};
 use crate::app::App;
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::best_available::{self, Plan};
-use crate::domain::hold::twin;
+use crate::domain::hold::{HoldEnd, twin};
 use crate::domain::seats::taken;
 use crate::domain::show::Show;
 use crate::store::StoreError;
 use crate::store::allocations::Owner;
 use crate::store::hold_lists::hold_usage;
-use crate::store::holds::{DurableHold, Inserted, NewHold, hold_get, hold_insert, hold_lock_user};
+use crate::store::holds::{DurableHold, Inserted, NewHold, hold_find_earlier, hold_insert, hold_lock_user};
 use crate::store::seats::Wanted;
 
 /// Attempts: each further one follows somebody who was faster, or something that was just ended.
 const ATTEMPTS: usize = 5;
+/// How long the requests of one user wait for each other.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// From one look at whether they are done to the next, and as much again by chance.
+const LOOK_MS: u64 = 10;
 /// Who ends what is over, so that somebody can have its seats.
 const HOLDER: Actor = Actor::system("hold");
 
 /// How one attempt ended without an answer.
 enum Again {
-    /// The same request was answered before.
+    /// The same request was answered before, or its key belongs to another.
     Earlier(Box<DurableHold>),
+    /// The same request was answered before, and that is a booking by now.
+    Booked,
+    /// Another request of the same user is being answered.
+    Busy,
     /// Seats have to be taken from these, whose time is over.
     Overdue(Vec<Owner>),
     /// Somebody was faster.
@@ -63,7 +76,9 @@ impl App {
             request_digest: &request_digest,
             ttl,
         };
-        for _ in 0..ATTEMPTS {
+        let deadline = Instant::now() + PATIENCE;
+        let mut attempts = 0;
+        while attempts < ATTEMPTS {
             let txn = self.deps.pg.begin().await.map_err(StoreError::from)?;
             let attempt = self.hold_durable_once(&txn, show, wanted, quantity, &new).await;
             match attempt {
@@ -82,8 +97,16 @@ impl App {
                             self.owners_end_overdue(show, &owners, HOLDER).await?;
                         }
                         Err(Again::Earlier(first)) => return replay_durable(*first, new.request_digest),
+                        Err(Again::Booked) => return Err(HoldRefusal::Gone(HoldEnd::Consumed)),
+                        Err(Again::Busy) if Instant::now() < deadline => {
+                            let pause = LOOK_MS + self.deps.ids.local() % LOOK_MS;
+                            sleep(Duration::from_millis(pause)).await;
+                            continue;
+                        }
+                        Err(Again::Busy) => return Err(SeatsError::Busy.into()),
                         Ok(_) | Err(Again::Raced) => {}
                     }
+                    attempts += 1;
                 }
             }
         }
@@ -99,8 +122,10 @@ impl App {
         quantity: u16,
         new: &NewHold<'_>,
     ) -> Result<Result<Hold, Again>, HoldRefusal> {
-        hold_lock_user(conn, new.owner).await?;
-        if let Some(first) = hold_get(conn, new.id).await? {
+        if !hold_lock_user(conn, new.owner).await? {
+            return Ok(Err(Again::Busy));
+        }
+        if let Some(first) = hold_find_earlier(conn, new, self.seats.remember()).await? {
             return Ok(Err(Again::Earlier(Box::new(first))));
         }
         let usage = hold_usage(conn, new.owner, self.deps.clock.now()).await?;
@@ -115,6 +140,7 @@ impl App {
         let cause = Actor::User(new.owner).because(Reason::Held);
         Ok(match hold_insert(conn, &NewHold { seats: &seats, ..new.clone() }, &cause).await? {
             Inserted::Done(hold) => Ok(hold),
+            Inserted::Booked => Err(Again::Booked),
             Inserted::SeatsTaken | Inserted::Earlier => Err(Again::Raced),
         })
     }

@@ -11,7 +11,7 @@ use platform::faults::reach;
 use crate::app::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::show::Show;
-use crate::store::allocations::Owner;
+use crate::store::allocations::{Owner, allocation_owners};
 use crate::store::hold_lists::{hold_list_of_show, hold_list_overdue};
 use crate::store::holds::{DurableHold, Ending, hold_end};
 
@@ -37,23 +37,39 @@ impl App {
         Ok(holds.chain(lapsed.into_iter().map(Owner::Booking)).collect())
     }
 
-    /// Makes way for money that was captured: claims that are over end, and then, unless somebody
-    /// else owns a seat, the durable holds (ADR 10).
+    /// Makes way for a booking whose money was captured: claims to its seats that are over end, and
+    /// then, unless another booking owns a seat, the durable holds (ADR 10).
     pub(crate) async fn owners_outrank(
         &self,
         show: &Show,
-        owners: &[Owner],
+        booking: BookingId,
+        seats: &[u16],
         actor: Actor,
     ) -> Result<(), AppError> {
-        let ended = self.owners_end_overdue(show, owners, actor.clone()).await?;
-        let (bookings, holds) = apart(owners);
-        if bookings.iter().any(|booking| !ended.contains(&Owner::Booking(*booking))) {
+        let owners = self.owners_besides(show.id, booking, seats).await?;
+        self.owners_end_overdue(show, &owners, actor.clone()).await?;
+        // That took its time: others may have come.
+        let (bookings, holds) = apart(&self.owners_besides(show.id, booking, seats).await?);
+        if !bookings.is_empty() {
             return Ok(());
         }
         let cause = actor.because(Reason::Outranked);
         let lost = hold_end(&self.deps.pg, show.id, &holds, Ending::Lost, &cause).await?;
         self.holds_ended(&lost).await;
         Ok(())
+    }
+
+    /// Who else has these seats.
+    async fn owners_besides(
+        &self,
+        show: ShowId,
+        booking: BookingId,
+        seats: &[u16],
+    ) -> Result<Vec<Owner>, AppError> {
+        let owners = allocation_owners(&self.deps.pg, show, seats).await?;
+        let others =
+            owners.into_iter().map(|(_, owner)| owner).filter(|owner| *owner != Owner::Booking(booking));
+        Ok(others.collect())
     }
 
     /// Ends all durable holds of a show that was called off.
@@ -77,11 +93,18 @@ impl App {
                 by_show.entry(hold.show()).or_default().push(hold);
             }
             let mut ended = 0;
+            let mut outcome = Ok(());
             for (show, holds) in by_show {
-                let expired = hold_end(&self.deps.pg, show, &holds, Ending::Expired, &cause).await?;
-                ended += expired.len();
-                self.holds_ended(&expired).await;
+                // A show in which that fails does not hold up the others.
+                match hold_end(&self.deps.pg, show, &holds, Ending::Expired, &cause).await {
+                    Ok(expired) => {
+                        ended += expired.len();
+                        self.holds_ended(&expired).await;
+                    }
+                    Err(error) => outcome = Err(error),
+                }
             }
+            outcome?;
             // None ended: others did that.
             if found < BATCH as usize || ended == 0 {
                 return Ok(());

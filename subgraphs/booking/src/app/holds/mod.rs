@@ -15,12 +15,13 @@ mod follow;
 mod give_way;
 mod lives;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use graphql_kit::Identity;
 use kernel::{SeatId, SeatKind};
-use tokio::time::Instant;
+use tokio::sync::Mutex;
+
+use follow::Reload;
 
 use super::App;
 use super::seats::request::{body_digest, hold_id};
@@ -36,10 +37,8 @@ use crate::store::seats::Wanted;
 pub(super) struct Outages {
     /// How many there had been when Redis knew all durable holds.
     caught_up: AtomicU64,
-    /// How many there had been when shows were last loaded anew.
-    reloaded: AtomicU64,
-    /// Since when Redis has been away, as far as the job has seen.
-    since: Mutex<Option<Instant>>,
+    /// What has to be loaded anew.
+    reload: Mutex<Reload>,
 }
 
 impl App {
@@ -114,12 +113,19 @@ impl App {
         if self.outages.caught_up.load(Ordering::Acquire) == outages {
             return Ok(None);
         }
-        let all_told = !hold_is_any_untold(&self.deps.pg).await?;
+        let all_told = match self.deps.redis.last_outage().map(|outage| outage.closed) {
+            // Holds that were given since then do not count: only what was given without Redis was
+            // not remembered there.
+            Some(Some(back)) => !hold_is_any_untold(&self.deps.pg, back.elapsed()).await?,
+            Some(None) => false,
+            None => true,
+        };
         let id = twin(hold_id(who.user_id, show.id, key));
         if let Some(durable) = hold_get(&self.deps.pg, id).await? {
             return Ok(Some(replay_durable(durable, &body_digest(show.id, wanted))));
         }
-        if all_told {
+        // Another outage may have begun meanwhile.
+        if all_told && !self.seats.is_away() && self.deps.redis.outages() == outages {
             self.outages.caught_up.store(outages, Ordering::Release);
         }
         Ok(None)

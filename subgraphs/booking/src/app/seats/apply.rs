@@ -38,7 +38,8 @@ impl Seats {
         }
         let mut seats = seats.to_vec();
         seats.sort_unstable();
-        let decision = Decision { booking, version, seats: &seats, ownership: target };
+        let hold = origin.map(|(hold, _)| hold);
+        let decision = Decision { booking, version, seats: &seats, ownership: target, origin: hold };
         if !matches!(target, Target::Claimed { .. }) {
             // Whatever Redis knows of it already: giving back twice is as good as once.
             self.give_room_back(origin.as_slice()).await;
@@ -46,13 +47,13 @@ impl Seats {
         for _ in 0..ATTEMPTS {
             match self.inner.store.booking_apply(decision).await? {
                 Applied::Done { mut ended, ends_first } => {
-                    if let (true, Target::Claimed { until, .. }) = (ends_first, target)
+                    if let (true, Target::Claimed { until }) = (ends_first, target)
                         && let Err(error) = self.inner.store.sweep_note(booking.show(), until).await
                     {
                         tracing::debug!(%error, "the sweeper does not know of a claim");
                     }
                     // Only here: a claim that is told late may have been paid for in the meantime.
-                    if let (Target::Claimed { until, .. }, Some((hold, user))) = (target, origin) {
+                    if let (Target::Claimed { until }, Some((hold, user))) = (target, origin) {
                         ended.retain(|(other, _)| *other != hold);
                         self.keep_room(hold, user, until).await;
                     }

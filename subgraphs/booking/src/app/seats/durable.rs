@@ -10,7 +10,7 @@ use crate::domain::{audit::HoldState, show::Show};
 use crate::store::{
     StoreError,
     holds::DurableHold,
-    seats::{DurableTold, Replace},
+    seats::{DurableTold, Replace, Room},
 };
 
 /// Attempts when Redis believes that somebody else has a seat.
@@ -25,6 +25,11 @@ impl Seats {
     /// How long a hold lives, and how long it can when it is extended.
     pub(crate) fn lifetimes(&self) -> (Duration, Duration) {
         (self.inner.rules.ttl, self.inner.rules.longest)
+    }
+
+    /// How long the idempotency key of a hold is remembered.
+    pub(crate) fn remember(&self) -> Duration {
+        self.inner.rules.remember()
     }
 
     /// The seats as PostgreSQL knows them now.
@@ -69,20 +74,15 @@ impl Seats {
     }
 
     /// The hold counts against the limits of its owner exactly while it lives, or while the booking
-    /// that it became is not paid; the latter is seen to when Redis is told of the booking.
+    /// that it became is not paid; the latter is seen to when Redis is told of the booking. Its
+    /// request stays known, whatever became of it.
     async fn durable_hold_count(&self, durable: &DurableHold) -> Result<(), SeatsError> {
-        let hold = &durable.hold;
-        match durable.state {
-            HoldState::Held => {
-                let remember = self.inner.rules.remember();
-                self.inner.store.user_note(durable, hold.expires_at, remember).await?;
-            }
-            HoldState::Consumed => {}
-            HoldState::Released | HoldState::Expired | HoldState::Lost => {
-                self.inner.store.user_release(hold.id, hold.owner).await?;
-            }
-        }
-        Ok(())
+        let room = match durable.state {
+            HoldState::Held => Room::Until(durable.hold.expires_at),
+            HoldState::Consumed => Room::Kept,
+            HoldState::Released | HoldState::Expired | HoldState::Lost => Room::Free,
+        };
+        Ok(self.inner.store.user_note(durable, room, self.remember()).await?)
     }
 
     /// Loads a show anew, if it is loaded.

@@ -26,6 +26,9 @@ pub enum SeatsError {
     /// Whoever loads the show takes too long.
     #[error("the seats of {0} were not loaded in time")]
     LoadTimeout(ShowId),
+    /// The user asks for too much at once.
+    #[error("other requests of the same user take too long")]
+    Busy,
     /// The process ends.
     #[error("this process is ending")]
     Stopping,
@@ -44,7 +47,7 @@ impl SeatsError {
             Self::Store(error) => error.is_unavailable() || error.is_contention(),
             Self::Claims(error) => error.is_unavailable(),
             Self::UnknownShow(_) => false,
-            Self::LoadTimeout(_) | Self::Stopping => true,
+            Self::LoadTimeout(_) | Self::Busy | Self::Stopping => true,
         }
     }
 }

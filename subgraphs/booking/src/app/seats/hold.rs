@@ -20,7 +20,9 @@ use crate::domain::{
 };
 use crate::store::{
     holds::{DurableHold, hold_get},
-    seats::{Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Wanted},
+    seats::{
+        Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Room, Wanted,
+    },
 };
 
 /// Attempts when the show is not loaded, or loaded from an older revision.
@@ -168,7 +170,7 @@ impl Seats {
         if is_durable(hold) {
             // Redis may not have heard of it before.
             if let Some(durable) = hold_get(&self.inner.pg, hold).await? {
-                self.inner.store.user_note(&durable, until, remember).await?;
+                self.inner.store.user_note(&durable, Room::Until(until), remember).await?;
             }
         } else {
             self.inner.store.user_extend(hold, user, until, remember).await?;

@@ -117,7 +117,8 @@ impl Inner {
             }
             match self.load_locked(show, &token, replace).await {
                 Ok(true) => return Ok(()),
-                Ok(false) => {}
+                // Whoever was later than what was read has not committed, or was slower than the lock.
+                Ok(false) => sleep(LOOK).await,
                 Err(error) => {
                     // Let others try; without this they wait for the lock to end.
                     if let Err(error) = self.store.load_unlock(show, &token).await {

@@ -12,6 +12,9 @@ impl Seats {
     /// # Errors
     /// [`SeatsError`]; what was not done is done by the next who looks at the show.
     pub async fn sweep(&self) -> Result<(), SeatsError> {
+        if self.is_away() {
+            return Ok(());
+        }
         loop {
             let shows = self.inner.store.sweep_take(BATCH).await?;
             for show in &shows {

@@ -26,14 +26,25 @@ if lives and hold.status == 'C' then
   return { 'KNOWN' }
 end
 
+-- What Redis gave to the same request is replaced, however far the durable hold has come.
+local answer = { 'APPLIED', 0 }
+local twin = records.plain_twin(TOKEN)
+local plain = redis.call('HGET', LEDGER, twin)
+plain = plain and records.parse_hold(plain)
+if plain and plain.status ~= 'L' then plain = nil end
+
 if hold.status ~= 'L' or hold.deadline <= now then
   if lives then records.free(known.seats) end
+  if plain then
+    records.free(plain.seats)
+    answer[3], answer[4] = string.sub(twin, 2), plain.user
+    records.bury(twin, plain, 'T')
+  end
   records.bury(TOKEN, hold, hold.status == 'L' and 'E' or hold.status)
   commit()
-  return { 'APPLIED', 0 }
+  return answer
 end
 
-local answer = { 'APPLIED', 0 }
 if not lives then
   local wanted, missing, ending = {}, {}, {}
   local function each(seats, visit)
@@ -46,16 +57,11 @@ if not lives then
     wanted[seat] = string.sub(states, seat + 1, seat + 1)
     if wanted[seat] ~= 'A' and wanted[seat] ~= 'B' then missing[seat] = true end
   end)
-  -- Rare: who has the seats is asked of all records. It outranks holds of Redis, and replaces that of the same request.
-  local twin = records.plain_twin(TOKEN)
-  local twin_record = redis.call('HGET', LEDGER, twin)
-  if twin_record then
-    local plain = records.parse_hold(twin_record)
-    if plain.status == 'L' then
-      ending[twin] = plain
-      each(plain.seats, function(seat) missing[seat] = nil end)
-    end
+  if plain then
+    ending[twin] = plain
+    each(plain.seats, function(seat) missing[seat] = nil end)
   end
+  -- Rare: who has the seats is asked of all records. It outranks holds of Redis.
   if next(missing) then
     local fields = redis.call('HGETALL', LEDGER)
     for i = 1, #fields, 2 do

@@ -19,8 +19,6 @@ pub enum Ownership {
     Claimed {
         /// When the claim lapses.
         until: DateTime<Utc>,
-        /// The hold that became the booking.
-        from: Option<HoldId>,
     },
     /// Its seats for good.
     Sold,
@@ -39,6 +37,8 @@ pub struct Decision<'a> {
     pub seats: &'a [u16],
     /// What it has of them.
     pub ownership: Ownership,
+    /// The hold that became the booking: if it lives, it ends, also when the claim was never told.
+    pub origin: Option<HoldId>,
 }
 
 /// What came of telling.
@@ -68,19 +68,19 @@ impl SeatStore {
     /// # Errors
     /// When Redis is away.
     pub async fn booking_apply(&self, decision: Decision<'_>) -> Result<Applied, RedisError> {
-        let Decision { booking, version, seats, ownership } = decision;
+        let Decision { booking, version, seats, ownership, origin } = decision;
         let show = booking.show();
-        let (letter, until, from) = match ownership {
-            Ownership::Claimed { until, from } => ("C", until.timestamp_millis(), from),
-            Ownership::Sold => ("S", 0, None),
-            Ownership::Freed => ("F", 0, None),
+        let (letter, until) = match ownership {
+            Ownership::Claimed { until } => ("C", until.timestamp_millis()),
+            Ownership::Sold => ("S", 0),
+            Ownership::Freed => ("F", 0),
         };
         let seats = if ownership == Ownership::Freed { &[] } else { seats };
         let args = [
             version.into(),
             letter.into(),
             until.into(),
-            from.map(hold_field).unwrap_or_default().into(),
+            origin.map(hold_field).unwrap_or_default().into(),
             ms(NOTE).into(),
             runs::format(seats).into(),
         ];

@@ -13,6 +13,17 @@ use super::{
 };
 use crate::store::holds::DurableHold;
 
+/// What a hold takes of the limits of its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Its seats, until then.
+    Until(DateTime<Utc>),
+    /// Nothing: it is over.
+    Free,
+    /// What it takes already: its booking sees to that.
+    Kept,
+}
+
 /// What came of telling of a durable hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DurableTold {
@@ -61,14 +72,14 @@ impl SeatStore {
     }
 
     /// Counts a hold that PostgreSQL gave, or the claim that it became, against the limits of its
-    /// user until `deadline`, and remembers its idempotency key.
+    /// user, and remembers its idempotency key, whatever became of it.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn user_note(
         &self,
         durable: &DurableHold,
-        deadline: DateTime<Utc>,
+        room: Room,
         remember: Duration,
     ) -> Result<(), RedisError> {
         let hold = &durable.hold;
@@ -82,7 +93,11 @@ impl SeatStore {
             hold.id.to_string().into(),
             hold.id.show().to_string().into(),
             seats.into(),
-            deadline.timestamp_millis().into(),
+            match room {
+                Room::Until(deadline) => deadline.timestamp_millis().into(),
+                Room::Free => "FREE".into(),
+                Room::Kept => "KEPT".into(),
+            },
             ms(remember).into(),
         ];
         self.redis.eval(&self.scripts.user_note, keys, args).await?;

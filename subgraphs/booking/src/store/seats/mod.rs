@@ -30,7 +30,7 @@ use platform::{
 use tokio::sync::watch;
 
 pub use apply::{Applied, Decision, Ownership};
-pub use durable::DurableTold;
+pub use durable::{DurableTold, Room};
 pub use hold::{Extended, HoldRecord, HoldRequest, Placed, Released, Wanted};
 pub use keys::{delta_channel, show_of_channel};
 pub use load::{Contents, Loaded, Replace, SeatOwner};

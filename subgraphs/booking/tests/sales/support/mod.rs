@@ -234,8 +234,18 @@ impl World {
         work: impl Future<Output = T>,
         meanwhile: impl AsyncFnOnce(),
     ) -> T {
+        self.interrupted_at(&format!("lock table {table} in exclusive mode"), work, meanwhile).await
+    }
+
+    /// The same where `work` needs what this statement locks.
+    pub async fn interrupted_at<T>(
+        &self,
+        statement: &str,
+        work: impl Future<Output = T>,
+        meanwhile: impl AsyncFnOnce(),
+    ) -> T {
         let lock = self.app.deps.pg.begin().await.unwrap();
-        lock.execute_unprepared(&format!("lock table {table} in exclusive mode")).await.unwrap();
+        lock.execute_unprepared(statement).await.unwrap();
         let waiting = "select 1 from pg_stat_activity
                         where datname = current_database() and wait_event_type = 'Lock'";
         let interruption = async {
