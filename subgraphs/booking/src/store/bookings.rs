@@ -185,6 +185,23 @@ pub async fn booking_lock_owning<C: ConnectionTrait>(
     rows.iter().map(booking).collect()
 }
 
+/// The beginning of a statement that gives a booking its next state: `changed`, with the state that it
+/// `was` in, is empty when it is not in the version before. Takes the show, the number, and the new status,
+/// version and time as `$1` to `$5`.
+macro_rules! booking_changed {
+    () => {
+        "with changed as (
+             update booking.bookings b
+                set status = $3, version = $4, updated_at = $5
+               from booking.bookings was
+              where b.show_id = $1 and b.booking_no = $2 and b.version = $4 - 1
+                and was.show_id = b.show_id and was.booking_no = b.booking_no
+             returning b.show_id, b.booking_no, was.status as was, b.status
+         )"
+    };
+}
+pub(super) use booking_changed;
+
 /// Changes the status of one locked booking without touching its seats, and writes its audit entry.
 ///
 /// # Errors
@@ -198,14 +215,8 @@ pub async fn booking_update_status<C: ConnectionTrait>(
     let done = conn
         .execute_raw(sql(
             concat!(
-                "with changed as (
-                     update booking.bookings b
-                        set status = $3, version = $4, updated_at = $5
-                       from booking.bookings was
-                      where b.show_id = $1 and b.booking_no = $2 and b.version = $4 - 1
-                        and was.show_id = b.show_id and was.booking_no = b.booking_no
-                     returning b.show_id, b.booking_no, was.status as was, b.status
-                 ) ",
+                booking_changed!(),
+                " ",
                 audit_columns!(),
                 "select c.show_id, 'BOOKING', c.booking_no, c.booking_no, c.was, c.status,
                         array(select s.seat_no

@@ -91,6 +91,38 @@ pub async fn payment_record_list<C: ConnectionTrait>(
         .collect()
 }
 
+/// The statement that marks rows of one show (`$1`) with the numbers `$2`, at the time `$3`.
+macro_rules! mark_reconciled {
+    ($table:literal, $number:literal) => {
+        concat!(
+            "with seen as materialized (
+                 select show_id, ",
+            $number,
+            " as number
+                   from ",
+            $table,
+            "
+                  where show_id = $1 and ",
+            $number,
+            " = any($2)
+                    and status = 'SUCCEEDED' and reconciled_at is null
+                  order by ",
+            $number,
+            "
+                    for update
+             )
+             update ",
+            $table,
+            " t
+                set reconciled_at = $3
+               from seen
+              where t.show_id = seen.show_id and t.",
+            $number,
+            " = seen.number"
+        )
+    };
+}
+
 /// Remembers that the provider has the money of these payments. Each show is a statement of its own,
 /// as no transaction touches two; its rows are locked in their order, as others lock them too.
 ///
@@ -103,18 +135,7 @@ pub async fn payment_mark_reconciled<C: ConnectionTrait>(
 ) -> Result<(), StoreError> {
     for (show, numbers) in by_show(payments.iter().map(|id| (id.show(), id.local_i64()))) {
         conn.execute_raw(sql(
-            "with seen as materialized (
-                 select show_id, payment_no
-                   from booking.payments
-                  where show_id = $1 and payment_no = any($2)
-                    and status = 'SUCCEEDED' and reconciled_at is null
-                  order by payment_no
-                    for update
-             )
-             update booking.payments p
-                set reconciled_at = $3
-               from seen
-              where p.show_id = seen.show_id and p.payment_no = seen.payment_no",
+            mark_reconciled!("booking.payments", "payment_no"),
             [show.uuid().into(), numbers.into(), now.into()],
         ))
         .await?;
@@ -291,18 +312,7 @@ pub async fn refund_mark_reconciled<C: ConnectionTrait>(
 ) -> Result<(), StoreError> {
     for (show, numbers) in by_show(refunds.iter().map(|id| (id.show(), id.local_i64()))) {
         conn.execute_raw(sql(
-            "with seen as materialized (
-                 select show_id, refund_no
-                   from booking.refunds
-                  where show_id = $1 and refund_no = any($2)
-                    and status = 'SUCCEEDED' and reconciled_at is null
-                  order by refund_no
-                    for update
-             )
-             update booking.refunds r
-                set reconciled_at = $3
-               from seen
-              where r.show_id = seen.show_id and r.refund_no = seen.refund_no",
+            mark_reconciled!("booking.refunds", "refund_no"),
             [show.uuid().into(), numbers.into(), now.into()],
         ))
         .await?;

@@ -5,6 +5,7 @@ use platform::faults::mutant;
 use sea_orm::ConnectionTrait;
 
 use super::audit::{audit_columns, values};
+use super::bookings::booking_changed;
 use super::{StoreError, decode, sql};
 use crate::domain::audit::Cause;
 use crate::domain::booking::Booking;
@@ -29,14 +30,8 @@ pub async fn booking_confirm<C: ConnectionTrait>(
     let sold = conn
         .execute_raw(sql(
             concat!(
-                "with changed as (
-                     update booking.bookings b
-                        set status = $3, version = $4, updated_at = $5
-                       from booking.bookings was
-                      where b.show_id = $1 and b.booking_no = $2 and b.version = $4 - 1
-                        and was.show_id = b.show_id and was.booking_no = b.booking_no
-                     returning b.show_id, b.booking_no, was.status as was, b.status
-                 ), issued as (
+                booking_changed!(),
+                ", issued as (
                      insert into booking.tickets
                          (show_id, ticket_no, booking_no, seat_no, code, issued_at)
                      select c.show_id, t.ticket_no, c.booking_no, t.seat_no, t.code, $5
