@@ -65,8 +65,17 @@ pub struct Booking {
     pub seats: Vec<u16>,
     /// What it costs, in minor units.
     pub total_minor: i64,
+    /// How much of that comes back when its buyer cancels it, in whole percents.
+    pub cancel_percent: i64,
     /// When an unpaid claim lapses.
     pub expires_at: Millis,
+}
+
+impl Booking {
+    /// What comes back, rounded half up, of an amount that was paid for it when its buyer cancels it.
+    pub const fn comes_back(&self, paid_minor: i64) -> i64 {
+        (paid_minor * self.cancel_percent + 50) / 100
+    }
 }
 
 /// Who owns a seat.

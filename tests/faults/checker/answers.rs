@@ -64,10 +64,10 @@ fn cancelled(facts: &Facts<'_>, booking: &str, refund_minor: i64) -> Option<Stri
     if !matches!(known.status.as_str(), "CANCELLED" | "REFUNDED") {
         return Some(format!("cancelled, but it is {}", known.status));
     }
-    // Shows begin in more than a day: all comes back. Only what was confirmed has tickets, void by now.
+    // Only what was confirmed has tickets, void by now.
     let confirmed = facts.observed.tickets.iter().any(|ticket| ticket.booking == booking);
-    (confirmed && refund_minor != known.total_minor)
-        .then(|| format!("cancelled for {refund_minor} of {}", known.total_minor))
+    let due = known.comes_back(known.total_minor);
+    (confirmed && refund_minor != due).then(|| format!("cancelled for {refund_minor} instead of {due}"))
 }
 
 fn looked(facts: &Facts<'_>, call: &Call, booking: &str, status: &str, tickets: usize) -> Option<String> {

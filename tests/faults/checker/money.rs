@@ -1,4 +1,5 @@
-//! A captured payment ends in tickets or in one full refund, and no money moves without a cause.
+//! A captured payment ends in tickets or in one refund, of all of it unless its buyer cancelled late,
+//! and no money moves without a cause.
 //!
 //! The provider's books are the truth; ours have to agree with them.
 
@@ -73,6 +74,21 @@ impl<'f, 'a> Books<'f, 'a> {
 
     fn returned(&self, intent: &str) -> &[&'a ProviderRefund] {
         self.returned.get(intent).map_or(&[], Vec::as_slice)
+    }
+
+    /// What has to come back when an intent is refunded for this cause.
+    fn due(&self, intent: &Intent, cause: &str) -> i64 {
+        let booking = intent.booking.as_deref().and_then(|id| self.facts.bookings.get(id));
+        match (cause, booking) {
+            ("CANCELLED", Some(booking)) => booking.comes_back(intent.received_minor),
+            _ => intent.received_minor,
+        }
+    }
+
+    /// Why we give an intent back.
+    fn cause(&self, intent: &str) -> &'a str {
+        let refunds = self.payments(intent).iter().flat_map(|payment| self.refunds(&payment.id));
+        refunds.map(|refund| refund.cause.as_str()).next().unwrap_or_default()
     }
 
     /// Money that the provider took for a booking.
@@ -155,9 +171,9 @@ fn booking_paid(books: &Books<'_, '_>, booking: &Booking) -> Vec<Violation> {
     }
     for intent in &gone {
         let returned: i64 = books.returned(&intent.id).iter().map(|refund| refund.amount_minor).sum();
-        if returned < intent.received_minor {
-            let received = intent.received_minor;
-            report(format!("{name}: of {received} only {returned} went back"), &[intent]);
+        let due = books.due(intent, books.cause(&intent.id));
+        if returned != due {
+            report(format!("{name}: {returned} went back instead of {due}"), &[intent]);
         }
     }
     if !captured.is_empty() && !confirmed && booking.status != "REFUNDED" {
@@ -201,9 +217,9 @@ fn refund_right(books: &Books<'_, '_>, refund: &Refund) -> Vec<Violation> {
         Some(intent) if intent.received_minor == 0 => {
             found.push(wrong(format!("{id} returns {}, which was never paid", intent.id), &ids));
         }
-        Some(intent) if intent.received_minor != refund.amount_minor => {
-            let (part, all) = (refund.amount_minor, intent.received_minor);
-            found.push(wrong(format!("{id} returns {part} of {all}"), &ids));
+        Some(intent) if books.due(intent, &refund.cause) != refund.amount_minor => {
+            let (part, due) = (refund.amount_minor, books.due(intent, &refund.cause));
+            found.push(wrong(format!("{id} returns {part} instead of {due}"), &ids));
         }
         Some(intent) => {
             let theirs = books.returned(&intent.id).first();

@@ -77,6 +77,7 @@ impl Store {
             status: String,
             seats: Vec<u16>,
             total: i64,
+            cancel_percent: i64,
             expires_at: Millis,
         }
         let rows: Vec<Row> = self
@@ -85,7 +86,9 @@ impl Store {
                     (SELECT coalesce(array_agg(s.seat_no ORDER BY s.seat_no), '{}')
                      FROM booking.booking_seats s
                      WHERE (s.show_id, s.booking_no) = (b.show_id, b.booking_no)) AS seats,
-                    total_minor AS total, floor(extract(epoch FROM expires_at) * 1000)::bigint AS expires_at
+                    total_minor AS total, floor(extract(epoch FROM expires_at) * 1000)::bigint AS expires_at,
+                    (SELECT CASE WHEN starts_at < now() + interval '24 hours' THEN 50 ELSE 100 END
+                     FROM booking.shows s WHERE s.show_id = b.show_id) AS cancel_percent
                  FROM booking.bookings b ORDER BY created_at, booking_no",
             )
             .await?;
@@ -97,6 +100,7 @@ impl Store {
             status: row.status,
             seats: row.seats,
             total_minor: row.total,
+            cancel_percent: row.cancel_percent,
             expires_at: row.expires_at,
         };
         Ok(rows.into_iter().map(booking).collect())

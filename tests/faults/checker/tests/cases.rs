@@ -64,6 +64,7 @@ impl Story {
             status: before.unwrap_or_default(),
             seats: seats.to_vec(),
             total_minor: 1_000,
+            cancel_percent: 100,
             expires_at: at + 8_000,
         });
         let action = Action::Checkout { hold: hold(user), key: user.to_owned() };

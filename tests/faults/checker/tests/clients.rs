@@ -183,11 +183,11 @@ impl World {
         let number = self.rng.random_range(0..self.observed.bookings.len());
         let booking = self.observed.bookings[number].clone();
         let user = booking.user.trim_start_matches("user_").parse().unwrap();
-        let total = booking.total_minor;
+        let due = booking.comes_back(booking.total_minor);
         let outcome = match booking.status.as_str() {
             "CONFIRMED" => {
                 self.cancel(number);
-                Outcome::Cancelled { refund_minor: total }
+                Outcome::Cancelled { refund_minor: due }
             }
             "PENDING_PAYMENT" => {
                 self.cancel(number);

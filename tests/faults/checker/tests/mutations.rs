@@ -14,6 +14,7 @@ pub(super) const ALL: &[(&str, Rule, Mutation)] = &[
     ("a confirmed booking lacks a ticket", Rule::SeatsTwoOwners, lose_ticket),
     ("a refund does not reach the provider", Rule::Money, lose_refund),
     ("a refund is given twice", Rule::Money, double_refund),
+    ("a refund is too small", Rule::Money, small_refund),
     ("a confirmed booking is refunded, too", Rule::Money, refund_confirmed),
     ("tickets are not paid for", Rule::Money, take_nothing),
     ("an ended booking keeps the money", Rule::Money, keep_money),
@@ -80,6 +81,14 @@ fn double_refund(_: &mut History, observed: &mut Observed) -> Option<()> {
     let mut refund = observed.provider_refunds.first()?.clone();
     refund.id = "re_again".to_owned();
     observed.provider_refunds.push(refund);
+    Some(())
+}
+
+fn small_refund(_: &mut History, observed: &mut Observed) -> Option<()> {
+    let theirs = observed.provider_refunds.first_mut()?;
+    let ours = observed.refunds.iter_mut().find(|ours| ours.provider_refund.as_ref() == Some(&theirs.id))?;
+    ours.amount_minor -= 1;
+    theirs.amount_minor = ours.amount_minor;
     Some(())
 }
 

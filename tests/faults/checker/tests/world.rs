@@ -256,6 +256,7 @@ impl World {
             status: "PENDING_PAYMENT".to_owned(),
             seats: hold.seats.clone(),
             total_minor,
+            cancel_percent: if number.is_multiple_of(2) { 50 } else { 100 },
             expires_at,
         });
         let intent = format!("pi_{number}");
@@ -375,6 +376,10 @@ impl World {
 
     fn owe(&mut self, number: usize, cause: &str) {
         let Payment { id: payment, booking, amount_minor, .. } = self.observed.payments[number].clone();
+        let amount_minor = match cause {
+            "CANCELLED" => self.observed.bookings[number].comes_back(amount_minor),
+            _ => amount_minor,
+        };
         let id = format!("refund_{number}");
         self.audit("REFUND", &id, None, "PENDING", &[]);
         let status = "PENDING".to_owned();
