@@ -13,7 +13,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
 use super::audit::{audit_columns, values};
-use super::{StoreError, decode, sql};
+use super::{StoreError, bugs::with_bugs, decode, sql};
 use crate::domain::audit::{Cause, HoldState};
 use crate::domain::hold::{Hold, HoldEnd, twin};
 
@@ -193,7 +193,7 @@ pub async fn hold_insert<C: ConnectionTrait>(
 ) -> Result<Inserted, StoreError> {
     let [kind, actor, reason, trace] = values(cause);
     let answer = conn
-        .query_one_raw(sql(
+        .query_one_raw(with_bugs(sql(
             concat!(
                 "with held as (
                      insert into booking.holds
@@ -231,7 +231,7 @@ pub async fn hold_insert<C: ConnectionTrait>(
                 trace,
                 twin(new.id).local_i64().into(),
             ],
-        ))
+        )))
         .await;
     match answer {
         Ok(Some(row)) => Ok(Inserted::Done(Hold {
