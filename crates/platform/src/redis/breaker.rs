@@ -35,6 +35,8 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 const AGREE: u32 = 2;
 /// The most that a server that comes and goes needs to be believed: about five seconds.
 const AGREE_AT_MOST: u32 = 50;
+/// How often it is said that Redis is still away, and why.
+const REMIND: Duration = Duration::from_secs(5);
 /// Who goes away within this time after coming back was not back.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -76,6 +78,8 @@ struct Course {
     against: u32,
     /// Probes that have to agree for Redis to be back.
     agree: u32,
+    /// When it was last said that Redis is away.
+    said: Instant,
 }
 
 impl Breaker {
@@ -119,7 +123,8 @@ impl Breaker {
         F: Future<Output = Result<(), E>>,
         E: fmt::Display,
     {
-        let mut course = Course { served: Instant::now(), against: 0, agree: AGREE };
+        let now = Instant::now();
+        let mut course = Course { served: now, against: 0, agree: AGREE, said: now };
         sleep(FIRST).await;
         loop {
             let began = Instant::now();
@@ -137,8 +142,13 @@ impl Breaker {
                     None => self.close(),
                 }
             }
-            if failure.is_none() {
-                course.served = began;
+            match failure {
+                None => course.served = began,
+                Some(reason) if self.is_away() && course.said.elapsed() >= REMIND => {
+                    course.said = Instant::now();
+                    tracing::warn!(reason, "Redis is still away");
+                }
+                Some(_) => {}
             }
             if course.against > 0 {
                 // It is being looked into: suspicion is no news.
@@ -160,6 +170,7 @@ impl Breaker {
             }
             _ => AGREE,
         };
+        course.said = now;
         let number = self.outages() + 1;
         self.note(Outage { number, since, opened: now, closed: None });
         // First the number: who sees that Redis is away, or was, sees that it changed.
