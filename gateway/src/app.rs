@@ -18,6 +18,7 @@ use crate::{
     request,
     router::Routers,
     settings::{GRAPHQL, METRICS},
+    shield::Shield,
     socket::{self, Sockets},
 };
 
@@ -29,6 +30,7 @@ pub(crate) struct App {
     /// Health, readiness and the metrics of the process, as every role answers them.
     pub(crate) ops: axum::Router,
     pub(crate) max_body: usize,
+    pub(crate) shield: Shield,
     /// Cancelled when sockets and streams have to end.
     pub(crate) closing: CancellationToken,
 }
@@ -45,6 +47,7 @@ impl App {
         let edge = Edge { router: router.clone(), shared, max_body: self.max_body, closing: self.closing };
         let app = web::App::new()
             .middleware(compression)
+            .middleware(self.shield)
             .state(self.sockets)
             .state(Ops { routes: self.ops, router: router.queries.clone() })
             .state(router)

@@ -1,8 +1,9 @@
 //! Subscriptions and their viewers: equal subscriptions have one upstream, whatever transport their
 //! viewers use, and it ends with the last of them.
 //!
-//! A viewer that is behind by more than `broadcast_capacity` events misses the oldest; the others
-//! notice nothing. Events that must not be missed carry versions by which their reader can tell.
+//! A viewer that is behind by more than `caps.events_per_reader` events misses the oldest; the others
+//! notice nothing. It is told with the next event, whose `extensions` say `"resync": true`: what it knows
+//! is out of date, and it has to read it anew.
 
 use std::{
     collections::HashMap,
@@ -19,12 +20,14 @@ use ntex::{
     util::Bytes,
 };
 use serde_json::{Map, Value, json};
-use tokio::sync::{
-    OwnedSemaphorePermit, Semaphore,
-    broadcast::{self, error::RecvError},
-};
+use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::{refusal, request, router::InProcess, subscription::Key};
+use crate::{
+    places::{Place, Places},
+    refusal, request,
+    router::InProcess,
+    subscription::Key,
+};
 
 /// In an answer that has errors; it may be in others.
 const ERRORS: &[u8] = br#""errors":["#;
@@ -42,22 +45,20 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Audiences {
     open: Mutex<HashMap<Key, broadcast::Sender<Event>>>,
-    places: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
     capacity: usize,
     /// Whether equal subscriptions share an upstream.
     share: bool,
     alone: AtomicU64,
 }
 
-/// No viewer can be added.
-#[derive(Debug)]
-pub(crate) struct Full;
-
 /// One viewer of a subscription.
 #[derive(Debug)]
 pub(crate) struct Viewer {
     events: broadcast::Receiver<Event>,
-    _place: OwnedSemaphorePermit,
+    /// Whether it has missed some since its last event.
+    behind: bool,
+    _place: Place,
 }
 
 impl Viewer {
@@ -65,8 +66,17 @@ impl Viewer {
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
             match self.events.recv().await {
-                Ok(event) => return Some(event),
+                Ok(Event::Next(json)) if std::mem::take(&mut self.behind) => {
+                    metrics::counter!("gateway_resyncs_total", "cause" => "slow").increment(1);
+                    metrics::counter!("gateway_events_sent_total").increment(1);
+                    return Some(Event::Next(resync(&json)));
+                }
+                Ok(event) => {
+                    metrics::counter!("gateway_events_sent_total").increment(1);
+                    return Some(event);
+                }
                 Err(RecvError::Lagged(missed)) => {
+                    self.behind = true;
                     metrics::counter!("gateway_events_missed_total").increment(missed);
                 }
                 Err(RecvError::Closed) => return None,
@@ -75,25 +85,35 @@ impl Viewer {
     }
 }
 
+/// An answer that tells its reader to read anew what it knows.
+fn resync(json: &Bytes) -> Bytes {
+    let Ok(mut answer) = serde_json::from_slice::<Map<String, Value>>(json) else { return json.clone() };
+    match answer.entry("extensions").or_insert_with(|| json!({})) {
+        Value::Object(extensions) => drop(extensions.insert("resync".to_owned(), true.into())),
+        other => *other = json!({ "resync": true }),
+    }
+    Value::Object(answer).to_string().into()
+}
+
 impl Audiences {
-    pub(crate) fn new(viewers: usize, capacity: usize, share: bool) -> Arc<Self> {
+    pub(crate) fn new(places: Arc<Places>, capacity: usize, share: bool) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
-            places: Arc::new(Semaphore::new(viewers.min(Semaphore::MAX_PERMITS))),
+            places,
             capacity,
             share,
             alone: AtomicU64::new(0),
         })
     }
 
-    /// Joins the audience of a subscription; the first viewer has it opened upstream, by the router
-    /// and with the request that `open` returns.
+    /// Joins the audience of a subscription, in a place of [`Audiences::places`]; the first viewer has
+    /// it opened upstream, by the router and with the request that `open` returns.
     pub(crate) fn join(
         self: &Arc<Self>,
         mut key: Key,
+        place: Place,
         open: impl FnOnce() -> (InProcess, Request),
-    ) -> Result<Viewer, Full> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Full)?;
+    ) -> Viewer {
         if !self.share {
             key.set_apart(self.alone.fetch_add(1, Ordering::Relaxed));
         }
@@ -110,7 +130,7 @@ impl Audiences {
                 events
             }
         };
-        Ok(Viewer { events, _place: place })
+        Viewer { events, behind: false, _place: place }
     }
 
     fn audiences(&self) -> MutexGuard<'_, HashMap<Key, broadcast::Sender<Event>>> {
@@ -227,6 +247,14 @@ impl Chunk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_was_behind_is_told_so() {
+        let told = |json: &'static str| String::from_utf8(resync(&Bytes::from_static(json.as_bytes())).to_vec()).unwrap();
+        assert_eq!(told(r#"{"data":{"a":1}}"#), r#"{"data":{"a":1},"extensions":{"resync":true}}"#);
+        let both: Value = serde_json::from_str(&told(r#"{"data":1,"extensions":{"b":2}}"#)).unwrap();
+        assert_eq!(both["extensions"], json!({ "b": 2, "resync": true }));
+    }
 
     #[test]
     fn events_of_the_router_are_told_apart() {

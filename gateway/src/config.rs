@@ -1,10 +1,22 @@
 //! The section `gateway` of the configuration.
 
+mod caps;
+mod limits;
+mod tls;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use garde::Validate;
 use serde::Deserialize;
 use url::Url;
+
+use crate::{
+    admission::{Auth, Network, RateLimits},
+    documents::{DocumentMode, PersistedDocuments},
+};
+pub use caps::Caps;
+pub use limits::Limits;
+pub use tls::Tls;
 
 /// The section `gateway` of the configuration.
 #[derive(Debug, Clone, Deserialize, Validate)]
@@ -33,6 +45,16 @@ pub struct Config {
     /// Whether pages served from this machine may use the gateway too.
     #[garde(skip)]
     pub allow_loopback_origins: bool,
+    /// Proxies in front of the gateway (addresses or networks such as `10.0.0.0/8`): what they say in
+    /// `X-Forwarded-For` is believed.
+    #[garde(skip)]
+    pub trusted_proxies: Vec<Network>,
+    /// Access tokens and API keys.
+    #[garde(dive)]
+    pub auth: Auth,
+    /// How much callers may ask for.
+    #[garde(dive)]
+    pub rate_limits: RateLimits,
     /// Request headers that subgraphs get besides `authorization` and the tracing headers. They
     /// may change answers, so only callers with equal values share an answer.
     #[garde(inner(pattern("^[A-Za-z0-9-]+$")))]
@@ -44,15 +66,9 @@ pub struct Config {
     /// Whether equal queries in flight and equal subscriptions are executed once.
     #[garde(skip)]
     pub deduplicate: bool,
-    /// Sockets, and subscriptions of all transports together, that may be open at once.
-    #[garde(range(min = 1))]
-    pub max_long_lived_clients: usize,
-    /// Operations that one socket may have running at once.
-    #[garde(range(min = 1))]
-    pub max_operations_per_socket: usize,
-    /// Events of one subscription kept for a reader that is behind; it misses what is older.
-    #[garde(range(min = 1))]
-    pub broadcast_capacity: usize,
+    /// What may be open at once.
+    #[garde(dive)]
+    pub caps: Caps,
     /// What one operation may be.
     #[garde(dive)]
     pub limits: Limits,
@@ -69,12 +85,19 @@ pub struct Config {
     /// How long running operations may take to end after that, in milliseconds.
     #[garde(range(min = 1))]
     pub drain_timeout_ms: u64,
-    /// Whether a browser that opens `/graphql` gets GraphiQL.
+    /// Documents that are known by an id.
+    #[garde(dive)]
+    pub documents: PersistedDocuments,
+    /// Who may read the schema.
+    #[garde(skip)]
+    pub introspection: Introspection,
+    /// Whether a browser that opens `/graphql` gets GraphiQL. It needs a schema: there is none where
+    /// nobody may read that, or where documents have to be known.
     #[garde(skip)]
     pub explorer: bool,
-    /// Whether clients may read the schema.
-    #[garde(skip)]
-    pub introspection: bool,
+    /// HTTPS without a proxy; by default there is none.
+    #[garde(dive)]
+    pub tls: Option<Tls>,
     /// Threads that serve clients; by default one for each core.
     #[garde(inner(range(min = 1)))]
     pub workers: Option<usize>,
@@ -83,25 +106,16 @@ pub struct Config {
     pub router_config: Option<PathBuf>,
 }
 
-/// What one operation may be. The defaults leave room for the introspection query.
-#[derive(Debug, Clone, Deserialize, Validate)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Levels of nested fields; introspection is not counted.
-    #[garde(range(min = 1))]
-    pub depth: usize,
-    /// Aliases.
-    #[garde(range(min = 1))]
-    pub aliases: usize,
-    /// Directives.
-    #[garde(range(min = 1))]
-    pub directives: usize,
-    /// Lexical tokens.
-    #[garde(range(min = 1))]
-    pub tokens: usize,
-    /// Bytes of a request body.
-    #[garde(range(min = 1))]
-    pub body_bytes: usize,
+/// Who may read the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Introspection {
+    /// Everybody, as while the platform is made.
+    Development,
+    /// Callers with an API key, and those of the house (any role but that of a customer).
+    Keyed,
+    /// Nobody.
+    Off,
 }
 
 impl Default for Config {
@@ -114,28 +128,25 @@ impl Default for Config {
             websocket_paths: BTreeMap::from([("booking".to_owned(), "/ws".to_owned())]),
             allowed_origins: Vec::new(),
             allow_loopback_origins: true,
+            trusted_proxies: Vec::new(),
+            auth: Auth::default(),
+            rate_limits: RateLimits::default(),
             forward_headers: vec!["accept-language".to_owned()],
             shared_subscriptions: vec!["seatMapChanged".to_owned()],
             deduplicate: true,
-            max_long_lived_clients: 50_000,
-            max_operations_per_socket: 64,
-            broadcast_capacity: 64,
+            caps: Caps::default(),
             limits: Limits::default(),
             request_timeout_ms: 30_000,
             subgraph_timeout_ms: 15_000,
             drain_delay_ms: 0,
             drain_timeout_ms: 10_000,
+            documents: PersistedDocuments::default(),
+            introspection: Introspection::Development,
             explorer: true,
-            introspection: true,
+            tls: None,
             workers: None,
             router_config: None,
         }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { depth: 15, aliases: 30, directives: 50, tokens: 4_000, body_bytes: 1024 * 1024 }
     }
 }
 
@@ -143,6 +154,18 @@ impl Config {
     /// [`Config::drain_timeout_ms`].
     pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
+    }
+
+    /// Whether browsers get GraphiQL.
+    pub(crate) fn has_explorer(&self) -> bool {
+        self.explorer
+            && self.introspection != Introspection::Off
+            && self.documents.mode != DocumentMode::Require
+    }
+
+    /// Whether clients reach the gateway by HTTPS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some() || self.public_url.scheme() == "https"
     }
 }
 
@@ -207,6 +230,9 @@ mod tests {
             (serde_json::json!({ "subgraph_urls": { "user": "ftp://a" } }), "not an http or https URL"),
             (serde_json::json!({ "limits": { "depth": 0 } }), "limits.depth"),
             (serde_json::json!({ "forward_headers": ["x y"] }), "forward_headers"),
+            (serde_json::json!({ "caps": { "sockets": 0 } }), "caps.sockets"),
+            (serde_json::json!({ "introspection": "everybody" }), "development"),
+            (serde_json::json!({ "documents": { "mode": "maybe" } }), "require"),
         ];
         for (mistake, hint) in mistakes {
             let error = check(mistake).unwrap_err();

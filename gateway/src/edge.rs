@@ -1,29 +1,36 @@
-//! GraphQL over HTTP: queries and mutations go to the router as they come; subscriptions of clients
-//! that read server-sent events get the events of their audience
+//! GraphQL over HTTP: each operation passes the [gate](crate::admission), then queries and mutations go
+//! to the router as they came; subscriptions of clients that read server-sent events get the events
+//! of their audience
 //! ([GraphQL over SSE](https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md),
 //! distinct connections).
+//!
+//! Architecture invariant: the router never gets an operation that was not admitted. What the gate has
+//! not read loses its query string and its body on the way.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{future::pending, io, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
 use hive_router::RouterSharedState;
-use kernel::error::ErrorCode;
 use ntex::{
     http::{
-        Method,
-        header::{CACHE_CONTROL, CONTENT_ENCODING},
+        Method, StatusCode, Uri,
+        body::{BoxedBodyStream, ResponseBody},
+        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
     },
     util::Bytes,
     web::{self, DefaultError, HttpResponse, WebRequest, WebResponse},
 };
-use serde_json::{Map, Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use url::form_urlencoded;
 
 use crate::{
+    admission::{
+        Admission, Admitted, OAUTH_LIMIT, OAUTH_TOKEN, Params, REQUEST_ID, asks, from_query, request_id,
+    },
     audience::{Event, Viewer},
-    refusal, request,
+    places::Full,
+    refusal::Refusal,
+    request,
     router::{InProcess, Router},
     settings::GRAPHQL,
 };
@@ -44,81 +51,201 @@ pub(crate) struct Edge {
 
 impl Edge {
     /// Answers whatever no other route answers.
-    pub(crate) async fn answer(self, request: WebRequest<DefaultError>) -> Result<WebResponse, web::Error> {
-        let path = request.path();
-        if path != GRAPHQL && !path.starts_with("/graphql/") {
-            return Ok(request.into_response(HttpResponse::NotFound().body("the API is at /graphql")));
-        }
-        let headers = request.headers();
-        let (events, parts) = (request::accepts_events(headers), request::accepts_parts(headers));
-        if !events && !parts {
-            return pass(&self.router.queries, request).await;
-        }
-        // What is compressed is not looked into, and so not shared.
-        if headers.contains_key(CONTENT_ENCODING) {
-            return pass(&self.router.subscriptions, request).await;
-        }
-        self.answer_with_stream(request, events).await
-    }
-
-    /// Answers a client that says with every operation that it can read streams.
-    async fn answer_with_stream(
+    pub(crate) async fn answer(
         self,
         mut request: WebRequest<DefaultError>,
-        events: bool,
+    ) -> Result<WebResponse, web::Error> {
+        let id = request_id(request.headers_mut(), &self.router.gate.ids);
+        let mut response = match (request.path(), request.method()) {
+            (GRAPHQL, _) => self.graphql(request, id.made).await?,
+            (OAUTH_TOKEN, &Method::POST) => self.token(request).await?,
+            _ => request.into_response(HttpResponse::NotFound().body("the API is at /graphql")),
+        };
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), id.value);
+        Ok(response)
+    }
+
+    async fn graphql(
+        self,
+        mut request: WebRequest<DefaultError>,
+        made_id: bool,
     ) -> Result<WebResponse, web::Error> {
         let operation = match *request.method() {
-            Method::GET => from_query(request.query_string()),
-            Method::POST => {
-                let Some(body) = request::read(request.take_payload(), self.max_body).await? else {
-                    let errors = refusal::errors(ErrorCode::BadUserInput, "The request is too long.");
-                    let refusal = HttpResponse::PayloadTooLarge().json(&json!({ "errors": errors }));
-                    return Ok(request.into_response(refusal));
-                };
-                request::put_back(&mut request, body.clone());
-                body
+            Method::GET if asks(request.query_string()) => from_query(request.query_string()),
+            Method::POST if is_json(&request) => {
+                self.body(&mut request, self.max_body, "gateway.limits.body_bytes").await?
             }
-            _ => Bytes::new(),
+            _ => {
+                // The explorer, questions of browsers before they ask, and mistakes.
+                drop(request.take_payload());
+                request.head_mut().uri = Uri::from_static(GRAPHQL);
+                return pass(&self.router.queries, request, None).await;
+            }
         };
-        let Some(subscription) = self.router.subscription(&operation) else {
-            return pass(&self.router.queries, request).await;
+        let body = match operation {
+            Ok(body) => body,
+            Err(refusal) => return Ok(self.refuse(request, &refusal)),
         };
-        if !events {
-            return pass(&self.router.subscriptions, request).await;
+        let gate = &self.router.gate;
+        let address = gate.address(request.peer_addr(), request.headers());
+        let admission = match gate.admit(request.headers_mut(), address, body).await {
+            Ok(mut admission) => {
+                admission.admitted.made_id = made_id;
+                admission
+            }
+            Err(refusal) => return Ok(self.refuse(request, &refusal)),
+        };
+        self.execute(request, admission).await
+    }
+
+    /// Answers an operation that was admitted.
+    async fn execute(
+        self,
+        mut request: WebRequest<DefaultError>,
+        admission: Admission,
+    ) -> Result<WebResponse, web::Error> {
+        let Admission { admitted, subscription, body } = admission;
+        let headers = request.headers();
+        let (events, parts) = (request::accepts_events(headers), request::accepts_parts(headers));
+        let mut held = None;
+        if let Some(subscription) = subscription.filter(|_| events || parts) {
+            let left = self.router.gate.seconds_left(&admitted.caller).filter(|_| !subscription.is_shared());
+            if events {
+                let viewer = self.router.view(subscription, headers.clone(), body, admitted);
+                return Ok(self.stream(request, viewer, left));
+            }
+            match self.router.place(&admitted) {
+                Ok(place) => held = Some((place, left)),
+                Err(full) => return Ok(self.refuse(request, &full.refusal())),
+            }
         }
-        let (http, _) = request.into_parts();
-        let viewer = self.router.view(subscription, http.headers().clone(), operation);
-        let mut response = match viewer {
+        // What was looked at is what is executed.
+        if request.method() == Method::GET {
+            let said = Params::parse(&body)
+                .ok()
+                .and_then(|params| Uri::try_from(format!("{GRAPHQL}?{}", params.query_string())).ok());
+            let Some(uri) = said else {
+                return Ok(self.refuse(request, &Refusal::bad("The query string cannot be read.")));
+            };
+            request.head_mut().uri = uri;
+        } else {
+            request::put_back(&mut request, body);
+        }
+        let Some((place, left)) = held else {
+            return pass(&self.router.queries, request, Some(admitted)).await;
+        };
+        // In parts, which the router makes; they end as events do.
+        let response = pass(&self.router.subscriptions, request, Some(admitted)).await?;
+        Ok(response.map_body(|_, body| {
+            let parts = body.take_until(Box::pin(async move {
+                let _place = place;
+                expiry(left).await;
+            }));
+            ResponseBody::Body(BoxedBodyStream::new(Box::pin(parts)).into())
+        }))
+    }
+
+    /// Reads the body of a request.
+    async fn body(
+        &self,
+        request: &mut WebRequest<DefaultError>,
+        limit: usize,
+        setting: &'static str,
+    ) -> Result<Result<Bytes, Refusal>, web::Error> {
+        if request.headers().contains_key(CONTENT_ENCODING) {
+            let refusal = Refusal::bad("Compressed requests are not accepted.");
+            return Ok(Err(refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)));
+        }
+        let body = request::read(request.take_payload(), limit).await?;
+        Ok(body.ok_or_else(|| {
+            let message = format!("The request is longer than {limit} bytes ({setting}).");
+            Refusal::bad(message).with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        }))
+    }
+
+    /// Lets whoever makes tokens answer.
+    async fn token(self, mut request: WebRequest<DefaultError>) -> Result<WebResponse, web::Error> {
+        let gate = Arc::clone(&self.router.gate);
+        let Some(oauth) = &gate.oauth else {
+            return Ok(request.into_response(HttpResponse::NotFound().body("the API is at /graphql")));
+        };
+        let address = gate.address(request.peer_addr(), request.headers());
+        let answer = async {
+            gate.take_sign_in(address).await?;
+            let body = self.body(&mut request, OAUTH_LIMIT, "fixed").await.map_err(|error| {
+                tracing::debug!(%error, "a request for a token broke off");
+                Refusal::bad("The body cannot be read.")
+            })??;
+            oauth.answer(request.headers(), body).await
+        };
+        match answer.await {
+            Ok(response) => Ok(request.into_response(response)),
+            Err(refusal) => Ok(self.refuse(request, &refusal)),
+        }
+    }
+
+    /// The events of an audience, until its viewer may see no more, `left` seconds from now.
+    fn stream(
+        &self,
+        request: WebRequest<DefaultError>,
+        viewer: Result<Viewer, Full>,
+        left: Option<u64>,
+    ) -> WebResponse {
+        let closing = self.closing.clone();
+        let response = match viewer {
             Ok(viewer) => HttpResponse::Ok()
                 .content_type("text/event-stream")
                 .header(CACHE_CONTROL, "no-cache")
-                // Its client connects elsewhere when the stream ends without an event that says so.
-                .streaming(sent(viewer).take_until(Box::pin(self.closing.cancelled_owned()))),
-            Err(_) => HttpResponse::ServiceUnavailable().json(&json!({ "errors": refusal::full() })),
+                // Its client connects again when the stream ends without an event that says so.
+                .streaming(sent(viewer).take_until(Box::pin(async move {
+                    tokio::select! {
+                        () = closing.cancelled() => {}
+                        () = expiry(left) => {}
+                    }
+                }))),
+            Err(full) => full.refusal().response(request.headers()),
         };
+        self.respond(request, response)
+    }
+
+    fn refuse(&self, request: WebRequest<DefaultError>, refusal: &Refusal) -> WebResponse {
+        let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        tracing::debug!(request_id = id, code = %refusal.code, "refused an operation");
+        let response = refusal.response(request.headers());
+        self.respond(request, response)
+    }
+
+    /// An answer of the gateway's own, which pages of other origins may read as they may the router's.
+    fn respond(&self, request: WebRequest<DefaultError>, mut response: HttpResponse) -> WebResponse {
+        let (http, _) = request.into_parts();
         if let Some(cors) = &self.shared.cors_runtime {
             cors.set_headers(&http, response.headers_mut());
         }
-        Ok(WebResponse::new(response, http))
+        WebResponse::new(response, http)
     }
 }
 
+/// Whether the router would read the body of a request as JSON.
+fn is_json(request: &WebRequest<DefaultError>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.contains("application/json"))
+}
+
 /// Lets the router answer.
-async fn pass(router: &InProcess, mut request: WebRequest<DefaultError>) -> Result<WebResponse, web::Error> {
-    let response = router.call(request::take(&mut request)).await?;
+async fn pass(
+    router: &InProcess,
+    mut request: WebRequest<DefaultError>,
+    admitted: Option<Admitted>,
+) -> Result<WebResponse, web::Error> {
+    let response = router.call(request::take(&mut request, admitted)).await?;
     Ok(request.into_response(response.into_parts().0))
 }
 
-/// The body that a `POST` of the same operation would have.
-fn from_query(query: &str) -> Bytes {
-    let fields = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| {
-        let value = match &*name {
-            "variables" | "extensions" => serde_json::from_str(&value).unwrap_or_default(),
-            _ => Value::from(value),
-        };
-        (name.into_owned(), value)
-    });
-    Value::Object(fields.collect::<Map<_, _>>()).to_string().into()
+async fn expiry(left: Option<u64>) {
+    match left {
+        Some(left) => sleep(Duration::from_secs(left)).await,
+        None => pending().await,
+    }
 }
 
 /// The events of a subscription as they are sent.
@@ -141,19 +268,4 @@ const END: &str = "event: complete\ndata:\n\n";
 
 fn event(json: &[u8]) -> String {
     format!("event: next\ndata: {}\n\n", String::from_utf8_lossy(json))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::from_query;
-
-    #[test]
-    fn a_query_string_says_the_same_as_a_body() {
-        let query = "query=subscription+%7B+a+%7D&operationName=S&variables=%7B%22b%22%3A1%7D";
-        let body: serde_json::Value = serde_json::from_slice(&from_query(query)).unwrap();
-        let expected = serde_json::json!({
-            "query": "subscription { a }", "operationName": "S", "variables": { "b": 1 },
-        });
-        assert_eq!(body, expected);
-    }
 }

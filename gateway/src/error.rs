@@ -52,6 +52,17 @@ pub enum GatewayError {
         /// Where to look.
         advice: String,
     },
+    /// The manifest of persisted documents, or a file that it is made from, cannot be used.
+    #[error(
+        "{path} cannot be used for persisted documents: {reason}. Make a manifest with `marquee documents`, and \
+         name it in gateway.documents.manifest (MARQUEE_GATEWAY__DOCUMENTS__MANIFEST)"
+    )]
+    Manifest {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Something else listens on the address.
     #[error(
         "cannot listen on {address}: something else already does. Stop it, or set gateway.listen \
@@ -72,6 +83,22 @@ pub enum GatewayError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The certificate or its key cannot be used.
+    #[error(
+        "{path} cannot be used for HTTPS: {reason}. Check gateway.tls.certificate and gateway.tls.key; both are in PEM"
+    )]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No HTTP client can be made.
+    #[error(
+        "cannot make an HTTP client: {0}. Install the certificates that this machine trusts \
+         (`ca-certificates`)"
+    )]
+    HttpClient(#[source] reqwest::Error),
     /// The HTTP server failed.
     #[error("the gateway's HTTP server failed: {0}")]
     Server(#[source] std::io::Error),

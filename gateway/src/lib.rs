@@ -7,45 +7,55 @@
 //! | `POST /graphql`, `GET /graphql?query=` | queries and mutations; subscriptions by SSE or multipart (`Accept`) |
 //! | `GET /graphql` with `Upgrade: websocket` | `graphql-transport-ws`: all three kinds of operation |
 //! | `GET /graphql` in a browser | GraphiQL |
+//! | `POST /oauth/token` | access tokens for API keys, from the user subgraph |
 //! | `GET /health`, `/ready`, `/metrics` | for machines |
 //!
 //! Architecture invariant: this is the only crate that names `hive_router` or `ntex`.
 //!
-//! Architecture invariant: the gateway needs a supergraph file and nothing else. It has no
-//! database, holds no key and verifies no token; it passes the caller's token on and every subgraph
-//! judges it.
+//! Architecture invariant: the gateway needs a supergraph file and nothing else to serve what is
+//! public. It has no database and holds no key. It verifies tokens so as to refuse early and to know
+//! whom it limits; it passes them on, and every subgraph judges them again ([`admission`]).
 //!
 //! Architecture invariant: two callers share an answer only if every header that may change the
 //! answer is equal. What all may share is therefore executed without those headers
 //! ([`subscription`]).
 //!
-//! Architecture invariant: every operation goes through [`router`], whatever transport it came by,
+//! Architecture invariant: every operation goes through [`admission`] and [`router`], whatever transport it came by,
 //! so that limits, plugins, deduplication and errors cannot differ between transports.
 
 // The router builds its services as one deep type.
 #![recursion_limit = "256"]
 
+mod admission;
 mod app;
 mod audience;
 mod config;
+mod documents;
 mod edge;
 mod error;
+mod guard;
+mod open_files;
 mod ops;
 mod origin;
+mod places;
 mod plugins;
 mod refusal;
 mod request;
 mod router;
 mod server;
 mod settings;
+mod shield;
 mod socket;
 mod subscription;
 mod supergraph;
+mod tls;
 
 use platform::{Shutdown, Telemetry};
 use tokio::{net::TcpListener, sync::oneshot};
 
-pub use config::{Config, Limits};
+pub use admission::{Auth, Network, NotANetwork, Outside, RateLimits, Store};
+pub use config::{Caps, Config, Introspection, Limits, Tls};
+pub use documents::{DocumentMode, PersistedDocuments, manifest};
 pub use error::GatewayError;
 
 /// Opens the address that the gateway listens on.
@@ -67,6 +77,7 @@ pub async fn bind(config: &Config) -> Result<TcpListener, GatewayError> {
 /// The supergraph or the settings are not usable, or the server could not be started.
 pub async fn run(
     config: Config,
+    outside: Outside,
     telemetry: Telemetry,
     listener: TcpListener,
     shutdown: Shutdown,
@@ -82,7 +93,7 @@ pub async fn run(
     std::thread::Builder::new()
         .name("gateway".to_owned())
         .spawn(move || {
-            let _ = ended.send(server::serve(config, telemetry, supergraph, settings, listener, shutdown));
+            let _ = ended.send(server::serve(config, outside, telemetry, supergraph, settings, listener, shutdown));
         })
         .map_err(GatewayError::Server)?;
     end.await.unwrap_or(Err(GatewayError::Panicked))

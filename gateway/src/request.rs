@@ -12,7 +12,7 @@ use ntex::{
     web::{DefaultError, WebRequest, WebResponse},
 };
 
-use crate::settings::GRAPHQL;
+use crate::{admission::Admitted, settings::GRAPHQL};
 
 /// What the router is asked for: it answers queries with JSON and subscriptions with events.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -52,7 +52,7 @@ pub(crate) fn is_events(response: &WebResponse) -> bool {
 }
 
 /// An operation of which only the headers are left.
-pub(crate) fn post(mut headers: HeaderMap, body: Bytes) -> Request {
+pub(crate) fn post(mut headers: HeaderMap, body: Bytes, admitted: Admitted) -> Request {
     headers.insert(header::ACCEPT, ACCEPT);
     headers.insert(header::CONTENT_TYPE, JSON);
     headers.remove(header::CONTENT_LENGTH);
@@ -61,17 +61,22 @@ pub(crate) fn post(mut headers: HeaderMap, body: Bytes) -> Request {
     head.method = Method::POST;
     head.uri = Uri::from_static(GRAPHQL);
     head.headers = headers;
+    request.extensions_mut().insert(admitted);
     request
 }
 
 /// The request of a client, taken out of its connection. It keeps what is needed to answer it.
-pub(crate) fn take(request: &mut WebRequest<DefaultError>) -> Request {
+/// Without an operation there is nothing to admit.
+pub(crate) fn take(request: &mut WebRequest<DefaultError>, admitted: Option<Admitted>) -> Request {
     let mut taken = Request::with_payload(request.take_payload());
     let (head, from) = (taken.head_mut(), request.head_mut());
     head.method = from.method.clone();
     head.uri = from.uri.clone();
     head.version = from.version;
     head.headers = std::mem::take(&mut from.headers);
+    if let Some(admitted) = admitted {
+        taken.extensions_mut().insert(admitted);
+    }
     taken
 }
 

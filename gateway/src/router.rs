@@ -24,7 +24,9 @@ use ntex::{
 };
 
 use crate::{
-    audience::{Audiences, Full, Viewer},
+    admission::{Admission, Admitted, Caller, Gate},
+    audience::{Audiences, Viewer},
+    places::{Full, Place},
     request,
     settings::GRAPHQL,
     subscription::{Rules, Subscription},
@@ -39,6 +41,7 @@ pub(crate) struct Routers {
     pub(crate) metrics: Option<PrometheusAttached>,
     pub(crate) audiences: Arc<Audiences>,
     pub(crate) rules: Arc<Rules>,
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// The router, as one thread calls it.
@@ -50,6 +53,8 @@ pub(crate) struct Router {
     pub(crate) subscriptions: InProcess,
     audiences: Arc<Audiences>,
     rules: Arc<Rules>,
+    /// What every operation passes first.
+    pub(crate) gate: Arc<Gate>,
 }
 
 impl Routers {
@@ -60,6 +65,7 @@ impl Routers {
             subscriptions: self.in_process(&self.subscriptions).await,
             audiences: Arc::clone(&self.audiences),
             rules: Arc::clone(&self.rules),
+            gate: Arc::clone(&self.gate),
         }
     }
 
@@ -81,25 +87,39 @@ impl Routers {
 }
 
 impl Router {
-    /// The subscription that a body of JSON asks for, if it does.
-    pub(crate) fn subscription(&self, body: &[u8]) -> Option<Subscription> {
-        Subscription::parse(body, &self.rules)
-    }
-
-    /// Joins the audience of a subscription; `headers` and `body` are those of the request.
+    /// Joins the audience of a subscription that was admitted; `headers` are those that its request
+    /// was left with. What all share is executed for nobody in particular.
     pub(crate) fn view(
         &self,
         subscription: Subscription,
         mut headers: HeaderMap,
         body: Bytes,
+        mut admitted: Admitted,
     ) -> Result<Viewer, Full> {
+        let place = self.place(&admitted)?;
+        if subscription.is_shared() {
+            admitted.caller = Caller::Stranger;
+        }
         let key = subscription.key(&mut headers, &self.rules);
-        self.audiences.join(key, || (self.subscriptions.clone(), request::post(headers, body)))
+        let open = || (self.subscriptions.clone(), request::post(headers, body, admitted));
+        Ok(self.audiences.join(key, place, open))
     }
 
-    /// Answers a query or mutation; `headers` and `body` are those of the request.
-    pub(crate) async fn answer(&self, headers: HeaderMap, body: Bytes) -> Result<WebResponse, web::Error> {
-        self.queries.call(request::post(headers, body)).await
+    /// Takes a place for a subscription that was admitted.
+    pub(crate) fn place(&self, admitted: &Admitted) -> Result<Place, Full> {
+        let mut place = self.audiences.places.take(admitted.address)?;
+        place.is_of(&admitted.caller)?;
+        Ok(place)
+    }
+
+    /// Answers a query or mutation that was admitted; `headers` are those that its request was left
+    /// with.
+    pub(crate) async fn answer(
+        &self,
+        headers: HeaderMap,
+        admission: Admission,
+    ) -> Result<WebResponse, web::Error> {
+        self.queries.call(request::post(headers, admission.body, admission.admitted)).await
     }
 }
 

@@ -24,7 +24,7 @@ use hive_router::{
 use kernel::error::ErrorCode;
 use ntex::{
     SharedCfg,
-    rt::{DefaultRuntime, System},
+    rt::{self, DefaultRuntime, System},
     server::Server,
     web::HttpServer,
 };
@@ -36,15 +36,20 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, GatewayError,
+    Config, GatewayError, Outside,
+    admission::Gate,
     app::App,
     audience::Audiences,
+    open_files,
+    places::{Limits, Places},
     plugins,
     router::Routers,
     settings::{GRAPHQL, METRICS, Settings},
+    shield::Shield,
     socket::Sockets,
     subscription::Rules,
     supergraph::Supergraph,
+    tls::Certificate,
 };
 
 /// A supergraph that has been checked is planned for within this time.
@@ -59,6 +64,7 @@ const SHORT_LIVED: usize = 25_000;
 /// Serves until `shutdown` begins and all is drained. Blocks its thread.
 pub(crate) fn serve(
     config: Config,
+    outside: Outside,
     telemetry: Telemetry,
     supergraph: Supergraph,
     settings: Settings,
@@ -68,13 +74,14 @@ pub(crate) fn serve(
     // The runtime has its own: signals are the business of `main`.
     let system = System::build().name("gateway").disable_signals().build(DefaultRuntime);
     system.block_on(async move {
-        let gateway = Gateway::start(config, telemetry, supergraph, settings, shutdown).await?;
+        let gateway = Gateway::start(config, outside, telemetry, supergraph, settings, shutdown).await?;
         gateway.serve(listener).await
     })
 }
 
 struct Gateway {
     config: Config,
+    certificate: Option<Arc<Certificate>>,
     routers: Routers,
     /// Recording stops when it is dropped.
     _meter: Option<Box<dyn MeterProvider>>,
@@ -87,6 +94,7 @@ impl Gateway {
     /// Builds the router and waits until it can plan.
     async fn start(
         config: Config,
+        outside: Outside,
         telemetry: Telemetry,
         supergraph: Supergraph,
         settings: Settings,
@@ -94,8 +102,10 @@ impl Gateway {
     ) -> Result<Self, GatewayError> {
         static CRYPTO: Once = Once::new();
         CRYPTO.call_once(init_rustls_crypto_provider);
-        // Spans would be made for each request and go nowhere.
-        set_tracing_enabled(false);
+        let certificate = config.tls.as_ref().map(Certificate::load).transpose()?;
+        open_files::raise(config.caps.sockets);
+        // The router's spans are spans of ours: they go where those of the process go, if anywhere.
+        set_tracing_enabled(telemetry.has_traces());
         // The router keeps its settings for the life of the process.
         let (for_queries, for_subscriptions) =
             (settings.queries.into_static(), settings.subscriptions.into_static());
@@ -114,11 +124,22 @@ impl Gateway {
             }
             sleep(LOAD_POLL).await;
         }
-        let audiences =
-            Audiences::new(config.max_long_lived_clients, config.broadcast_capacity, config.deduplicate);
+        let caps = &config.caps;
+        let places = Places::new(
+            Limits {
+                all: caps.subscriptions,
+                per_address: caps.subscriptions_per_address,
+                per_user: caps.subscriptions_per_user,
+            },
+            "gateway_subscriptions",
+            "gateway_subscriptions_limit",
+        );
+        let audiences = Audiences::new(places, caps.events_per_reader, config.deduplicate);
         let rules = Arc::new(Rules::new(&config));
-        let routers = Routers { schema, queries, subscriptions, metrics: registry, audiences, rules };
-        Ok(Self { config, routers, _meter: meter, background, telemetry, shutdown })
+        let gate = Gate::new(&config, supergraph.scopes, Arc::clone(&rules), outside)?;
+        let gate = Arc::new(gate);
+        let routers = Routers { schema, queries, subscriptions, metrics: registry, audiences, rules, gate };
+        Ok(Self { config, certificate, routers, _meter: meter, background, telemetry, shutdown })
     }
 
     async fn serve(mut self, listener: TcpListener) -> Result<(), GatewayError> {
@@ -127,7 +148,8 @@ impl Gateway {
         let server =
             self.listen(listener, Arc::clone(&sockets), closing.clone()).map_err(GatewayError::Server)?;
         let address = self.routers.queries.router_config.address();
-        tracing::info!(graphql = %format_args!("http://{address}{GRAPHQL}"), "the gateway is serving");
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        tracing::info!(graphql = %format_args!("{scheme}://{address}{GRAPHQL}"), "the gateway is serving");
         let result = tokio::select! {
             ended = server.clone() => ended.map_err(GatewayError::Server),
             () = self.drained(&sockets, &closing) => {
@@ -162,18 +184,26 @@ impl Gateway {
             sockets,
             ops: ops_routes(readiness),
             max_body: self.config.limits.body_bytes,
+            shield: Shield::new(&self.config),
             closing,
         };
         let settings = self.routers.queries.router_config;
         let mut server = HttpServer::new(async move || app.clone().of_thread().await)
             .disable_signals()
             .shutdown_timeout(settings.shutdown_timeout())
-            .maxconn(self.config.max_long_lived_clients.saturating_add(SHORT_LIVED))
+            .maxconn(self.config.caps.sockets.saturating_add(SHORT_LIVED))
             .config(SharedCfg::new("GATEWAY").add(build_http_service_config(settings)));
         if let Some(workers) = self.config.workers {
             server = server.workers(workers);
         }
-        Ok(server.listen(listener)?.run())
+        let server = match &self.certificate {
+            None => server.listen(listener)?,
+            Some(certificate) => {
+                rt::spawn(Arc::clone(certificate).follow(self.shutdown.clone()));
+                server.listen_rustls(listener, certificate.server())?
+            }
+        };
+        Ok(server.run())
     }
 
     /// Returns when the shutdown has begun and nothing long-lived is left. Requests are answered

@@ -8,7 +8,7 @@ use hive_router::config::HiveRouterConfig;
 use serde_json::{Value, json};
 
 use crate::{
-    Config, GatewayError,
+    Config, GatewayError, Introspection, Limits,
     origin::{LOOPBACK_PATTERN, Origins},
     plugins,
     supergraph::Supergraph,
@@ -111,15 +111,18 @@ fn conflict(settings: &HiveRouterConfig) -> Option<&'static str> {
 fn sensible(config: &Config, supergraph: &Supergraph) -> Result<Value, GatewayError> {
     let limits = &config.limits;
     Ok(json!({
-        "laboratory": { "enabled": config.explorer },
-        "introspection": config.introspection,
+        "laboratory": { "enabled": config.has_explorer() },
+        // Who may read the schema is decided before.
+        "introspection": config.introspection != Introspection::Off,
         "limits": {
-            "max_depth": { "n": limits.depth },
+            // As the gateway counts, so that it is the gateway that says which limit was passed.
+            "max_depth": { "n": limits.depth, "flatten_fragments": true },
             "max_aliases": { "n": limits.aliases },
             "max_directives": { "n": limits.directives },
             "max_tokens": { "n": limits.tokens },
             "max_request_body_size": format!("{}B", limits.body_bytes),
         },
+        "demand_control": demand_control(limits),
         "cors": cors(config),
         "override_subgraph_urls": { "subgraphs": subgraph_urls(config, supergraph)? },
         "subscriptions": {
@@ -153,7 +156,7 @@ fn depended_on(config: &Config, supergraph: &Supergraph, address: SocketAddr) ->
         // The gateway has a WebSocket server of its own, on the same path.
         "websocket": { "enabled": false },
         // Its own broadcast has one reader; the audience's keeps events for readers that are behind.
-        "subscriptions": { "broadcast_capacity": config.broadcast_capacity },
+        "subscriptions": { "broadcast_capacity": config.caps.events_per_reader },
         "headers": { "all": { "request": [{ "propagate": { "named": forwarded_headers(config) } }] } },
         "traffic_shaping": { "router": {
             "dedupe": { "headers": { "include": caller_headers(config) } },
@@ -161,6 +164,16 @@ fn depended_on(config: &Config, supergraph: &Supergraph, address: SocketAddr) ->
         "plugins": plugins::settings(config),
         // The plugin `errors` decides what is told; the router's masking knows no codes.
         "error_masking": { "enabled": false },
+    })
+}
+
+/// What operations may cost is decided for whole operations, by the directives in the schema.
+fn demand_control(limits: &Limits) -> Value {
+    json!({
+        "enabled": true,
+        "operation_cost": { "max": limits.cost, "mode": "enforce" },
+        "subgraphs_budget": { "mode": "measure" },
+        "default_list_size": { "all": limits.list_size },
     })
 }
 

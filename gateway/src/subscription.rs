@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use hive_router::graphql_tools::parser::query::{
-    Definition, Document, OperationDefinition, Selection, parse_query,
-};
 use ntex::http::HeaderMap;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
-use crate::{Config, settings};
+use crate::{
+    Config,
+    admission::{Document, Operation, Params},
+    settings,
+};
 
 /// What decides whether two subscriptions are the same.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct Subscription {
     extensions: Value,
     /// Whether it is the same for everyone.
     shared: bool,
+    /// Differs for callers who may not share what is not the same for everyone.
+    partition: u64,
 }
 
 /// Subscriptions with equal keys have the same events.
@@ -46,6 +48,7 @@ pub(crate) struct Key {
     variables: String,
     extensions: String,
     caller: Vec<(String, Vec<u8>)>,
+    partition: Option<u64>,
     /// Set for a subscription that shares with no other, however equal.
     apart: Option<u64>,
 }
@@ -57,31 +60,29 @@ impl Key {
     }
 }
 
-/// The body of a request.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Body {
-    query: Option<String>,
-    operation_name: Option<String>,
-    #[serde(default)]
-    variables: Value,
-    #[serde(default)]
-    extensions: Value,
-}
-
 impl Subscription {
-    /// `None` for whatever is not surely a subscription; the router says what is wrong with it.
-    pub(crate) fn parse(body: &[u8], rules: &Rules) -> Option<Self> {
-        // Nearly all queries and mutations are told apart without a parser.
-        let marker = b"subscription";
-        body.windows(marker.len()).any(|window| window == marker).then_some(())?;
-        let Body { query, operation_name, variables, extensions } = serde_json::from_slice(body).ok()?;
-        let query = query?;
-        let document = parse_query::<&str>(&query).ok()?;
-        let fields = subscription_fields(&document, operation_name.as_deref())?;
-        let shared = rules.are_shared(fields);
-        let document = document.to_string();
-        Some(Self { document, operation_name, variables, extensions, shared })
+    /// `None` for parameters that the router will refuse.
+    pub(crate) fn new(
+        document: &Document,
+        operation: &Operation,
+        params: &Params<'_>,
+        partition: u64,
+    ) -> Option<Self> {
+        let value =
+            |raw: Option<&RawValue>| raw.map_or(Ok(Value::Null), |raw| serde_json::from_str(raw.get()));
+        Some(Self {
+            document: document.canonical.clone()?,
+            operation_name: params.operation_name.clone(),
+            variables: value(params.variables).ok()?,
+            extensions: value(params.extensions).ok()?,
+            shared: operation.shared,
+            partition,
+        })
+    }
+
+    /// Whether it is the same for everyone, and so executed for nobody in particular.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// Tells it from other subscriptions. What is the same for everyone has no caller: it loses the
@@ -104,42 +105,16 @@ impl Subscription {
             variables: sorted(&self.variables).to_string(),
             extensions: sorted(&self.extensions).to_string(),
             caller,
+            partition: (!self.shared).then_some(self.partition),
             apart: None,
         }
     }
 }
 
 impl Rules {
-    fn are_shared<'q>(&self, fields: &[Selection<'q, &'q str>]) -> bool {
-        !fields.is_empty()
-            && fields.iter().all(|selection| match selection {
-                Selection::Field(field) => self.shared.iter().any(|name| name == field.name),
-                Selection::FragmentSpread(_) | Selection::InlineFragment(_) => false,
-            })
-    }
-}
-
-/// The root fields of the operation that is asked for, if it is a subscription.
-fn subscription_fields<'d, 'q>(
-    document: &'d Document<'q, &'q str>,
-    name: Option<&str>,
-) -> Option<&'d [Selection<'q, &'q str>]> {
-    let mut operations = document.definitions.iter().filter_map(|definition| match definition {
-        Definition::Operation(operation) => Some(operation),
-        Definition::Fragment(_) => None,
-    });
-    let operation = match name {
-        None => operations.next().filter(|_| operations.next().is_none()),
-        Some(name) => operations.find(|operation| match operation {
-            OperationDefinition::SelectionSet(_) => false,
-            OperationDefinition::Query(query) => query.name == Some(name),
-            OperationDefinition::Mutation(mutation) => mutation.name == Some(name),
-            OperationDefinition::Subscription(subscription) => subscription.name == Some(name),
-        }),
-    };
-    match operation? {
-        OperationDefinition::Subscription(subscription) => Some(&subscription.selection_set.items),
-        _ => None,
+    /// Whether a field of `Subscription` is the same for everyone.
+    pub(crate) fn is_shared(&self, field: &str) -> bool {
+        self.shared.iter().any(|name| name == field)
     }
 }
 
@@ -162,21 +137,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::admission::{Kind, Usual};
 
     fn rules() -> Rules {
-        Rules {
-            caller: vec!["authorization".to_owned()],
-            shared: vec!["seatMapChanged".to_owned(), "noticeBoard".to_owned()],
-        }
+        let shared = ["seatMapChanged", "noticeBoard"].map(str::to_owned).to_vec();
+        Rules { caller: vec!["authorization".to_owned()], shared }
     }
 
-    fn parse(query: &str, name: Option<&str>) -> Option<Subscription> {
-        let body = json!({ "query": query, "operationName": name, "variables": { "b": 1, "a": 2 } });
-        Subscription::parse(body.to_string().as_bytes(), &rules())
+    fn parse(body: &Value, partition: u64) -> Option<Subscription> {
+        let body = body.to_string();
+        let params = Params::parse(body.as_bytes()).unwrap();
+        let document = Document::parse(params.query.as_deref()?, &Usual)?;
+        let operation = document.operation(params.operation_name.as_deref())?;
+        (operation.kind == Kind::Subscription).then_some(())?;
+        Subscription::new(&document, operation, &params, partition)
     }
 
     fn check(query: &str, name: Option<&str>, shared: Option<bool>) {
-        assert_eq!(parse(query, name).map(|subscription| subscription.shared), shared, "{query} {name:?}");
+        let body = json!({ "query": query, "operationName": name, "variables": { "b": 1, "a": 2 } });
+        let found = parse(&body, 0).map(|subscription| subscription.shared);
+        assert_eq!(found, shared, "{query} {name:?}");
     }
 
     #[test]
@@ -207,14 +187,16 @@ mod tests {
         check("subscription A { seatMapChanged { epoch } } subscription B { mine }", None, None);
         check("subscription A { seatMapChanged { epoch } }", Some("B"), None);
         check("subscription { seatMapChanged", None, None);
-        assert_eq!(Subscription::parse(br#"{"query":"subscription{a}","query":"b"}"#, &rules()), None);
+    }
+
+    fn key_of(body: &Value, token: &'static str, partition: u64) -> Key {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static(token));
+        parse(body, partition).unwrap().key(&mut headers, &rules())
     }
 
     fn key(body: Value, token: &'static str) -> Key {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_static(token));
-        let subscription = Subscription::parse(body.to_string().as_bytes(), &rules()).unwrap();
-        subscription.key(&mut headers, &rules())
+        key_of(&body, token, 0)
     }
 
     #[test]
@@ -228,5 +210,13 @@ mod tests {
         assert_ne!(key(private, "t"), key(of("subscription { yours }", json!({})), "t"));
         let shared = of("subscription { noticeBoard }", json!({}));
         assert_eq!(key(shared.clone(), "t"), key(shared, "u"));
+    }
+
+    #[test]
+    fn a_token_that_is_good_no_more_has_another_audience() {
+        let private = json!({ "query": "subscription { mine }" });
+        assert_ne!(key_of(&private, "t", 1), key_of(&private, "t", 2));
+        let shared = json!({ "query": "subscription { noticeBoard }" });
+        assert_eq!(key_of(&shared, "t", 1), key_of(&shared, "t", 2));
     }
 }

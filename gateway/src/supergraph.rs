@@ -6,6 +6,7 @@ use std::{
     io::ErrorKind,
     panic::catch_unwind,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use hive_router::query_planner::{
@@ -13,7 +14,7 @@ use hive_router::query_planner::{
     utils::parsing::safe_parse_schema,
 };
 
-use crate::GatewayError;
+use crate::{GatewayError, admission::Scopes};
 
 /// A supergraph that the router can plan for.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Supergraph {
     pub(crate) path: PathBuf,
     /// The names of its subgraphs.
     pub(crate) subgraphs: BTreeSet<String>,
+    /// Which fields need which scopes.
+    pub(crate) scopes: Arc<Scopes>,
 }
 
 impl Supergraph {
@@ -36,7 +39,7 @@ impl Supergraph {
             Err(source) => return Err(GatewayError::SupergraphUnreadable { path, source }),
         };
         match subgraphs(&sdl) {
-            Ok(subgraphs) => Ok(Self { path, subgraphs }),
+            Ok(subgraphs) => Ok(Self { path, subgraphs, scopes: Arc::new(Scopes::of(&sdl)) }),
             Err(reason) => Err(GatewayError::SupergraphInvalid { path, reason }),
         }
     }

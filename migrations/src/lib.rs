@@ -7,6 +7,7 @@
 
 pub mod booking;
 pub mod catalog;
+pub mod clock;
 pub mod messaging;
 pub mod notification;
 pub mod user;

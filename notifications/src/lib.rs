@@ -18,12 +18,11 @@ mod store;
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
 use platform::{Deps, Queue, Shutdown};
-use sea_orm::DbErr;
 use tokio::sync::Notify;
 
 use app::{Composer, Intake, Sender};
+pub use app::{GivenUp, Which, given_up_list, given_up_retry};
 pub use config::{Config, SmtpConfig};
 use consumers::{Bookings, Users};
 pub use domain::RetryPolicy;
@@ -47,7 +46,6 @@ pub fn consumers(config: &Config, deps: &Deps, shutdown: &Shutdown) -> Result<()
     let wake = Arc::new(Notify::new());
     let sender = Sender {
         pg: deps.pg.clone(),
-        clock: deps.clock.clone(),
         mailer: mail::configured(config).map_err(|error| setup(&error))?,
         composer: Composer::new(config).map_err(|error| setup(&error))?,
         retry: config.retry,
@@ -55,20 +53,11 @@ pub fn consumers(config: &Config, deps: &Deps, shutdown: &Shutdown) -> Result<()
         poll: Duration::from_millis(config.poll_ms.into()),
         wake: Arc::clone(&wake),
     };
-    let intake = Intake { pg: deps.pg.clone(), clock: deps.clock.clone(), wake };
+    let intake = Intake { pg: deps.pg.clone(), wake };
     let rabbit = &deps.rabbit;
     rabbit.consume(Users::QUEUE, Arc::new(Users(intake.clone())), shutdown);
     rabbit.consume(Bookings::QUEUE, Arc::new(Bookings(intake)), shutdown);
     shutdown.spawn("notification-sender", sender.run(shutdown.clone()));
     consumers::start_purge(config, deps, shutdown);
     Ok(())
-}
-
-/// Makes all deliveries due again that were given up since `since`, and tells how many: for an
-/// operator who has mended what kept them back.
-///
-/// # Errors
-/// The database failed; nothing was changed.
-pub async fn replay(deps: &Deps, since: DateTime<Utc>) -> Result<u64, DbErr> {
-    store::delivery::delivery_replay(&deps.pg, since, deps.clock.now()).await
 }

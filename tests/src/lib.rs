@@ -5,9 +5,11 @@
 //! RabbitMQ prefix, and ports. The servers themselves are shared by a run; `cargo xtask test`
 //! starts them.
 
+pub mod collector;
 pub mod database;
 pub mod http;
 pub mod mail;
+pub mod metrics;
 pub mod people;
 pub mod ports;
 pub mod process;

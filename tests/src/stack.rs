@@ -211,6 +211,10 @@ fn configuration(
         ("gateway.subgraph_urls.catalog", format!("{}/graphql", address(ports.catalog)).into()),
         ("gateway.subgraph_urls.booking", format!("{}/graphql", address(ports.booking)).into()),
         ("gateway.subgraph_urls.user", format!("{}/graphql", address(ports.user)).into()),
+        ("gateway.auth.jwks_url", jwks.as_str().into()),
+        ("gateway.auth.token_url", format!("{}/oauth/token", address(ports.user)).into()),
+        // All journeys come from one address, as fast as they can.
+        ("gateway.rate_limits.enabled", false.into()),
         ("catalog.listen", listen(ports.catalog)),
         ("catalog.auth.jwks_url", jwks.as_str().into()),
         ("booking.listen", listen(ports.booking)),
@@ -257,7 +261,7 @@ impl Stack {
 
     fn start_processes(&mut self) -> Result<()> {
         for roles in &self.groups {
-            let log = self.dir.path().join(format!("{}.log", roles.join("-")));
+            let log = self.log(roles);
             let mut command = Command::new(&self.services.marquee);
             command.args(["serve", "--roles", &roles.join(","), "--config"]).arg(&self.config_path);
             self.processes.push(Process::spawn(&mut command, &log)?);
@@ -290,6 +294,19 @@ impl Stack {
             .output()?;
         ensure!(output.status.success(), "marquee {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// All lines that its processes have logged so far.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn logs(&self) -> Result<String> {
+        let logs = self.groups.iter().map(|roles| self.log(roles));
+        logs.map(|log| fs::read_to_string(&log).with_context(|| log.display().to_string())).collect()
+    }
+
+    fn log(&self, roles: &[String]) -> PathBuf {
+        self.dir.path().join(format!("{}.log", roles.join("-")))
     }
 
     /// A client that has not signed in. All share their connections, as making a client anew

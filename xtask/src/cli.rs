@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{down, faults, guard, schema, test, tidy, up, workspace};
+use crate::{bench, down, faults, guard, schema, test, tidy, up, workspace};
 
 /// The automation of Marquee.
 #[derive(Debug, Parser)]
@@ -26,6 +26,9 @@ enum Command {
     /// Break the platform on purpose, and check that it keeps its promises.
     #[command(disable_help_flag = true)]
     Faults(faults::Options),
+    /// Compare the platform with the raw limits of this machine.
+    #[command(disable_help_flag = true)]
+    Bench(bench::Options),
     /// Start services for tests and keep them, for running single tests by hand.
     Services,
     /// Compose the schemas into `schema/`.
@@ -52,6 +55,7 @@ impl Cli {
             Command::Down(options) => down::run(&options),
             Command::Test(options) => test::run(&options),
             Command::Faults(options) => faults::run(&options),
+            Command::Bench(options) => bench::run(&options),
             Command::Services => test::serve(),
             Command::Schema { check } => schema::run(check, &workspace::root()),
             Command::Tidy => tidy::run(&workspace::root()),

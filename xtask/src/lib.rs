@@ -1,9 +1,11 @@
 //! The automation of this repository, as a library: the binary is a thin shell over it, and the
 //! tests use [`services`] for instances of their own.
 
+pub mod bench;
 pub mod cargo;
 pub mod cli;
 pub mod console;
+pub mod deploy;
 pub mod down;
 pub mod faults;
 pub mod guard;

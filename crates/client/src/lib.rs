@@ -90,6 +90,7 @@ pub struct Client {
     http: reqwest::Client,
     endpoint: String,
     token: Option<String>,
+    trace: Option<String>,
 }
 
 impl Client {
@@ -99,13 +100,20 @@ impl Client {
     /// When the machine has no usable TLS set-up.
     pub fn new(endpoint: impl Into<String>) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        Ok(Self { http, endpoint: endpoint.into(), token: None })
+        Ok(Self { http, endpoint: endpoint.into(), token: None, trace: None })
     }
 
     /// The same client with this access token.
     #[must_use]
     pub fn with_token(&self, token: impl Into<String>) -> Self {
         Self { token: Some(token.into()), ..self.clone() }
+    }
+
+    /// The same client as a part of the trace that this `traceparent` names
+    /// (<https://www.w3.org/TR/trace-context/>), as a browser that records traces.
+    #[must_use]
+    pub fn with_trace(&self, traceparent: impl Into<String>) -> Self {
+        Self { trace: Some(traceparent.into()), ..self.clone() }
     }
 
     /// The access token, if there is one.
@@ -130,6 +138,9 @@ impl Client {
             .json(&json!({ "query": document, "variables": variables }));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(trace) = &self.trace {
+            request = request.header("traceparent", trace);
         }
         Ok(Reply::new(request.send().await?.json().await?))
     }

@@ -6,14 +6,23 @@
 pub mod auth;
 pub mod caller;
 pub mod degraded;
+pub mod directive;
+pub mod document;
 pub mod error;
+pub mod limits;
 pub mod paging;
 pub mod scalar;
 pub mod shell;
 pub mod user_error;
 
+mod operation;
+
 pub use auth::{AuthConfig, Claims, TokenVerifier};
-pub use caller::{Caller, Identity, Role, caller, require_user};
+pub use caller::{
+    Caller, Grant, Identity, Role, RoleName, Scope, caller, require_scope, require_user,
+};
+pub use directive::{AssumedSize, Cost, Paged, RequiresScopes};
 pub use error::ApiError;
+pub use limits::Limits;
 pub use paging::{Connection, PageArgs};
 pub use scalar::{CurrencyCode, Date, DecimalText, MoneyObject, SeatKind};

@@ -16,6 +16,13 @@ pub const DEFAULT_PAGE: i32 = 20;
 /// A page of `T`s; `K` is the sort key that the cursor holds.
 pub type Connection<K, T> = connection::Connection<OpaqueCursor<K>, T, TotalCount>;
 
+/// What a connection costs when it is carried out, for the attribute `complexity`: itself, and what is
+/// in it as often as there are nodes.
+pub fn complexity(first: Option<i32>, child_complexity: usize) -> usize {
+    let nodes = usize::try_from(first.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE)).unwrap_or(1);
+    child_complexity.saturating_mul(nodes).saturating_add(1)
+}
+
 /// How long the whole list is.
 #[derive(Debug, SimpleObject)]
 pub struct TotalCount {
@@ -93,6 +100,14 @@ mod tests {
         let next = PageArgs::<u32>::new(Some(2), Some(&cursor)).unwrap();
         assert_eq!(next.after, Some(2));
         assert!(!next.page(vec![3_u32], 9, |row| *row, |row| row as i32).has_next_page);
+    }
+
+    #[test]
+    fn a_page_costs_as_much_as_it_may_have_nodes() {
+        for (first, cost) in [(Some(1), 4), (None, 61), (Some(100), 301), (Some(i32::MAX), 301), (Some(-5), 4)] {
+            assert_eq!(complexity(first, 3), cost);
+        }
+        assert_eq!(complexity(Some(100), usize::MAX), usize::MAX);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use async_graphql::{
-    BatchRequest, Data, Executor, ObjectType, Request, Response, SDLExportOptions, Schema, SubscriptionType,
+    BatchRequest, Data, Executor, ObjectType, Request, Response, SDLExportOptions, Schema, ServerError,
+    SubscriptionType,
     futures_util::stream::BoxStream, http::ALL_WEBSOCKET_PROTOCOLS,
 };
 use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, GraphQLWebSocket};
@@ -14,30 +15,53 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use futures::StreamExt;
-use platform::telemetry::{new_trace, with_trace};
+use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
-use crate::{TokenVerifier, degraded::Marks, error};
+use crate::{
+    Limits, TokenVerifier,
+    degraded::Marks,
+    document::{self, Excess},
+    error,
+    operation::Operations,
+};
 
-/// The largest request body: operations are small, and whatever is larger is an attack.
-const BODY_LIMIT: usize = 256 * 1024;
 /// A peer that answers no ping for this long is gone.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Adds what a request needs of its own, such as data loaders.
 pub type Prepare = Arc<dyn Fn(Request) -> Request + Send + Sync>;
 
-/// A schema whose every request has a [`Caller`](crate::Caller) and its own data, whose every error
-/// has a code, and whose every answer says what was [`degraded`](crate::degraded).
+/// A schema whose every request has a [`Caller`](crate::Caller) and its own data, and is within the
+/// [`Limits`]; whose every error has a code, and whose every answer says what was
+/// [`degraded`](crate::degraded).
 struct Subgraph<Q, M, S> {
     schema: Schema<Q, M, S>,
     prepare: Prepare,
+    limits: Limits,
+    operations: Arc<Operations>,
+}
+
+impl<Q, M, S> Subgraph<Q, M, S>
+where
+    Q: ObjectType + 'static,
+    M: ObjectType + 'static,
+    S: SubscriptionType + 'static,
+{
+    fn new(name: &'static str, schema: Schema<Q, M, S>, prepare: Prepare, limits: Limits) -> Self {
+        let operations = Arc::new(Operations::new(name, schema.names()));
+        Self { schema, prepare, limits, operations }
+    }
 }
 
 impl<Q, M, S> Clone for Subgraph<Q, M, S> {
     fn clone(&self) -> Self {
-        Self { schema: self.schema.clone(), prepare: Arc::clone(&self.prepare) }
+        Self {
+            schema: self.schema.clone(),
+            prepare: Arc::clone(&self.prepare),
+            limits: self.limits,
+            operations: Arc::clone(&self.operations),
+        }
     }
 }
 
@@ -47,10 +71,15 @@ where
     M: ObjectType + 'static,
     S: SubscriptionType + 'static,
 {
-    async fn execute(&self, request: Request) -> Response {
+    async fn execute(&self, mut request: Request) -> Response {
+        if let Err(excess) = document::check(&request.query, &self.limits) {
+            return refused(excess);
+        }
+        let operation = self.operations.begin(&mut request);
         let marks = Marks::default();
         let request = (self.prepare)(request.data(marks.clone()));
-        marks.said_in(error::finish(self.schema.execute(request).await))
+        let executing = async { marks.said_in(error::finish(self.schema.execute(request).await)) };
+        operation.measure(executing).await
     }
 
     fn execute_stream(
@@ -58,6 +87,9 @@ where
         request: Request,
         session_data: Option<Arc<Data>>,
     ) -> BoxStream<'static, Response> {
+        if let Err(excess) = document::check(&request.query, &self.limits) {
+            return stream::iter([refused(excess)]).boxed();
+        }
         let marks = Marks::default();
         let request = (self.prepare)(request.data(marks.clone()));
         let stream = match session_data {
@@ -68,18 +100,26 @@ where
     }
 }
 
+/// The answer to an operation that nothing looked into.
+fn refused(excess: Excess) -> Response {
+    error::finish(Response::from_errors(vec![ServerError::new(excess.to_string(), None)]))
+}
+
 #[derive(Clone)]
 struct Shell<E> {
     executor: E,
     verifier: TokenVerifier,
+    body_bytes: usize,
     stop: CancellationToken,
 }
 
-/// Routes for `schema`. Sockets are closed with code 1001 (going away) when `stop` is cancelled.
+/// Routes for `schema` of the subgraph with this name, which was built with the same [`limits`](Limits::on). Sockets are closed with code 1001 (going away) when `stop` is cancelled.
 pub fn routes<Q, M, S>(
+    name: &'static str,
     schema: Schema<Q, M, S>,
     verifier: TokenVerifier,
     prepare: Prepare,
+    limits: Limits,
     stop: CancellationToken,
 ) -> Router
 where
@@ -87,12 +127,12 @@ where
     M: ObjectType + 'static,
     S: SubscriptionType + 'static,
 {
-    let executor = Subgraph { schema, prepare };
+    let executor = Subgraph::new(name, schema, prepare, limits);
     Router::new()
         .route("/graphql", post(query::<Subgraph<Q, M, S>>))
         .route("/ws", get(socket::<Subgraph<Q, M, S>>))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(Shell { executor, verifier, stop })
+        .layer(DefaultBodyLimit::max(limits.body_bytes))
+        .with_state(Shell { executor, verifier, body_bytes: limits.body_bytes, stop })
 }
 
 /// The schema in GraphQL's own language, as composition reads it.
@@ -122,10 +162,7 @@ async fn query<E: Executor>(
     request: GraphQLRequest,
 ) -> GraphQLResponse {
     let caller = shell.verifier.caller(authorization(&headers)).await;
-    let work = shell.executor.execute_batch(BatchRequest::Single(request.into_inner().data(caller)));
-    // Events that this request causes carry its trace on.
-    let trace = headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    with_trace(Some(trace.unwrap_or_else(new_trace)), work).await.into()
+    shell.executor.execute_batch(BatchRequest::Single(request.into_inner().data(caller))).await.into()
 }
 
 async fn socket<E: Executor>(
@@ -135,8 +172,9 @@ async fn socket<E: Executor>(
     upgrade: WebSocketUpgrade,
 ) -> impl IntoResponse {
     let caller = shell.verifier.caller(authorization(&headers)).await;
+    let upgrade = upgrade.max_message_size(shell.body_bytes).max_frame_size(shell.body_bytes);
     upgrade.protocols(ALL_WEBSOCKET_PROTOCOLS).on_upgrade(move |stream| async move {
-        let Shell { executor, verifier, stop } = shell;
+        let Shell { executor, verifier, stop, .. } = shell;
         let (sink, stream) = stream.split();
         // The end of the incoming stream is what ends the protocol, and with it every
         // subscription of this socket.
@@ -171,7 +209,7 @@ fn token(payload: &serde_json::Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use async_graphql::{Context, Object, Subscription};
-    use futures::{Stream, stream};
+    use futures::Stream;
     use serde_json::{Value, json};
 
     use super::*;
@@ -233,7 +271,9 @@ mod tests {
     }
 
     fn subgraph() -> Subgraph<Root, Root, Numbers> {
-        Subgraph { schema: Schema::new(Root, Root, Numbers), prepare: Arc::new(|request| request) }
+        let limits = Limits::default();
+        let schema = limits.on(Schema::build(Root, Root, Numbers)).finish();
+        Subgraph::new("test", schema, Arc::new(|request| request), limits)
     }
 
     /// The names in an answer; `null` in one without.
@@ -273,5 +313,50 @@ mod tests {
         let answers = subgraph().execute_stream(Request::new("subscription { numbers { value } }"), session);
         let names: Vec<_> = answers.map(|answer| degraded(&answer)).collect().await;
         assert_eq!(names, [json!(["seats"]), json!(["numbers"]), json!(null)]);
+    }
+
+    /// What an operation is refused with, as a request and as a stream.
+    async fn refusal(subgraph: &Subgraph<Root, Root, Numbers>, operation: &str) -> String {
+        let answer = subgraph.execute(Request::new(operation)).await;
+        let answers: Vec<_> = subgraph.execute_stream(Request::new(operation), None).collect().await;
+        assert_eq!(answers.len(), 1, "{operation}");
+        let error = |answer: &Response| serde_json::to_value(&answer.errors[0]).unwrap();
+        assert_eq!(error(&answer), error(&answers[0]), "{operation}");
+        assert_eq!(error(&answer)["extensions"]["code"], "BAD_USER_INPUT", "{operation}");
+        answer.errors[0].message.clone()
+    }
+
+    #[tokio::test]
+    async fn a_hostile_document_is_refused_before_anything_looks_into_it() {
+        let bomb: String = (0..30)
+            .map(|n| format!(" fragment F{n} on Root {{ ...F{} ...F{} }}", n + 1, n + 1))
+            .chain([" { ...F0 } fragment F30 on Root { seats }".to_owned()])
+            .collect();
+        for (operation, words) in [
+            (bomb.as_str(), "fields"),
+            ("{ ...F } fragment F on Root { ...F }", "spread themselves"),
+            (&"{a".repeat(9_000), "nests deeper"),
+            (&format!("{{ {} }}", "seats ".repeat(20_000)), "tokens"),
+            (&format!("{{ {} }}", "seats ".repeat(6_000)), "selects more"),
+            ("{ __schema { types { name } } }", "describe itself"),
+        ] {
+            let said = refusal(&subgraph(), operation).await;
+            assert!(said.contains(words), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn limits_are_as_configured_and_names_are_not_guessed() {
+        let with = |limits: Limits| {
+            let schema = limits.on(Schema::build(Root, Root, Numbers)).finish();
+            Subgraph::new("test", schema, Arc::new(|request| request), limits)
+        };
+        let said = refusal(&subgraph(), "{ seat }").await;
+        assert!(said.contains("seat") && !said.contains("seats"), "{said}");
+        let narrow = with(Limits { complexity: 2, ..Limits::default() });
+        assert!(refusal(&narrow, "{ a: seats b: seats c: seats }").await.contains("complex"));
+        let open = with(Limits { introspection: true, ..Limits::default() });
+        let answer = open.execute(Request::new("{ __schema { queryType { name } } }")).await;
+        assert_eq!(answer.errors, []);
     }
 }

@@ -264,6 +264,7 @@ pub mod kind {
         Show "show" ShowId Id;
         User "user" UserId Id;
         Session "session" SessionId Id;
+        ApiKey "key" ApiKeyId Id;
         Event "event" EventId Id;
         Hold "hold" HoldId ScopedId;
         Booking "booking" BookingId ScopedId;

@@ -10,8 +10,8 @@ pub mod source;
 
 pub use error::ErrorCode;
 pub use id::{
-    BookingId, CityId, EventId, FindingId, HoldId, Id, MovieId, ParseIdError, PaymentId, PersonId, RefundId,
-    ScopedId, ScreenId, SeatId, SessionId, ShowId, TheaterId, TicketId, UserId,
+    ApiKeyId, BookingId, CityId, EventId, FindingId, HoldId, Id, MovieId, ParseIdError, PaymentId, PersonId,
+    RefundId, ScopedId, ScreenId, SeatId, SessionId, ShowId, TheaterId, TicketId, UserId,
 };
 pub use money::{Currency, Money, MoneyError};
 pub use seating::{Layout, SeatKind, SeatState};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use graphql_kit::Role;
 
-use crate::{audit, dlq::DlqCommand, reconcile::ReconcileCommand, smoke};
+use crate::{audit, dlq::DlqCommand, keys::KeysCommand, mails::MailsCommand, reconcile::ReconcileCommand, smoke};
 
 /// Marquee: book cinema and event seats.
 #[derive(Debug, Parser)]
@@ -31,7 +31,12 @@ pub enum Command {
     /// Bring the database to the newest schema.
     Migrate,
     /// Fill the catalog, or top up its coming week. Safe to repeat.
-    Seed,
+    Seed {
+        /// How much: `full` (twelve cities), `small` (for tests), or a number N for N times ten theaters,
+        /// a hundred movies and seven hundred shows a week (for benchmarks).
+        #[arg(long, default_value = "full")]
+        scale: catalog::Scale,
+    },
     /// Print a subgraph's schema (SDL).
     Schema {
         /// Whose.
@@ -45,11 +50,17 @@ pub enum Command {
     /// Look at messages that could not be handled, and replay them.
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Look at messages to people that were given up, and try them again.
+    #[command(subcommand)]
+    Mails(MailsCommand),
     /// Look at what our records and the provider's disagree about, and repair it.
     #[command(subcommand)]
     Reconcile(ReconcileCommand),
     /// Print who changed what of a show or a booking, when and why.
     Audit(audit::Args),
+    /// Make, list and revoke the keys of partners' programs.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Manage accounts.
     #[command(subcommand)]
     User(UserCommand),
@@ -100,4 +111,7 @@ pub enum UserCommand {
         /// The role: customer, staff, manager, admin or partner.
         role: Role,
     },
+    /// Make a new key that signs access tokens, and print its seed and its public key. Nothing is
+    /// changed: docs/signing-keys.md says how to bring it in.
+    SigningKey,
 }

@@ -7,12 +7,14 @@ use graphql_kit::Role;
 use migrations::Migrator;
 use platform::{Rabbit, Shutdown, config};
 use sea_orm_migration::MigratorTrait;
+use secrecy::ExposeSecret as _;
+use user::app::KeyRing;
 
 use crate::{
     audit,
     cli::{Cli, Command, QueuesCommand, Subgraph, UserCommand},
     config::Config,
-    dlq, reconcile, serve, smoke,
+    dlq, keys, mails, reconcile, serve, smoke,
 };
 
 /// How long a command waits for a server.
@@ -27,7 +29,7 @@ pub async fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Serve { roles } => serve::run(config::load(file)?, &roles).await,
         Command::Migrate => migrate(file).await,
-        Command::Seed => seed(file).await,
+        Command::Seed { scale } => seed(file, scale).await,
         Command::Schema { subgraph } => {
             print_schema(subgraph);
             Ok(())
@@ -35,9 +37,15 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Smoke(args) => smoke::run(&args).await,
         Command::Queues(command) => with_broker(file, async |rabbit| queues(rabbit, &command).await).await,
         Command::Dlq(command) => with_broker(file, async |rabbit| dlq::run(rabbit, command).await).await,
+        Command::Mails(command) => mails::run(file, &command).await,
         Command::Reconcile(command) => reconcile::run(file, command).await,
         Command::Audit(args) => audit::run(file, &args).await,
+        Command::Keys(command) => keys::run(file, command).await,
         Command::User(UserCommand::Grant { email, role }) => grant(file, &email, role).await,
+        Command::User(UserCommand::SigningKey) => {
+            signing_key();
+            Ok(())
+        }
     }
 }
 
@@ -69,9 +77,9 @@ async fn migrate(file: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-async fn seed(file: Option<&Path>) -> Result<()> {
+async fn seed(file: Option<&Path>, scale: catalog::Scale) -> Result<()> {
     let pg = database(file).await?;
-    let options = catalog::SeedOptions::default();
+    let options = catalog::SeedOptions { scale, ..catalog::SeedOptions::default() };
     let report = catalog::seed(&pg, &kernel::SystemClock, &kernel::SystemIds, &options, say).await?;
     say(&report.to_string());
     Ok(())
@@ -114,6 +122,12 @@ async fn queues(rabbit: &Rabbit, command: &QueuesCommand) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn signing_key() {
+    let (seed, public) = KeyRing::generate(&kernel::SystemIds);
+    say(&format!("seed (a secret, user.signing_key)        {}", seed.expose_secret()));
+    say(&format!("public key (user.previous_keys)          {public}"));
 }
 
 async fn grant(file: Option<&Path>, email: &str, role: Role) -> Result<()> {

@@ -6,6 +6,8 @@ mod cli;
 mod commands;
 mod config;
 mod dlq;
+mod keys;
+mod mails;
 mod reconcile;
 mod serve;
 mod smoke;

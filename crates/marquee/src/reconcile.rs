@@ -132,6 +132,9 @@ fn lines(report: &Report) -> Vec<String> {
         let of = skipped.subject.as_ref().map(|subject| format!(" of {subject}")).unwrap_or_default();
         lines.push(format!("not compared: {}{of} ({})", skipped.comparison, skipped.why));
     }
+    if let Some(oversold) = report.oversold.filter(|seats| *seats > 0) {
+        lines.push(format!("seats sold to more than one: {oversold} (docs/runbooks/seats-oversold.md)"));
+    }
     let repaired = report.found.iter().filter(|found| found.repair == Some(Repair::Made)).count();
     let (found, resolved) = (report.found.len(), report.resolved.len());
     lines.push(format!("{found} found, {repaired} of them repaired; {resolved} resolved"));

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, Result, anyhow, ensure};
 use kernel::SystemIds;
 use platform::{
-    Deps, Queue, Rabbit, Shutdown, Telemetry, faults,
+    Deps, Queue, Rabbit, Redis, Shutdown, Telemetry, faults,
     http::{self, Readiness},
     outbox,
 };
@@ -29,7 +29,8 @@ pub async fn run(config: Config, roles: &[RoleName]) -> Result<()> {
     let shutdown = Shutdown::new();
     telemetry.keep(&shutdown);
 
-    // The gateway needs no store, so that it can run in front of any subgraphs.
+    // The gateway needs no store, so that it can run in front of any subgraphs; Redis only shares its
+    // rate limits.
     let deps = match roles {
         [RoleName::Gateway] => None,
         _ => Some(connect(&config, &shutdown).await?),
@@ -44,6 +45,7 @@ pub async fn run(config: Config, roles: &[RoleName]) -> Result<()> {
     tracing::info!(?roles, "serving");
     shutdown.wait_for_signal().await?;
     shutdown.finish(GRACE).await;
+    telemetry.finish().await;
     ensure!(!shutdown.has_failed(), "a task panicked; the log says which");
     failures.into_result()
 }
@@ -83,7 +85,13 @@ async fn start(
 ) -> Result<()> {
     if role == RoleName::Gateway {
         let listener = gateway::bind(&config.gateway).await?;
-        let work = gateway::run(config.gateway.clone(), telemetry.clone(), listener, shutdown.clone());
+        let outside = gateway::Outside {
+            clock: faults::clock(),
+            ids: Arc::new(SystemIds),
+            redis: buckets(config, deps, shutdown)?,
+        };
+        let work =
+            gateway::run(config.gateway.clone(), outside, telemetry.clone(), listener, shutdown.clone());
         spawn("gateway", work, shutdown, failures);
         return Ok(());
     }
@@ -128,6 +136,19 @@ async fn start(
         }
     }
     Ok(())
+}
+
+/// Where the gateway keeps its rate limits: the Redis of this process, or one of its own. It starts
+/// and serves without Redis, as every role does.
+fn buckets(config: &Config, deps: Option<&Deps>, shutdown: &Shutdown) -> Result<Option<Redis>> {
+    let limits = &config.gateway.rate_limits;
+    if !limits.enabled || limits.store == gateway::Store::Local {
+        return Ok(None);
+    }
+    match deps {
+        Some(deps) => Ok(Some(deps.redis.clone())),
+        None => Ok(Some(Redis::connect(&config.redis, shutdown)?)),
+    }
 }
 
 /// Relays, consumers and jobs.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use client::{Client, Socket, Subscription};
 use kernel::{IdSource, SystemIds};
+use platform::telemetry::new_trace;
 use serde_json::{Value, json};
 
 /// What a step may take before the check counts as failed.
@@ -31,8 +32,9 @@ pub struct Args {
 /// # Errors
 /// The first step that did not work, with what came instead.
 pub async fn run(args: &Args) -> Result<()> {
+    let trace = new_trace();
     let visitor = Client::new(&args.graphql)?;
-    let customer = sign_up(&visitor).await?;
+    let customer = sign_up(&visitor).await?.with_trace(&trace);
     let show = find_show(&visitor).await?;
     let show_id = text(&show, "/id")?;
 
@@ -83,6 +85,7 @@ pub async fn run(args: &Args) -> Result<()> {
         text(&booking, "/booking/show/movie/title")?,
         code.len()
     ));
+    say(&format!("where traces are recorded, this one is {}", trace.split('-').nth(1).unwrap_or_default()));
     Ok(())
 }
 

@@ -2,8 +2,9 @@
 //!
 //! `booking.listen` is `listen` in the table `[booking]` of the file, and
 //! `MARQUEE_BOOKING__LISTEN` in the environment: two underscores stand for a dot. A value from the
-//! environment that begins with `[` or `{` is read as TOML, so lists can be given too. Three
-//! customary variables have the last word: `DATABASE_URL`, `REDIS_URL` and `AMQP_URL`.
+//! environment that begins with `[` or `{` is read as TOML, so lists can be given too. Some
+//! customary variables have the last word: `DATABASE_URL`, `REDIS_URL`, `AMQP_URL`, and those of
+//! OpenTelemetry, `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_SERVICE_NAME`. An empty one says nothing.
 //!
 //! Messages name the field and how to set it, and never show a value, which may be a secret.
 
@@ -22,8 +23,13 @@ const PREFIX: &str = "MARQUEE_";
 /// Between the parts of a field's path, in variables.
 const SEPARATOR: &str = "__";
 /// Variables that other tools use for the same things.
-const CUSTOMARY: [(&str, &str); 3] =
-    [("DATABASE_URL", "pg.url"), ("REDIS_URL", "redis.url"), ("AMQP_URL", "rabbit.url")];
+const CUSTOMARY: [(&str, &str); 5] = [
+    ("DATABASE_URL", "pg.url"),
+    ("REDIS_URL", "redis.url"),
+    ("AMQP_URL", "rabbit.url"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.traces.endpoint"),
+    ("OTEL_SERVICE_NAME", "telemetry.traces.service_name"),
+];
 
 /// The configuration cannot be used. The text tells what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -157,7 +163,7 @@ fn settings(variables: impl IntoIterator<Item = (String, String)>) -> impl Itera
         .into_iter()
         .filter_map(|(name, value)| {
             if let Some(rank) = CUSTOMARY.iter().position(|(known, _)| *known == name) {
-                let (_, path) = CUSTOMARY.get(rank)?;
+                let (_, path) = CUSTOMARY.get(rank).filter(|_| !value.is_empty())?;
                 return Some((rank + 1, (*path).to_owned(), value));
             }
             let field = name.strip_prefix(PREFIX)?;

@@ -62,8 +62,10 @@ impl Deps {
         ids: SharedIds,
         shutdown: &Shutdown,
     ) -> Result<Self, DepsError> {
+        let pg = pg::connect(&config.pg).await?;
+        pg::watch(&pg, shutdown);
         Ok(Self {
-            pg: pg::connect(&config.pg).await?,
+            pg,
             redis: Redis::connect(&config.redis, shutdown)?,
             rabbit: Rabbit::connect(&config.rabbit, shutdown)?,
             clock,

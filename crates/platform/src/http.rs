@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, panic::AssertUnwindSafe, 
 
 use axum::{
     Json, Router,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -23,14 +23,22 @@ use tokio::{
     sync::oneshot,
     time::{Instant, timeout},
 };
+use tracing::field::Empty;
 
-use crate::{Rabbit, Redis, Shutdown, Telemetry, faults, pg, rabbit::BoxError};
+use crate::{
+    Rabbit, Redis, Shutdown, Telemetry, faults, pg,
+    rabbit::BoxError,
+    telemetry::{TARGET, in_span},
+};
 
 /// A dependency that does not answer within this time counts as missing.
 const CHECK_WITHIN: Duration = Duration::from_secs(1);
 /// So long after its start a process waits for Redis before it takes requests; the circuit breaker
 /// knows earlier whether there is any use in that.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
+
+/// What machines ask all the time, and sockets, which last.
+const UNTRACED: [&str; 4] = ["/health", "/ready", "/metrics", "/ws"];
 
 type CheckFn = dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync;
 type NeedFn = dyn Fn() -> bool + Send + Sync;
@@ -231,9 +239,35 @@ async fn finish(State(shutdown): State<Shutdown>, request: Request, next: Next) 
     let (answer, answered) = oneshot::channel();
     shutdown.spawn("request", async move {
         // A panic is this request's alone.
-        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        let response = AssertUnwindSafe(traced(request, next)).catch_unwind().await;
         // Nobody waits any more: the client has left.
         let _ = answer.send(response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()));
     });
     answered.await.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+}
+
+/// Answers a request as a part of the trace that its `traceparent` names, or of a new one.
+async fn traced(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let Some(route) = route.filter(|route| !UNTRACED.contains(route)) else {
+        return next.run(request).await;
+    };
+    let span = tracing::info_span!(
+        target: TARGET,
+        "request",
+        otel.name = format_args!("{} {route}", request.method()),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = request.method().as_str(),
+        http.route = route,
+        http.response.status_code = Empty,
+    );
+    let trace = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let response = in_span(span.clone(), trace, next.run(request)).await;
+    let status = response.status();
+    span.record("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    response
 }

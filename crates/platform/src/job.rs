@@ -4,12 +4,13 @@ use std::{fmt, future::Future, time::Duration};
 
 use sea_orm::{DatabaseConnection, DbErr};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tracing::field::Empty;
 
 use crate::{
     Shutdown,
     backoff::Backoff,
     pg::Leader,
-    telemetry::{new_trace, with_trace},
+    telemetry::{TARGET, in_span},
 };
 
 /// How often a process that is not the leader tries to become it.
@@ -50,6 +51,8 @@ pub fn every_as_leader<F, Fut, E>(
     E: fmt::Display,
 {
     let soft = shutdown.token();
+    let leads = metrics::gauge!("job_leader", "job" => name);
+    leads.set(0.0);
     shutdown.spawn(name, async move {
         let mut backoff = Backoff::for_connections();
         let mut ticks = interval(period);
@@ -58,6 +61,7 @@ pub fn every_as_leader<F, Fut, E>(
             let wait = match Leader::elect(&pg, &format!("job:{name}")).await {
                 Ok(Some(mut leader)) => {
                     backoff.reset();
+                    leads.set(1.0);
                     let led: Result<(), DbErr> = async {
                         while leader.hold_while(soft.run_until_cancelled(ticks.tick())).await?.is_some() {
                             leader.confirm().await?;
@@ -66,6 +70,7 @@ pub fn every_as_leader<F, Fut, E>(
                         Ok(())
                     }
                     .await;
+                    leads.set(0.0);
                     leader.resign().await;
                     match led {
                         Ok(()) => return,
@@ -91,10 +96,17 @@ where
     E: fmt::Display,
 {
     let start = Instant::now();
+    let span = tracing::info_span!(
+        target: TARGET,
+        "job",
+        otel.name = format_args!("job {name}"),
+        otel.status_code = Empty,
+    );
     // On the heap: a build without optimisation copies what is around it many times on the stack.
-    let outcome = match with_trace(Some(new_trace()), Box::pin(work())).await {
+    let outcome = match in_span(span.clone(), None, Box::pin(work())).await {
         Ok(()) => "done",
         Err(error) => {
+            span.record("otel.status_code", "ERROR");
             tracing::error!(job = name, %error, "job failed; it runs again in its time");
             "failed"
         }

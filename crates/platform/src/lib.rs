@@ -11,6 +11,7 @@
 //! committed, and at least once ([`outbox`]); an effect of an event is applied only once
 //! ([`inbox`]).
 
+pub mod auth;
 pub mod config;
 pub mod deps;
 pub mod faults;

@@ -1,5 +1,8 @@
 //! PostgreSQL: the pool, what its errors mean, and leadership by advisory lock.
 
+mod statements;
+mod watch;
+
 use std::{sync::Arc, time::Duration};
 
 use garde::Validate;
@@ -10,6 +13,10 @@ use sea_orm::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::timeout;
+
+pub(crate) use watch::watch;
+
+use statements::Statements;
 
 /// Connections that rested longer than this are tested before use; fresher ones are trusted,
 /// which saves a round trip for each request under load.
@@ -93,7 +100,10 @@ pub async fn connect(config: &PgConfig) -> Result<DatabaseConnection, PgError> {
             options.options([("idle_in_transaction_session_timeout", limit.as_str())])
         });
     }
-    Database::connect(options).await.map_err(|_| PgError::Url)
+    let mut pg = Database::connect(options).await.map_err(|_| PgError::Url)?;
+    let statements = Statements::new();
+    pg.set_metric_callback(move |info| statements.observe(info));
+    Ok(pg)
 }
 
 /// True when `error` is a violation of the unique or primary-key constraint of this name.

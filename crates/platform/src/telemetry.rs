@@ -1,17 +1,36 @@
-//! Logs, metrics and the trace context of the work at hand.
+//! Logs, metrics and traces.
 //!
 //! Metrics go through the `metrics` facade; [`Telemetry`] renders them for `/metrics`. Durations
-//! are histograms in seconds.
+//! are histograms in seconds. Traces are made of the spans of `tracing` with the target [`TARGET`],
+//! and leave by OTLP when [`TracesConfig::endpoint`] is set.
 
-use std::{future::Future, io::IsTerminal, time::Duration};
+mod cache;
+mod context;
+mod lines;
+mod private;
+mod process;
+mod traces;
+
+use std::{io::IsTerminal, time::Duration};
 
 use garde::Validate;
-use kernel::source::{IdSource, SystemIds};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use opentelemetry_otlp::ExporterBuildError;
 use serde::Deserialize;
-use tracing_subscriber::{EnvFilter, util::TryInitError};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt as _, filter_fn},
+    layer::SubscriberExt as _,
+    util::{SubscriberInitExt as _, TryInitError},
+};
+
+pub use cache::CacheMeter;
+pub use context::{TARGET, current_trace, in_span, new_trace, with_trace};
+pub(crate) use context::{is_traced, record_call};
+pub use traces::TracesConfig;
 
 use crate::Shutdown;
+use traces::Traces;
 
 /// Upper bounds of all histograms, in seconds: half a millisecond to half a minute.
 const BUCKETS: [f64; 15] =
@@ -33,11 +52,18 @@ pub struct TelemetryConfig {
     /// What is logged, as `tracing-subscriber` directives: `info,booking=debug`.
     #[garde(custom(filter_is_valid))]
     pub filter: String,
+    /// Where traces go.
+    #[garde(dive)]
+    pub traces: TracesConfig,
 }
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: DEFAULT_FILTER.to_owned() }
+        Self {
+            format: LogFormat::Text,
+            filter: DEFAULT_FILTER.to_owned(),
+            traces: TracesConfig::default(),
+        }
     }
 }
 
@@ -48,7 +74,7 @@ pub enum LogFormat {
     /// One line of text.
     #[default]
     Text,
-    /// One JSON object, with the fields of all spans.
+    /// One JSON object, with the fields of all spans, and the trace.
     Json,
 }
 
@@ -70,31 +96,39 @@ pub enum TelemetryError {
     /// Something has installed a recorder before, or the buckets are unusable.
     #[error("metrics are already set up: {0}")]
     Recorder(#[from] metrics_exporter_prometheus::BuildError),
+    /// Spans cannot be sent to `telemetry.traces.endpoint`.
+    #[error("telemetry.traces cannot be used: {0}")]
+    Traces(#[from] ExporterBuildError),
 }
 
-/// The metrics of this process; clones share them.
+/// The metrics and traces of this process; clones share them.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     metrics: PrometheusHandle,
+    traces: Option<Traces>,
 }
 
-/// Sets up logs (to standard error) and metrics for the whole process. Call once, in `main`.
+/// Sets up logs (to standard error), metrics and traces for the whole process. Call once, in `main`.
 ///
 /// # Errors
 /// [`TelemetryError`].
 pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
-    use tracing_subscriber::util::SubscriberInitExt;
-
     let filter = EnvFilter::try_new(&config.filter).map_err(|_| TelemetryError::Filter)?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // Spans of traces are no part of logs. Nobody wants them when traces are off, so that then they
+    // are not even made.
+    let filter = filter.and(filter_fn(|metadata| !traces::is_traced(metadata)));
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    match config.format {
-        LogFormat::Text => lines.finish().try_init()?,
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
-    }
-    Ok(Telemetry { metrics: recorder()?.install_recorder()? })
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).map_event_format(lines::WithTrace).with_filter(filter).boxed()
+        }
+    };
+    let traces = Traces::start(&config.traces)?;
+    tracing_subscriber::registry().with(lines).with(traces.as_ref().map(Traces::layer)).try_init()?;
+    Ok(Telemetry { metrics: recorder()?.install_recorder()?, traces })
 }
 
 fn recorder() -> Result<PrometheusBuilder, TelemetryError> {
@@ -107,13 +141,27 @@ impl Telemetry {
     /// # Errors
     /// Never in practice: the buckets are fixed.
     pub fn detached() -> Result<Self, TelemetryError> {
-        Ok(Self { metrics: recorder()?.build_recorder().handle() })
+        Ok(Self { metrics: recorder()?.build_recorder().handle(), traces: None })
     }
 
     /// All metrics in Prometheus's text format.
     #[must_use]
     pub fn render(&self) -> String {
+        process::observe();
         self.metrics.render()
+    }
+
+    /// Whether spans of traces are made and sent.
+    #[must_use]
+    pub const fn has_traces(&self) -> bool {
+        self.traces.is_some()
+    }
+
+    /// Sends the spans that still wait. Call once, last in `main`.
+    pub async fn finish(self) {
+        if let Some(traces) = self.traces {
+            traces.finish().await;
+        }
     }
 
     /// Keeps memory bounded when nobody scrapes. Call once, in `main`.
@@ -132,53 +180,9 @@ impl Telemetry {
     }
 }
 
-tokio::task_local! {
-    static TRACE: Option<String>;
-}
-
-/// Runs `work` on behalf of the request with this W3C `traceparent`, so that events appended by
-/// it ([`crate::outbox::append`]) carry the trace on.
-pub async fn with_trace<T>(trace: Option<String>, work: impl Future<Output = T>) -> T {
-    TRACE.scope(trace, work).await
-}
-
-/// A `traceparent` for work that begins here, such as a webhook or a run of a job: version 00, a
-/// new trace, sampled (<https://www.w3.org/TR/trace-context/#traceparent-header>).
-#[must_use]
-pub fn new_trace() -> String {
-    let mut bytes = [0; 24];
-    // Names of work are no part of it: no test has to decide them.
-    SystemIds.fill(&mut bytes);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (trace, span) = hex.split_at(32);
-    format!("00-{trace}-{span}-01")
-}
-
-/// The `traceparent` of the work at hand, if any.
-#[must_use]
-pub fn current_trace() -> Option<String> {
-    TRACE.try_with(Clone::clone).ok().flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn the_trace_is_known_inside_and_not_outside() {
-        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-        let seen = with_trace(Some(trace.to_owned()), async { current_trace() }).await;
-        assert_eq!(seen.as_deref(), Some(trace));
-        assert_eq!(current_trace(), None);
-    }
-
-    #[test]
-    fn each_new_trace_is_another() {
-        let (one, other) = (new_trace(), new_trace());
-        assert_ne!(one, other);
-        let lengths: Vec<usize> = one.split('-').map(str::len).collect();
-        assert_eq!(lengths, [2, 32, 16, 2]);
-    }
 
     #[test]
     fn filters_are_checked() {

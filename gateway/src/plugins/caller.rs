@@ -2,6 +2,9 @@
 //! [`caller_headers`](crate::settings::caller_headers) are equal. The router compares only values
 //! of visible ASCII, but forwards all, and of several values it forwards the first alone. This
 //! plugin drops such a header, so that what subgraphs get is what was compared.
+//!
+//! Requests to a subgraph are shared too, when all of their headers are equal. The ids that the
+//! gateway made for requests are not, and so do not go on with queries.
 
 use hive_router::{
     async_trait,
@@ -9,12 +12,15 @@ use hive_router::{
         hooks::{
             on_http_request::{OnHttpRequestHookFuture, OnHttpRequestHookPayload},
             on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
+            on_subgraph_http_request::{OnSubgraphHttpRequestHookPayload, OnSubgraphHttpRequestHookResult},
         },
         plugin_trait::{RouterPlugin, StartHookPayload},
     },
 };
 use ntex::http::HeaderMap;
 use serde::Deserialize;
+
+use crate::admission::{Admitted, REQUEST_ID};
 
 /// See the module.
 pub(crate) struct CallerPlugin {
@@ -50,6 +56,17 @@ impl RouterPlugin for CallerPlugin {
             }
             payload.proceed()
         })
+    }
+
+    async fn on_subgraph_http_request<'exec>(
+        &'exec self,
+        mut payload: OnSubgraphHttpRequestHookPayload<'exec>,
+    ) -> OnSubgraphHttpRequestHookResult<'exec> {
+        let made_id = payload.context.get_ref::<Admitted>().is_some_and(|admitted| admitted.made_id);
+        if made_id && payload.execution_request.dedupe {
+            payload.execution_request.headers.remove(REQUEST_ID);
+        }
+        payload.proceed()
     }
 }
 

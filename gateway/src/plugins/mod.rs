@@ -1,5 +1,6 @@
 //! What the gateway adds to the router's pipeline: one plugin in each file.
 
+pub(crate) mod authorization;
 pub(crate) mod caller;
 pub(crate) mod degraded;
 pub(crate) mod errors;
@@ -13,6 +14,7 @@ use crate::{Config, settings};
 pub(crate) fn registry() -> PluginRegistry {
     PluginRegistry::new()
         .register::<caller::CallerPlugin>()
+        .register::<authorization::AuthorizationPlugin>()
         .register::<errors::ErrorsPlugin>()
         .register::<degraded::DegradedPlugin>()
 }
@@ -22,6 +24,7 @@ pub(crate) fn settings(config: &Config) -> Value {
     let plugin = |config: Value| json!({ "enabled": true, "warn_on_error": false, "config": config });
     json!({
         caller::CallerPlugin::plugin_name(): plugin(json!({ "headers": settings::caller_headers(config) })),
+        authorization::AuthorizationPlugin::plugin_name(): plugin(json!({})),
         errors::ErrorsPlugin::plugin_name(): plugin(json!({})),
         degraded::DegradedPlugin::plugin_name(): plugin(json!({})),
     })

@@ -4,6 +4,8 @@
 use std::{
     cell::RefCell,
     collections::HashMap,
+    future::pending,
+    net::IpAddr,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -18,16 +20,17 @@ use ntex::{
     web::ws,
 };
 use serde_json::value::RawValue;
+use platform::auth::TokenError;
 use tokio::{
     sync::Notify,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
 use super::{
     Sockets, headers, operation,
     protocol::{self, Close, Incoming},
 };
-use crate::{refusal, router::Router};
+use crate::{admission::Caller, refusal, places::Place, router::Router};
 
 /// How often a socket is pinged, and how long it may take to be initialised.
 const PING_EVERY: Duration = Duration::from_secs(10);
@@ -36,16 +39,32 @@ const SILENCE: Duration = Duration::from_secs(25);
 /// How long a peer may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What a socket begins with.
+pub(super) struct Opened {
+    pub(super) sockets: Arc<Sockets>,
+    pub(super) router: Router,
+    pub(super) address: IpAddr,
+    /// Those of the upgrade that its operations have.
+    pub(super) headers: HeaderMap,
+    pub(super) place: Place,
+}
+
 /// One socket.
 pub(super) struct Connection {
     sink: ws::WsSink,
     sockets: Arc<Sockets>,
     pub(super) router: Router,
+    /// From where the client has connected.
+    pub(super) address: IpAddr,
+    /// Its place among all sockets.
+    place: RefCell<Option<Place>>,
     state: RefCell<State>,
     /// Told when the last operation that owes an answer has given it.
     answered: Notify,
     /// Told when what was written has been taken by the peer.
     flushed: Notify,
+    /// Told when the caller is known.
+    opened: Notify,
 }
 
 struct State {
@@ -58,25 +77,24 @@ struct State {
     /// Whether the peer reads slower than it is written to.
     pressed: bool,
     heard: Instant,
+    /// When the caller's token is void.
+    expires: Option<tokio::time::Instant>,
     keeper: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Opening,
+    /// Somebody finds out who the caller is.
+    Asking,
     Open,
     Closing,
 }
 
 impl Connection {
     /// Begins with a socket whose client has offered the subprotocol, or closes it again.
-    pub(super) fn open(
-        sink: ws::WsSink,
-        sockets: Arc<Sockets>,
-        router: Router,
-        headers: HeaderMap,
-        spoken: bool,
-    ) -> Rc<Self> {
+    pub(super) fn open(sink: ws::WsSink, opened: Opened, spoken: bool) -> Rc<Self> {
+        let Opened { sockets, router, address, headers, place } = opened;
         let state = State {
             phase: Phase::Opening,
             headers,
@@ -84,15 +102,19 @@ impl Connection {
             owing: 0,
             pressed: false,
             heard: Instant::now(),
+            expires: None,
             keeper: None,
         };
         let connection = Rc::new(Self {
             sink,
             sockets,
             router,
+            address,
+            place: RefCell::new(Some(place)),
             state: RefCell::new(state),
             answered: Notify::new(),
             flushed: Notify::new(),
+            opened: Notify::new(),
         });
         let keeper = rt::spawn(Rc::clone(&connection).keep());
         connection.state.borrow_mut().keeper = Some(keeper);
@@ -128,9 +150,10 @@ impl Connection {
         let Some(message) = std::str::from_utf8(text).ok().and_then(Incoming::parse) else {
             return self.close(Close::BadMessage);
         };
-        let open = self.state.borrow().phase == Phase::Open;
+        let phase = self.state.borrow().phase;
+        let open = phase == Phase::Open;
         match message {
-            Incoming::Init { .. } if open => self.close(Close::SecondInit),
+            Incoming::Init { .. } if phase != Phase::Opening => self.close(Close::SecondInit),
             Incoming::Init { payload } => self.initialise(payload),
             Incoming::Ping => Some(protocol::pong()),
             Incoming::Pong => None,
@@ -147,7 +170,7 @@ impl Connection {
         }
     }
 
-    fn initialise(&self, payload: Option<&RawValue>) -> Option<ws::Message> {
+    fn initialise(self: &Rc<Self>, payload: Option<&RawValue>) -> Option<ws::Message> {
         let payload = match payload.map(|payload| serde_json::from_str(payload.get())) {
             None => serde_json::Map::new(),
             Some(Ok(payload)) => payload,
@@ -155,8 +178,53 @@ impl Connection {
         };
         let mut state = self.state.borrow_mut();
         headers::add_payload(&mut state.headers, &payload, &self.sockets.forwarded);
+        if headers::has_credentials(&state.headers) {
+            state.phase = Phase::Asking;
+            rt::spawn(Rc::clone(self).acknowledge());
+            return None;
+        }
         state.phase = Phase::Open;
         Some(protocol::ack())
+    }
+
+    /// Opens the socket when the caller's credentials are good, and closes it when they are not.
+    async fn acknowledge(self: Rc<Self>) {
+        let close = self.standing().await;
+        if self.state.borrow().phase != Phase::Asking {
+            return;
+        }
+        if let Some(close) = close {
+            self.close(close);
+            return;
+        }
+        self.state.borrow_mut().phase = Phase::Open;
+        self.send(protocol::ack());
+        self.opened.notify_one();
+    }
+
+    /// Finds out whether the caller's credentials are good, and until when. While nobody can tell,
+    /// the socket stays: public fields answer everybody.
+    async fn standing(&self) -> Option<Close> {
+        let mut headers = self.state.borrow().headers.clone();
+        if !headers::has_credentials(&headers) {
+            return None;
+        }
+        let caller = self.router.gate.caller(&mut headers).await;
+        let left = caller.as_ref().ok().and_then(|caller| self.router.gate.seconds_left(caller));
+        let expires = left.map(|left| tokio::time::Instant::now() + Duration::from_secs(left));
+        self.state.borrow_mut().expires = expires;
+        if let (Ok(caller), Some(place)) = (&caller, self.place.borrow_mut().as_mut())
+            && place.is_of(caller).is_err()
+        {
+            return Some(Close::TooMany);
+        }
+        match caller {
+            Ok(Caller::Known(_) | Caller::Stranger | Caller::Rejected(TokenError::KeysUnavailable)) => None,
+            Ok(Caller::Rejected(TokenError::Expired)) => Some(Close::Expired),
+            Ok(Caller::Rejected(TokenError::Invalid)) => Some(Close::Forbidden),
+            Err(refusal) if refusal.code == ErrorCode::BadUserInput => Some(Close::BadMessage),
+            Err(_) => Some(Close::Forbidden),
+        }
     }
 
     fn subscribe(self: &Rc<Self>, id: &str, payload: &RawValue) -> Option<ws::Message> {
@@ -181,13 +249,21 @@ impl Connection {
     }
 
     /// Sends an operation's message, but not before a slow peer has taken what it was sent. The
-    /// operation waits meanwhile; events of a subscription are then skipped, and the next one shows
-    /// by its versions that some are missing.
+    /// operation waits meanwhile; events of a subscription are then skipped, and the next one says so.
+    /// Who takes nothing for long is closed.
     pub(super) async fn deliver(&self, message: ws::Message) {
         self.send(message);
         while self.state.borrow().pressed {
-            self.flushed.notified().await;
+            let flushed = timeout(self.sockets.slow_reader, self.flushed.notified()).await;
+            if flushed.is_err() && self.state.borrow().phase != Phase::Closing {
+                self.close(Close::Slow);
+            }
         }
+    }
+
+    /// The socket is gone.
+    pub(super) fn leave(&self) {
+        self.place.borrow_mut().take();
     }
 
     /// Whether the process shuts down, and with it perhaps the subgraphs.
@@ -221,6 +297,7 @@ impl Connection {
 
     /// Closes the socket; nothing else is sent.
     fn close(&self, close: Close) -> Option<ws::Message> {
+        metrics::counter!("gateway_sockets_closed_total", "reason" => close.reason()).increment(1);
         self.end();
         self.send(close.into());
         let sink = self.sink.clone();
@@ -244,9 +321,23 @@ impl Connection {
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         pings.tick().await;
         let close = loop {
-            tokio::select! {
-                _ = pings.tick() => {}
+            let expires = self.state.borrow().expires;
+            let ping = tokio::select! {
+                _ = pings.tick() => true,
+                () = expiry(expires) => false,
+                () = self.opened.notified() => continue,
                 () = self.sockets.closing.cancelled() => break Close::GoingAway,
+            };
+            // Also between: a key may be revoked, and a token's key be withdrawn.
+            let standing = match self.state.borrow().phase {
+                Phase::Open => true,
+                Phase::Opening | Phase::Asking | Phase::Closing => false,
+            };
+            if standing && let Some(close) = self.standing().await {
+                break close;
+            }
+            if !ping {
+                continue;
             }
             let (phase, heard) = {
                 let state = self.state.borrow();
@@ -271,6 +362,13 @@ impl Connection {
         while self.state.borrow().owing > 0 {
             self.answered.notified().await;
         }
+    }
+}
+
+async fn expiry(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
     }
 }
 

@@ -7,13 +7,13 @@ use ntex::http::{
 };
 use serde_json::{Map, Value};
 
-use crate::settings::AUTHORIZATION;
+use crate::{admission::API_KEY, settings::AUTHORIZATION};
 
 /// The forwarded headers of the upgrade, and those that make a body of JSON a request.
 pub(super) fn of_upgrade(upgrade: &HeaderMap, forwarded: &[String]) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for name in forwarded {
-        if let Some(value) = upgrade.get(name.as_str()) {
+    for name in forwarded.iter().map(String::as_str).chain([API_KEY]) {
+        if let Some(value) = upgrade.get(name) {
             set(&mut headers, name, value.clone());
         }
     }
@@ -25,16 +25,30 @@ pub(super) fn of_upgrade(upgrade: &HeaderMap, forwarded: &[String]) -> HeaderMap
 /// Lays the payload of `connection_init` over `headers`: its fields, and those of its field
 /// `headers`, whose names are in `forwarded` in any case. A bare `token` is a bearer token.
 pub(super) fn add_payload(headers: &mut HeaderMap, payload: &Map<String, Value>, forwarded: &[String]) {
+    let mut given = HeaderMap::new();
     if let Some(Value::String(token)) = payload.get("token") {
-        add(headers, AUTHORIZATION, token);
+        add(&mut given, AUTHORIZATION, token);
     }
     let nested = payload.get("headers").and_then(Value::as_object);
     for (name, value) in payload.iter().chain(nested.into_iter().flatten()) {
         let name = name.to_ascii_lowercase();
-        if let (true, Value::String(value)) = (forwarded.contains(&name), value) {
-            add(headers, &name, value);
+        if let (true, Value::String(value)) = (name == API_KEY || forwarded.contains(&name), value) {
+            add(&mut given, &name, value);
         }
     }
+    if has_credentials(&given) {
+        // Of either kind: one replaces the other.
+        headers.remove(AUTHORIZATION);
+        headers.remove(API_KEY);
+    }
+    for (name, value) in &given {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
+/// Whether there is anything by which a caller could be known.
+pub(super) fn has_credentials(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION) || headers.contains_key(API_KEY)
 }
 
 fn add(headers: &mut HeaderMap, name: &str, value: &str) {
@@ -92,6 +106,17 @@ mod tests {
         check(Some("Bearer u"), json!(null), Some("Bearer u"));
         check(Some("Bearer u"), json!({}), Some("Bearer u"));
         check(Some("Bearer u"), json!({ "token": "t" }), Some("Bearer t"));
+    }
+
+    #[test]
+    fn an_api_key_replaces_a_token() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer u"));
+        let mut headers = of_upgrade(&headers, &["authorization".to_owned()]);
+        let Value::Object(payload) = json!({ "X-Api-Key": "mk_1_2" }) else { unreachable!() };
+        add_payload(&mut headers, &payload, &["authorization".to_owned()]);
+        assert_eq!(headers.get(API_KEY).unwrap().as_bytes(), b"mk_1_2");
+        assert!(!headers.contains_key(header::AUTHORIZATION) && has_credentials(&headers));
     }
 
     #[test]

@@ -7,7 +7,11 @@
 //! request.
 //!
 //! The caller's token comes from the payload of `connection_init` (`authorization`, or the same
-//! inside `headers`, or a bare `token`), else from the `Authorization` header of the upgrade.
+//! inside `headers`, or a bare `token`), else from the `Authorization` header of the upgrade; an API
+//! key may come as `x-api-key` in the same places. A socket whose token is not valid at
+//! `connection_init`, or expires later, is closed with 4403 (Forbidden): of the codes that the
+//! protocol has for this, 4401 is one that clients of it (graphql-ws) take for a mistake in their
+//! code and do not come back from, while after 4403 they connect again, with a new token.
 
 mod connection;
 mod headers;
@@ -18,10 +22,7 @@ use std::{
     cell::Cell,
     io,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -38,8 +39,14 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
-use crate::{Config, origin::Origins, router::Router, settings};
-use connection::Connection;
+use crate::{
+    Config,
+    origin::Origins,
+    places::{Full, Limits, Places},
+    router::Router,
+    settings,
+};
+use connection::{Connection, Opened};
 
 /// The subprotocol.
 pub(crate) const SUBPROTOCOL: &str = "graphql-transport-ws";
@@ -49,13 +56,14 @@ pub(crate) const SUBPROTOCOL: &str = "graphql-transport-ws";
 pub(crate) struct Sockets {
     origins: Origins,
     forwarded: Vec<String>,
-    max_sockets: usize,
+    places: Arc<Places>,
     max_operations: usize,
+    /// How long a client may leave unread what it was sent.
+    slow_reader: Duration,
     drain_timeout: Duration,
     shutdown: Shutdown,
     /// Cancelled when sockets have to end.
     closing: CancellationToken,
-    open: AtomicUsize,
     tracker: TaskTracker,
 }
 
@@ -64,12 +72,20 @@ impl Sockets {
         Self {
             origins: Origins::new(config),
             forwarded: settings::forwarded_headers(config),
-            max_sockets: config.max_long_lived_clients,
-            max_operations: config.max_operations_per_socket,
+            places: Places::new(
+                Limits {
+                    all: config.caps.sockets,
+                    per_address: config.caps.sockets_per_address,
+                    per_user: config.caps.sockets_per_user,
+                },
+                "gateway_sockets",
+                "gateway_sockets_limit",
+            ),
+            max_operations: config.caps.operations_per_socket,
+            slow_reader: Duration::from_millis(config.caps.slow_reader_ms),
             drain_timeout: config.drain_timeout(),
             shutdown,
             closing,
-            open: AtomicUsize::new(0),
             tracker: TaskTracker::new(),
         }
     }
@@ -78,29 +94,6 @@ impl Sockets {
     pub(crate) async fn closed(&self) {
         self.tracker.close();
         self.tracker.wait().await;
-    }
-
-    fn reserve(self: &Arc<Self>) -> Option<Place> {
-        let reserved = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
-            (open < self.max_sockets).then_some(open + 1)
-        });
-        reserved.ok().map(|_| {
-            metrics::gauge!("gateway_sockets").increment(1);
-            Place { sockets: Arc::clone(self), _open: self.tracker.token() }
-        })
-    }
-}
-
-/// One open socket in the count.
-struct Place {
-    sockets: Arc<Sockets>,
-    _open: TaskTrackerToken,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.sockets.open.fetch_sub(1, Ordering::Relaxed);
-        metrics::gauge!("gateway_sockets").decrement(1);
     }
 }
 
@@ -112,51 +105,64 @@ pub(crate) async fn upgrade(
 ) -> Result<HttpResponse, web::Error> {
     let origin = request.headers().get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
     if !sockets.origins.allows(origin) {
-        return Ok(refusal(HttpResponse::Forbidden(), "pages of this origin may not open a socket here"));
+        let why = "pages of this origin may not open a socket here";
+        return Ok(refusal(HttpResponse::Forbidden(), "origin", why));
     }
     if sockets.closing.is_cancelled() {
-        return Ok(refusal(HttpResponse::ServiceUnavailable(), "shutting down"));
+        return Ok(refusal(HttpResponse::ServiceUnavailable(), "shutdown", "shutting down"));
     }
-    let Some(place) = sockets.reserve() else {
-        return Ok(refusal(HttpResponse::ServiceUnavailable(), "too many sockets are open"));
+    let address = router.gate.address(request.peer_addr(), request.headers());
+    let place = match sockets.places.take(address) {
+        Ok(place) => place,
+        Err(full @ Full::All) => {
+            let why = "too many sockets are open";
+            return Ok(refusal(HttpResponse::ServiceUnavailable(), full.as_str(), why));
+        }
+        Err(full) => {
+            let why = "too many sockets are open from your address";
+            return Ok(refusal(HttpResponse::TooManyRequests(), full.as_str(), why));
+        }
     };
     let spoken = ws::subprotocols(&request).any(|offered| offered == SUBPROTOCOL).then_some(SUBPROTOCOL);
-    let caller = headers::of_upgrade(request.headers(), &sockets.forwarded);
-    let sockets = Arc::clone(&sockets);
-    let router = router.get_ref().clone();
+    let headers = headers::of_upgrade(request.headers(), &sockets.forwarded);
+    let open = sockets.tracker.token();
+    let opened =
+        Opened { sockets: Arc::clone(&sockets), router: router.get_ref().clone(), address, headers, place };
     // The factory is called once, but has to be callable more often.
-    let place = Rc::new(Cell::new(Some(place)));
+    let opened = Rc::new(Cell::new(Some((opened, open))));
     ws::start_with(
         request,
         spoken,
         fn_factory_with_config(move |sink: ws::WsSink| {
-            let connection = Connection::open(
-                sink,
-                Arc::clone(&sockets),
-                router.clone(),
-                caller.clone(),
-                spoken.is_some(),
-            );
-            let place = place.take();
-            async move { Ok::<_, web::Error>(SocketService { connection, _place: place }) }
+            let service = opened.take().map(|(opened, open)| SocketService {
+                connection: Connection::open(sink, opened, spoken.is_some()),
+                _open: open,
+            });
+            async move { service.ok_or_else(|| web::Error::from(io::Error::other("the socket is open"))) }
         }),
     )
     .await
 }
 
-fn refusal(mut response: web::HttpResponseBuilder, why: &'static str) -> HttpResponse {
+fn refusal(
+    mut response: web::HttpResponseBuilder,
+    reason: &'static str,
+    why: &'static str,
+) -> HttpResponse {
+    metrics::counter!("gateway_sockets_refused_total", "reason" => reason).increment(1);
     response.header(header::RETRY_AFTER, "5").body(why)
 }
 
 /// A connection as the service that ntex calls with each of its frames.
 struct SocketService {
     connection: Rc<Connection>,
-    _place: Option<Place>,
+    _open: TaskTrackerToken,
 }
 
 impl Drop for SocketService {
     fn drop(&mut self) {
         self.connection.end();
+        self.connection.leave();
     }
 }
 

@@ -13,27 +13,34 @@ use super::{
     protocol::{self, Answers, Outcome},
 };
 use crate::{
+    admission::Admission,
     audience::{Event, Viewer},
     refusal, request,
 };
 
 /// Runs the operation to its end. Dropping the future cancels it.
-pub(super) async fn run(owing: Owing, id: String, headers: HeaderMap, body: Bytes) {
+pub(super) async fn run(owing: Owing, id: String, mut headers: HeaderMap, body: Bytes) {
     let connection = Rc::clone(&owing.connection);
-    if let Some(subscription) = connection.router.subscription(&body) {
-        drop(owing);
-        match connection.router.view(subscription, headers, body) {
-            Ok(viewer) => relay(&connection, &id, viewer).await,
-            Err(_) => connection.deliver(protocol::error(&id, &refusal::full().to_string())).await,
+    let router = &connection.router;
+    match router.gate.admit(&mut headers, connection.address, body).await {
+        Err(refusal) => connection.deliver(protocol::error(&id, &refusal.errors().to_string())).await,
+        Ok(Admission { admitted, subscription: Some(subscription), body }) => {
+            drop(owing);
+            match router.view(subscription, headers, body, admitted) {
+                Ok(viewer) => relay(&connection, &id, viewer).await,
+                Err(full) => {
+                    let errors = full.refusal().errors().to_string();
+                    connection.deliver(protocol::error(&id, &errors)).await;
+                }
+            }
         }
-    } else {
-        match connection.router.answer(headers, body).await {
+        Ok(admission) => match router.answer(headers, admission).await {
             Ok(response) => answer(&connection, &id, response).await,
             Err(error) => {
                 tracing::error!(%error, "the router failed on an operation of a socket");
                 connection.deliver(unexplained(&id, StatusCode::INTERNAL_SERVER_ERROR)).await;
             }
-        }
+        },
     }
     connection.finished(&id);
 }

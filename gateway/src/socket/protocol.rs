@@ -106,6 +106,34 @@ pub(super) enum Close {
     DuplicateOperation,
     SecondInit,
     Silent,
+    /// The credentials of `connection_init` are no good, or are so no more.
+    Forbidden,
+    Expired,
+    /// The caller has as many sockets as one may have.
+    TooMany,
+    /// The peer does not read what it is sent.
+    Slow,
+}
+
+impl Close {
+    /// The name in metrics.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::GoingAway => "shutdown",
+            Self::NotText
+            | Self::BadMessage
+            | Self::NotInitialised
+            | Self::NotSpoken
+            | Self::DuplicateOperation
+            | Self::SecondInit => "protocol",
+            Self::InitTimeout => "init_timeout",
+            Self::Silent => "silent",
+            Self::Forbidden => "forbidden",
+            Self::Expired => "expired",
+            Self::TooMany => "user",
+            Self::Slow => "slow",
+        }
+    }
 }
 
 impl From<Close> for ws::Message {
@@ -120,6 +148,11 @@ impl From<Close> for ws::Message {
             Close::DuplicateOperation => (4409, "Subscriber already exists"),
             Close::SecondInit => (4429, "Too many initialisation requests"),
             Close::Silent => (1002, "No answer to pings"),
+            Close::Forbidden => (4403, "Forbidden"),
+            Close::Expired => (4403, "Access token expired"),
+            // Free for applications. Clients of the protocol connect again after these.
+            Close::Slow => (4450, "Reading too slowly: connect again and read anew"),
+            Close::TooMany => (4451, "You have too many sockets open"),
         };
         Self::Close(Some(ws::CloseReason {
             code: ws::CloseCode::from(code),

@@ -1,21 +1,12 @@
 //! What else the listener offers: the schema, the explorer, CORS, and routes for machines.
 
+use gateway::Introspection;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::harness::{Gateway, answer, within};
 
-/// As GraphiQL sends it.
-const INTROSPECTION: &str = "query IntrospectionQuery { __schema { queryType { name } mutationType { name } \
-    subscriptionType { name } types { ...FullType } directives { name description locations \
-    args { ...InputValue } } } } fragment FullType on __Type { kind name description \
-    fields(includeDeprecated: true) { name description args { ...InputValue } type { ...TypeRef } \
-    isDeprecated deprecationReason } inputFields { ...InputValue } interfaces { ...TypeRef } \
-    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason } \
-    possibleTypes { ...TypeRef } } fragment InputValue on __InputValue { name description \
-    type { ...TypeRef } defaultValue } fragment TypeRef on __Type { kind name ofType { kind name \
-    ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name \
-    ofType { kind name } } } } } } } }";
+const INTROSPECTION: &str = include_str!("../fixture/introspection.graphql");
 
 #[tokio::test]
 async fn clients_can_read_the_schema() {
@@ -28,8 +19,7 @@ async fn clients_can_read_the_schema() {
 #[tokio::test]
 async fn the_schema_and_the_explorer_can_be_kept_back() {
     let gateway = Gateway::with(|config| {
-        config.introspection = false;
-        config.explorer = false;
+        config.introspection = Introspection::Off;
     })
     .await;
     assert_eq!(gateway.query(INTROSPECTION).await["errors"][0]["extensions"]["code"], "FORBIDDEN");

@@ -9,7 +9,8 @@ use std::{
 };
 
 use futures::{SinkExt, StreamExt};
-use gateway::{Config, GatewayError};
+use gateway::{Config, GatewayError, Outside};
+use kernel::{SystemClock, SystemIds};
 use platform::{Shutdown, Telemetry};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -48,6 +49,11 @@ fn client() -> Client {
     Client::builder().connect_timeout(DEADLINE).build().unwrap()
 }
 
+/// What a process gives its gateway, without Redis.
+pub fn outside() -> Outside {
+    Outside { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), redis: None }
+}
+
 /// The composed schema of the two subgraphs.
 pub fn supergraph() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/supergraph.graphql"))
@@ -70,8 +76,18 @@ impl Gateway {
         Self::with(|_| {}).await
     }
 
-    /// With what `change` changes.
+    /// With what `change` changes. Tokens are only passed on, and nobody is limited.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let usual = |config: &mut Config| {
+            config.auth.enabled = false;
+            config.rate_limits.enabled = false;
+            change(config);
+        };
+        Self::outside(outside(), usual).await
+    }
+
+    /// With what `change` changes of the defaults, in a process of this kind.
+    pub async fn outside(outside: Outside, change: impl FnOnce(&mut Config)) -> Self {
         let (booking_at, booking) = serve_booking().await;
         let (catalog_at, catalog) = serve_catalog().await;
         let url = |address: SocketAddr| format!("http://{address}/graphql").parse().unwrap();
@@ -89,8 +105,8 @@ impl Gateway {
         let listener = gateway::bind(&config).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let ended =
-            tokio::spawn(gateway::run(config, Telemetry::detached().unwrap(), listener, shutdown.clone()));
+        let telemetry = Telemetry::detached().unwrap();
+        let ended = tokio::spawn(gateway::run(config, outside, telemetry, listener, shutdown.clone()));
         let gateway = Self { address, booking, catalog, shutdown, http: client(), ended };
         within(async { while gateway.ready().await != Some(StatusCode::OK) {} }).await;
         gateway

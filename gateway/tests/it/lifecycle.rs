@@ -7,7 +7,7 @@ use platform::{Shutdown, Telemetry};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{Events, Gateway, Received, answer, supergraph, until, within};
+use crate::harness::{Events, Gateway, Received, answer, outside, supergraph, until, within};
 
 #[tokio::test]
 async fn a_shutdown_closes_sockets_and_ends() {
@@ -99,7 +99,7 @@ async fn an_operation_that_does_not_end_does_not_keep_the_gateway() {
 
 async fn refused(config: Config) -> String {
     let listener = gateway::bind(&config).await.unwrap();
-    let run = gateway::run(config, Telemetry::detached().unwrap(), listener, Shutdown::new());
+    let run = gateway::run(config, outside(), Telemetry::detached().unwrap(), listener, Shutdown::new());
     within(run).await.unwrap_err().to_string()
 }
 

@@ -1,6 +1,10 @@
 //! The gateway as its clients see it, in front of two small subgraphs.
 
 #[cfg(test)]
+mod api_keys;
+#[cfg(test)]
+mod callers;
+#[cfg(test)]
 mod deduplication;
 #[cfg(test)]
 mod degraded;
@@ -9,14 +13,26 @@ mod edge;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod guarded;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod issuer;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod queries;
+#[cfg(test)]
+mod rate_limits;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod sockets;
 #[cfg(test)]
 mod subgraphs;
 #[cfg(test)]
 mod subscriptions;
+#[cfg(test)]
+mod tokens;

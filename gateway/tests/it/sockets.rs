@@ -73,7 +73,7 @@ async fn an_operation_can_be_cancelled_and_its_id_used_again() {
 
 #[tokio::test]
 async fn a_socket_may_not_run_more_operations_than_allowed() {
-    let gateway = Gateway::with(|config| config.max_operations_per_socket = 2).await;
+    let gateway = Gateway::with(|config| config.caps.operations_per_socket = 2).await;
     let mut socket = gateway.socket(json!({})).await;
     for id in ["1", "2", "3"] {
         socket.subscribe(id, "{ slow }").await;
@@ -85,7 +85,7 @@ async fn a_socket_may_not_run_more_operations_than_allowed() {
 
 #[tokio::test]
 async fn sockets_are_limited_in_number() {
-    let gateway = Gateway::with(|config| config.max_long_lived_clients = 2).await;
+    let gateway = Gateway::with(|config| config.caps.sockets = 2).await;
     let first = gateway.socket(json!({})).await;
     let _second = gateway.socket(json!({})).await;
     assert_eq!(status(gateway.raw_socket(&[]).await), 503);

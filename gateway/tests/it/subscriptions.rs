@@ -152,7 +152,7 @@ async fn sharing_can_be_switched_off() {
 
 #[tokio::test]
 async fn viewers_are_limited_in_number() {
-    let gateway = Gateway::with(|config| config.max_long_lived_clients = 2).await;
+    let gateway = Gateway::with(|config| config.caps.subscriptions = 2).await;
     let mut socket = gateway.socket(json!({})).await;
     for id in ["1", "2", "3"] {
         socket.subscribe(id, SEAT_MAP).await;
@@ -171,7 +171,7 @@ async fn viewers_are_limited_in_number() {
 #[tokio::test]
 async fn a_viewer_that_does_not_read_holds_up_nobody() {
     const EVENTS: i32 = 400;
-    let gateway = Gateway::with(|config| config.broadcast_capacity = 16).await;
+    let gateway = Gateway::with(|config| config.caps.events_per_reader = 16).await;
     let query = "subscription { seatMapChanged(showId: 1) { version padding } }";
     let mut slow = gateway.socket(json!({})).await;
     slow.subscribe("map", query).await;

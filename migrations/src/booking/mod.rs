@@ -7,6 +7,9 @@ mod m20261120_000001_sales;
 mod m20261121_000001_holds;
 mod m20261121_000002_audit;
 mod m20261121_000003_findings;
+mod m20261121_000004_clock;
+mod m20261121_000005_challenges;
+mod m20261121_000006_payment_traces;
 
 /// The migrations of this service, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -15,5 +18,8 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261121_000001_holds::Migration),
         Box::new(m20261121_000002_audit::Migration),
         Box::new(m20261121_000003_findings::Migration),
+        Box::new(m20261121_000004_clock::Migration),
+        Box::new(m20261121_000005_challenges::Migration),
+        Box::new(m20261121_000006_payment_traces::Migration),
     ]
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use events::{Envelope, user::UserSnapshot};
-use kernel::{EventId, IdSource as _, SharedClock, SystemIds};
+use kernel::{EventId, IdSource as _, SystemIds};
 use platform::{
     faults::{mutant, reach},
     inbox,
@@ -26,7 +26,6 @@ fn anew() -> EventId {
 #[derive(Clone)]
 pub(crate) struct Intake {
     pub pg: DatabaseConnection,
-    pub clock: SharedClock,
     /// Wakes the sender of this process.
     pub wake: Arc<Notify>,
 }
@@ -39,13 +38,12 @@ impl Intake {
         event: &Envelope,
         user: &UserSnapshot,
     ) -> Result<(), DbErr> {
-        let now = self.clock.now();
         let txn = self.pg.begin().await?;
         if !inbox::record(&txn, SCHEMA, consumer, event).await? {
             return Ok(());
         }
-        recipient::recipient_upsert(&txn, user, now).await?;
-        let due = delivery::delivery_retry_for(&txn, user.user_id, RECIPIENT_UNKNOWN, now).await?;
+        recipient::recipient_upsert(&txn, user).await?;
+        let due = delivery::delivery_retry_for(&txn, user.user_id, RECIPIENT_UNKNOWN).await?;
         txn.commit().await?;
         if due > 0 {
             self.wake.notify_one();
@@ -68,7 +66,7 @@ impl Intake {
         // The deliberate bug: nobody knows a copy of an event from another event.
         let copy = mutant("no_inbox").then(|| Envelope { id: anew(), ..event.clone() });
         let event = copy.as_ref().unwrap_or(event);
-        delivery::delivery_insert(&txn, user, event, self.clock.now()).await?;
+        delivery::delivery_insert(&txn, user, event).await?;
         reach("notify.recorded").await;
         txn.commit().await?;
         reach("notify.committed").await;

@@ -1,6 +1,7 @@
 //! From events to messages.
 
 mod compose;
+mod given_up;
 mod intake;
 mod render;
 #[cfg(test)]
@@ -8,5 +9,6 @@ mod sample;
 mod sender;
 
 pub(crate) use compose::Composer;
+pub use given_up::{GivenUp, Which, given_up_list, given_up_retry};
 pub(crate) use intake::Intake;
 pub(crate) use sender::Sender;

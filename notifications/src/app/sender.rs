@@ -8,10 +8,17 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream};
-use kernel::SharedClock;
-use platform::{Shutdown, faults::reach};
+use platform::{
+    Shutdown,
+    faults::reach,
+    telemetry::{TARGET, in_span},
+};
 use sea_orm::{DatabaseConnection, DbErr};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+use tracing::{Instrument as _, field::Empty};
 
 use super::compose::{ComposeError, Composer};
 use crate::{
@@ -22,7 +29,7 @@ use crate::{
 
 /// A worker that has taken on a delivery and not marked it after so many times what a message may
 /// take counts as dead: enough for a whole batch, each message of which takes as long as it may.
-const LEASE: i32 = 5;
+const LEASE: u32 = 5;
 /// Deliveries taken on at a time, for each that is sent at the same time: enough to keep all busy.
 const BATCHES: usize = 4;
 /// After the database failed.
@@ -34,7 +41,6 @@ pub(super) const RECIPIENT_UNKNOWN: &str = "recipient unknown";
 /// Sends what is due until told to stop.
 pub(crate) struct Sender {
     pub pg: DatabaseConnection,
-    pub clock: SharedClock,
     pub mailer: Arc<dyn Mailer>,
     pub composer: Composer,
     pub retry: RetryPolicy,
@@ -95,16 +101,23 @@ impl Sender {
 
     /// Takes on a batch and attempts each; tells how many there were.
     async fn send_due(&self) -> Result<usize, DbErr> {
-        let now = self.clock.now();
         let longest = self.mailer.longest_send();
-        let lost_at = now + longest * LEASE;
-        let due = delivery::delivery_claim(&self.pg, self.batch(), now, lost_at).await?;
+        let lease = longest * LEASE;
+        // Before the database began to count.
+        let begun = Instant::now();
+        let due = delivery::delivery_claim(&self.pg, self.batch(), lease).await?;
         reach("notify.claimed").await;
         stream::iter(&due)
             .for_each_concurrent(self.concurrency, async |delivery| {
                 // When the batch was held up for too long, its rest belongs to the next worker.
-                if self.clock.now() + longest < lost_at {
-                    self.settle(delivery).await;
+                if begun.elapsed() + longest < lease {
+                    let span = tracing::info_span!(
+                        target: TARGET,
+                        "deliver",
+                        otel.name = format_args!("deliver {}", delivery.kind),
+                        notification.attempts = i64::from(delivery.attempts()),
+                    );
+                    in_span(span, delivery.trace.clone(), self.settle(delivery)).await;
                 }
             })
             .await;
@@ -115,24 +128,22 @@ impl Sender {
     async fn settle(&self, delivery: &Delivery) {
         let outcome = self.attempt(delivery).await;
         reach("notify.sent").await;
-        let now = self.clock.now();
         let label = match outcome {
             Ok(()) => {
-                let age = (now - delivery.created_at).to_std().unwrap_or_default();
-                metrics::histogram!("notification_delivery_age_seconds").record(age);
-                self.mark(delivery, || delivery::delivery_sent(&self.pg, delivery, now)).await;
+                let age = self.mark(delivery, || delivery::delivery_sent(&self.pg, delivery)).await;
+                if let Some(age) = age {
+                    metrics::histogram!("notification_delivery_age_seconds").record(age);
+                }
                 "sent"
             }
             Err(error) => {
-                let retry_at = (!error.is_permanent())
-                    .then(|| self.retry.delay_after(delivery.attempts()))
-                    .flatten()
-                    .map(|delay| now + delay);
-                self.log(delivery, &error, retry_at.is_some());
+                let delay =
+                    (!error.is_permanent()).then(|| self.retry.delay_after(delivery.attempts())).flatten();
+                self.log(delivery, &error, delay.is_some());
                 let reason = error.to_string();
-                let failed = || delivery::delivery_failed(&self.pg, delivery, &reason, retry_at, now);
+                let failed = || delivery::delivery_failed(&self.pg, delivery, &reason, delay);
                 self.mark(delivery, failed).await;
-                if retry_at.is_some() { "retry" } else { "gave_up" }
+                if delay.is_some() { "retry" } else { "gave_up" }
             }
         };
         reach("notify.marked").await;
@@ -146,10 +157,19 @@ impl Sender {
     /// Marks a delivery, for as long as it takes: one that was sent and is not marked would be
     /// sent again. Only the hard step of the shutdown, or an outage of the database that is longer
     /// than the lease, gets in between.
-    async fn mark<F: Future<Output = Result<(), DbErr>>>(&self, delivery: &Delivery, mark: impl Fn() -> F) {
-        while let Err(error) = mark().await {
-            tracing::warn!(event = %delivery.event(), %error, "cannot mark a delivery; trying again");
-            sleep(PAUSE).await;
+    async fn mark<T, F: Future<Output = Result<T, DbErr>>>(
+        &self,
+        delivery: &Delivery,
+        mark: impl Fn() -> F,
+    ) -> T {
+        loop {
+            match mark().await {
+                Ok(marked) => return marked,
+                Err(error) => {
+                    tracing::warn!(event = %delivery.event(), %error, "cannot mark a delivery; trying again");
+                    sleep(PAUSE).await;
+                }
+            }
         }
     }
 
@@ -157,7 +177,17 @@ impl Sender {
         let recipient = delivery.recipient().ok_or(AttemptError::RecipientUnknown)?;
         let notice = Notice::restore(&delivery.kind, delivery.facts.clone())?;
         let message = self.composer.compose(delivery.event(), delivery.created_at, &notice, recipient)?;
-        Ok(self.mailer.send(delivery.event(), &message).await?)
+        let span = tracing::info_span!(
+            target: TARGET,
+            "send mail",
+            otel.kind = "client",
+            otel.status_code = Empty,
+        );
+        let sent = self.mailer.send(delivery.event(), &message).instrument(span.clone()).await;
+        if sent.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        Ok(sent?)
     }
 
     fn log(&self, delivery: &Delivery, error: &AttemptError, again: bool) {

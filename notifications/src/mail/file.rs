@@ -3,10 +3,10 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use kernel::EventId;
 use lettre::Message;
 use tokio::fs;
@@ -35,8 +35,8 @@ impl Mailer for FileMailer {
             .map_err(|error| MailError::transient(format!("file: {}", error.kind())))
     }
 
-    fn longest_send(&self) -> TimeDelta {
-        TimeDelta::seconds(2)
+    fn longest_send(&self) -> Duration {
+        Duration::from_secs(2)
     }
 }
 

@@ -3,10 +3,9 @@
 mod file;
 mod smtp;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 use kernel::EventId;
 use lettre::Message;
 
@@ -16,7 +15,7 @@ pub(crate) use smtp::SmtpMailer;
 use crate::Config;
 
 /// No server takes longer than this over one message.
-const LONGEST_SEND: TimeDelta = TimeDelta::seconds(60);
+const LONGEST_SEND: Duration = Duration::from_secs(60);
 
 /// Sends messages.
 #[async_trait]
@@ -26,7 +25,7 @@ pub trait Mailer: Send + Sync + 'static {
     async fn send(&self, event: EventId, message: &Message) -> Result<(), MailError>;
 
     /// It takes no longer over one message.
-    fn longest_send(&self) -> TimeDelta {
+    fn longest_send(&self) -> Duration {
         LONGEST_SEND
     }
 }

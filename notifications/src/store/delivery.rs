@@ -1,12 +1,19 @@
 //! Messages to people: what is to be sent, what was sent, what was given up.
+//!
+//! What is due, and when, the clock of the database decides (`notification.now()`): a worker whose own
+//! clock is wrong neither holds messages back nor takes them from others.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use events::Envelope;
 use kernel::{EventId, UserId};
+use platform::telemetry::current_trace;
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
 use uuid::Uuid;
 
 use super::{recipient::Recipient, sql};
+use crate::app::{GivenUp, Which};
 
 /// A channel that messages go over.
 pub(crate) const EMAIL: &str = "EMAIL";
@@ -21,6 +28,8 @@ pub(crate) struct Delivery {
     pub facts: serde_json::Value,
     attempts: i32,
     pub created_at: DateTime<Utc>,
+    /// On behalf of what, as a `traceparent`.
+    pub trace: Option<String>,
     // All null or none, as the person is known or not.
     email: Option<String>,
     name: Option<String>,
@@ -53,12 +62,11 @@ pub(crate) async fn delivery_insert<C: ConnectionTrait>(
     conn: &C,
     user: UserId,
     event: &Envelope,
-    now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
     conn.execute_raw(sql(
         "INSERT INTO notification.deliveries
-             (user_id, event_id, channel, kind, facts, state, attempts, next_attempt_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, 'PENDING', 0, $6, $6)
+             (user_id, event_id, channel, kind, facts, trace, state, attempts, next_attempt_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'PENDING', 0, notification.now(), notification.now())
          ON CONFLICT DO NOTHING",
         [
             user.uuid().into(),
@@ -66,7 +74,7 @@ pub(crate) async fn delivery_insert<C: ConnectionTrait>(
             EMAIL.into(),
             event.name.as_str().into(),
             event.body.clone().into(),
-            now.into(),
+            current_trace().into(),
         ],
     ))
     .await?;
@@ -74,13 +82,12 @@ pub(crate) async fn delivery_insert<C: ConnectionTrait>(
 }
 
 /// Takes on up to `limit` deliveries that are due, the longest waiting first, each with what is
-/// known of its recipient: one statement, so that nothing is left half taken on. Until `lost_at` no
+/// known of its recipient: one statement, so that nothing is left half taken on. For the `lease` no
 /// other worker takes them; after that, this worker counts as dead.
 pub(crate) async fn delivery_claim<C: ConnectionTrait>(
     conn: &C,
     limit: usize,
-    now: DateTime<Utc>,
-    lost_at: DateTime<Utc>,
+    lease: Duration,
 ) -> Result<Vec<Delivery>, DbErr> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     // The reason of the last failure is cleared, so that `delivery_retry_for` leaves what is
@@ -88,51 +95,54 @@ pub(crate) async fn delivery_claim<C: ConnectionTrait>(
     Delivery::find_by_statement(sql(
         "WITH due AS (
              SELECT user_id, event_id, channel FROM notification.deliveries
-             WHERE state = 'PENDING' AND next_attempt_at <= $1
-             ORDER BY next_attempt_at LIMIT $2
+             WHERE state = 'PENDING' AND next_attempt_at <= notification.now()
+             ORDER BY next_attempt_at LIMIT $1
              FOR UPDATE SKIP LOCKED
          )
          UPDATE notification.deliveries AS d
-         SET attempts = attempts + 1, next_attempt_at = $3, last_error = NULL
+         SET attempts = attempts + 1, last_error = NULL,
+             next_attempt_at = notification.now() + $2::double precision * interval '1 second'
          FROM due LEFT JOIN notification.recipients AS r ON r.user_id = due.user_id
          WHERE (d.user_id, d.event_id, d.channel) = (due.user_id, due.event_id, due.channel)
          RETURNING d.user_id, d.event_id, d.channel, d.kind, d.facts, d.attempts, d.created_at,
-             r.email, r.name, r.locale",
-        [now.into(), limit.into(), lost_at.into()],
+             d.trace, r.email, r.name, r.locale",
+        [limit.into(), lease.as_secs_f64().into()],
     ))
     .all(conn)
     .await
 }
 
-/// Notes that a message was sent.
+/// Notes that a message was sent, and tells how long that took since its event came; nothing when it
+/// was noted before.
 pub(crate) async fn delivery_sent<C: ConnectionTrait>(
     conn: &C,
     delivery: &Delivery,
-    now: DateTime<Utc>,
-) -> Result<(), DbErr> {
-    conn.execute_raw(sql(
-        "UPDATE notification.deliveries SET state = 'SENT', settled_at = $4
-         WHERE user_id = $1 AND event_id = $2 AND channel = $3 AND state = 'PENDING'",
-        [delivery.user_id.into(), delivery.event_id.into(), delivery.channel.as_str().into(), now.into()],
-    ))
-    .await?;
-    Ok(())
+) -> Result<Option<Duration>, DbErr> {
+    let row = conn
+        .query_one_raw(sql(
+            "UPDATE notification.deliveries SET state = 'SENT', settled_at = notification.now()
+             WHERE user_id = $1 AND event_id = $2 AND channel = $3 AND state = 'PENDING'
+             RETURNING extract(epoch FROM settled_at - created_at)::double precision AS age",
+            [delivery.user_id.into(), delivery.event_id.into(), delivery.channel.as_str().into()],
+        ))
+        .await?;
+    let age: Option<f64> = row.map(|row| row.try_get("", "age")).transpose()?;
+    Ok(age.map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()))
 }
 
-/// Notes that an attempt failed: to be tried again at `retry_at`, or never. Does nothing when
+/// Notes that an attempt failed: to be tried again after `delay`, or never. Does nothing when
 /// another worker has taken the delivery on since.
 pub(crate) async fn delivery_failed<C: ConnectionTrait>(
     conn: &C,
     delivery: &Delivery,
     error: &str,
-    retry_at: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
+    delay: Option<Duration>,
 ) -> Result<(), DbErr> {
-    let settled_at = retry_at.is_none().then_some(now);
     conn.execute_raw(sql(
         "UPDATE notification.deliveries
-         SET state = CASE WHEN $6::timestamptz IS NULL THEN 'PENDING' ELSE 'GAVE_UP' END,
-             next_attempt_at = COALESCE($5, next_attempt_at), settled_at = $6, last_error = $7
+         SET state = CASE WHEN $5::double precision IS NULL THEN 'GAVE_UP' ELSE 'PENDING' END,
+             next_attempt_at = COALESCE(notification.now() + $5 * interval '1 second', next_attempt_at),
+             settled_at = CASE WHEN $5 IS NULL THEN notification.now() END, last_error = $6
          WHERE user_id = $1 AND event_id = $2 AND channel = $3 AND attempts = $4
              AND state = 'PENDING'",
         [
@@ -140,8 +150,7 @@ pub(crate) async fn delivery_failed<C: ConnectionTrait>(
             delivery.event_id.into(),
             delivery.channel.as_str().into(),
             delivery.attempts.into(),
-            retry_at.into(),
-            settled_at.into(),
+            delay.map(|delay| delay.as_secs_f64()).into(),
             error.into(),
         ],
     ))
@@ -154,31 +163,79 @@ pub(crate) async fn delivery_retry_for<C: ConnectionTrait>(
     conn: &C,
     user: UserId,
     error: &str,
-    now: DateTime<Utc>,
 ) -> Result<u64, DbErr> {
     let done = conn
         .execute_raw(sql(
             "UPDATE notification.deliveries
-             SET state = 'PENDING', attempts = 0, next_attempt_at = $3, settled_at = NULL
+             SET state = 'PENDING', attempts = 0, next_attempt_at = notification.now(), settled_at = NULL
              WHERE user_id = $1 AND state IN ('PENDING', 'GAVE_UP') AND last_error = $2",
-            [user.uuid().into(), error.into(), now.into()],
+            [user.uuid().into(), error.into()],
         ))
         .await?;
     Ok(done.rows_affected())
 }
 
-/// Makes all deliveries due that were given up since `since`, and tells how many.
-pub(crate) async fn delivery_replay<C: ConnectionTrait>(
+#[derive(FromQueryResult)]
+struct GivenUpRow {
+    user_id: Uuid,
+    event_id: Uuid,
+    kind: String,
+    attempts: i32,
+    created_at: DateTime<Utc>,
+    settled_at: DateTime<Utc>,
+    last_error: Option<String>,
+}
+
+/// Deliveries that were given up, at most `limit`, the latest first.
+pub(crate) async fn delivery_list_given_up<C: ConnectionTrait>(
     conn: &C,
-    since: DateTime<Utc>,
-    now: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<GivenUp>, DbErr> {
+    let rows = GivenUpRow::find_by_statement(sql(
+        "SELECT user_id, event_id, kind, attempts, created_at, settled_at, last_error
+         FROM notification.deliveries WHERE state = 'GAVE_UP'
+         ORDER BY settled_at DESC, event_id LIMIT $1",
+        [i64::from(limit).into()],
+    ))
+    .all(conn)
+    .await?;
+    let given_up = rows.into_iter().map(|row| GivenUp {
+        event: EventId::from_uuid(row.event_id),
+        user: UserId::from_uuid(row.user_id),
+        kind: row.kind,
+        attempts: u32::try_from(row.attempts).unwrap_or(0),
+        created_at: row.created_at,
+        given_up_at: row.settled_at,
+        reason: row.last_error,
+    });
+    Ok(given_up.collect())
+}
+
+/// How many deliveries were given up.
+pub(crate) async fn delivery_count_given_up<C: ConnectionTrait>(conn: &C) -> Result<u64, DbErr> {
+    let count = "SELECT count(*) AS given_up FROM notification.deliveries WHERE state = 'GAVE_UP'";
+    let row = conn.query_one_raw(sql(count, [])).await?;
+    let count: i64 = row.map_or(Ok(0), |row| row.try_get("", "given_up"))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Makes these deliveries due that were given up, and tells how many.
+pub(crate) async fn delivery_retry_given_up<C: ConnectionTrait>(
+    conn: &C,
+    which: Which,
 ) -> Result<u64, DbErr> {
+    let (event, within) = match which {
+        Which::Event(event) => (Some(event.uuid()), None),
+        Which::Within(time) => (None, Some(time.as_secs_f64())),
+    };
     let done = conn
         .execute_raw(sql(
             "UPDATE notification.deliveries
-             SET state = 'PENDING', attempts = 0, next_attempt_at = $2, settled_at = NULL
-             WHERE state = 'GAVE_UP' AND settled_at >= $1",
-            [since.into(), now.into()],
+             SET state = 'PENDING', attempts = 0, next_attempt_at = notification.now(), settled_at = NULL
+             WHERE state = 'GAVE_UP' AND ($1::uuid IS NULL OR event_id = $1)
+                 AND ($2::double precision IS NULL
+                     OR settled_at >= notification.now() - $2 * interval '1 second')",
+            [event.into(), within.into()],
         ))
         .await?;
     Ok(done.rows_affected())

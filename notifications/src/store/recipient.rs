@@ -1,6 +1,5 @@
 //! Our own copy of whom messages go to.
 
-use chrono::{DateTime, Utc};
 use events::user::UserSnapshot;
 use sea_orm::{ConnectionTrait, DbErr};
 
@@ -18,15 +17,11 @@ pub(crate) struct Recipient<'r> {
 }
 
 /// Takes over what an event says of a person, unless something newer is known.
-pub(crate) async fn recipient_upsert<C: ConnectionTrait>(
-    conn: &C,
-    user: &UserSnapshot,
-    now: DateTime<Utc>,
-) -> Result<(), DbErr> {
+pub(crate) async fn recipient_upsert<C: ConnectionTrait>(conn: &C, user: &UserSnapshot) -> Result<(), DbErr> {
     conn.execute_raw(sql(
         "INSERT INTO notification.recipients AS r
              (user_id, revision, email, name, locale, time_zone, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         VALUES ($1, $2, $3, $4, $5, $6, notification.now())
          ON CONFLICT (user_id) DO UPDATE SET
              revision = excluded.revision, email = excluded.email, name = excluded.name,
              locale = excluded.locale, time_zone = excluded.time_zone,
@@ -39,7 +34,6 @@ pub(crate) async fn recipient_upsert<C: ConnectionTrait>(
             user.name.as_str().into(),
             user.locale.as_str().into(),
             user.time_zone.clone().into(),
-            now.into(),
         ],
     ))
     .await?;

@@ -1,8 +1,10 @@
 //! Messages over SMTP, when the server is away or refuses.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
-use kernel::Clock as _;
-use notifications::{Config, SmtpConfig};
+use kernel::EventId;
+use notifications::{Config, SmtpConfig, Which, given_up_list, given_up_retry};
 use tokio::net::TcpListener;
 
 use crate::{
@@ -31,7 +33,7 @@ async fn a_server_that_was_away_gets_the_message_later() {
 
     let server = Smtp::default();
     server.listen(&port.to_string()).await;
-    world.clock.advance(TimeDelta::seconds(1));
+    world.advance(TimeDelta::seconds(1)).await;
     world.row_in("SENT", 2).await;
     let messages = server.messages();
     assert_eq!(messages.len(), 1);
@@ -46,10 +48,10 @@ async fn a_message_that_is_tried_again_is_the_same_message() {
     world.tell(&sample::confirmed(sample::user(1))).await;
     let row = world.row_in("PENDING", 1).await;
     assert_eq!(row.last_error.as_deref(), Some("smtp 451"));
-    world.clock.advance(TimeDelta::seconds(1));
+    world.advance(TimeDelta::seconds(1)).await;
     world.row_in("PENDING", 2).await;
     // The delay has doubled.
-    world.clock.advance(TimeDelta::seconds(2));
+    world.advance(TimeDelta::seconds(2)).await;
     world.row_in("SENT", 3).await;
 
     let messages = server.messages();
@@ -60,19 +62,30 @@ async fn a_message_that_is_tried_again_is_the_same_message() {
 
 #[tokio::test]
 async fn a_refusal_for_good_is_given_up_at_once_and_can_be_replayed() {
-    let server = Smtp::answering(&["550 5.1.1 <ada1@example.com>: no such person"]);
+    const REFUSAL: &str = "550 5.1.1 <ada1@example.com>: no such person";
+    let server = Smtp::answering(&[REFUSAL, REFUSAL]);
     let world = world(server.listen("127.0.0.1:0").await).await;
-    let start = world.clock.now();
-    world.tell(&sample::confirmed(sample::user(1))).await;
+    let event = world.tell(&sample::confirmed(sample::user(1))).await;
     let row = world.row_in("GAVE_UP", 1).await;
     // What servers say can hold addresses: only the code is kept.
     assert_eq!(row.last_error.as_deref(), Some("smtp 550"));
 
-    world.clock.advance(TimeDelta::hours(1));
-    assert_eq!(notifications::replay(&world.deps, world.clock.now()).await.unwrap(), 0);
-    assert_eq!(notifications::replay(&world.deps, start).await.unwrap(), 1);
+    world.advance(TimeDelta::hours(1)).await;
+    let pg = &world.deps.pg;
+    let (given_up, count) = given_up_list(pg, 10).await.unwrap();
+    let told = (given_up[0].event, given_up[0].attempts, given_up[0].reason.as_deref());
+    assert_eq!((told, count), ((event.id, 1, Some("smtp 550")), 1));
+    assert!(given_up_list(pg, 0).await.unwrap().0.is_empty());
+
+    let minutes = |minutes| Which::Within(Duration::from_mins(minutes));
+    assert_eq!(given_up_retry(pg, minutes(59)).await.unwrap(), 0);
+    assert_eq!(given_up_retry(pg, minutes(61)).await.unwrap(), 1);
+    world.row_in("GAVE_UP", 1).await;
+    assert_eq!(given_up_retry(pg, Which::Event(EventId::from_uuid(Default::default()))).await.unwrap(), 0);
+    assert_eq!(given_up_retry(pg, Which::Event(event.id)).await.unwrap(), 1);
     world.row_in("SENT", 1).await;
-    assert_eq!(server.messages().len(), 2);
+    assert_eq!(server.messages().len(), 3);
+    assert_eq!(given_up_list(pg, 10).await.unwrap(), (Vec::new(), 0));
 }
 
 #[tokio::test]
@@ -81,7 +94,7 @@ async fn a_log_in_that_is_refused_is_ours_to_mend_and_tried_again() {
     let world = world(server.listen("127.0.0.1:0").await).await;
     world.tell(&sample::confirmed(sample::user(1))).await;
     world.row_in("PENDING", 1).await;
-    world.clock.advance(TimeDelta::seconds(1));
+    world.advance(TimeDelta::seconds(1)).await;
     world.row_in("SENT", 2).await;
 }
 
@@ -92,7 +105,7 @@ async fn attempts_have_an_end() {
     world.tell(&sample::confirmed(sample::user(1))).await;
     for attempt in 1..3 {
         world.row_in("PENDING", attempt).await;
-        world.clock.advance(TimeDelta::seconds(2));
+        world.advance(TimeDelta::seconds(2)).await;
     }
     world.row_in("GAVE_UP", 3).await;
     until("the server", async || server.messages().len() == 3).await;

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use events::{
     Envelope, Event,
     user::{UserChanged, UserRegistered, UserSnapshot},
@@ -87,7 +88,20 @@ impl World {
         let deps = Deps::connect(&deps_config, clock.clone(), Arc::new(SystemIds), &shutdown).await.unwrap();
         within("RabbitMQ of the tests", deps.rabbit.connected()).await;
         deps.rabbit.declare(&notifications::queues()).await.unwrap();
-        Self { config, deps, clock, shutdown, folder }
+        let world = Self { config, deps, clock, shutdown, folder };
+        world.advance(TimeDelta::zero()).await;
+        world
+    }
+
+    /// Lets time go on, for the worker and for the database.
+    pub async fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+        self.execute(&format!(
+            "CREATE OR REPLACE FUNCTION notification.now() RETURNS timestamptz LANGUAGE sql STABLE
+                 AS $$ SELECT timestamptz '{}' $$",
+            self.clock.now().to_rfc3339()
+        ))
+        .await;
     }
 
     pub fn run(&self) {

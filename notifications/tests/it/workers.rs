@@ -63,10 +63,26 @@ async fn a_worker_that_died_before_marking_leaves_one_file() {
                  next_attempt_at = created_at + interval '5 minutes'",
         )
         .await;
-    world.clock.advance(TimeDelta::minutes(5));
+    world.advance(TimeDelta::minutes(5)).await;
     world.row_in("SENT", 2).await;
     assert_eq!(world.files(), [format!("{}.eml", event.id)]);
     assert_eq!(world.mail(event.id).await, mail);
+}
+
+#[tokio::test]
+async fn a_worker_whose_clock_is_wrong_sends_all_the_same() {
+    let world = World::start().await;
+    let ada = sample::user(1);
+    world.registered(person(ada, 1)).await;
+    for minutes in [10, -20] {
+        // Only the worker's: that of the database stands still.
+        world.clock.advance(TimeDelta::minutes(minutes));
+        let event = world.tell(&sample::confirmed(ada)).await;
+        world.mail(event.id).await;
+    }
+    let sent = "SELECT count(*) FROM notification.deliveries
+                WHERE state = 'SENT' AND created_at = notification.now() AND settled_at = created_at";
+    until("the marks", async || world.count(sent).await == 2).await;
 }
 
 #[tokio::test]

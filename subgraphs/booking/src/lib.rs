@@ -13,6 +13,7 @@
 //! Architecture invariant: no transaction touches two shows.
 
 pub mod app;
+pub mod challenge;
 pub mod config;
 pub mod consumers;
 pub mod domain;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use garde::Validate;
-use graphql_kit::AuthConfig;
+use graphql_kit::{AuthConfig, Limits};
 use serde::Deserialize;
 
 /// Everything that can be set for the catalog.
@@ -16,10 +16,17 @@ pub struct Config {
     /// How access tokens are checked.
     #[garde(dive)]
     pub auth: AuthConfig,
+    /// How large an operation may be.
+    #[garde(dive)]
+    pub limits: Limits,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4001)), auth: AuthConfig::default() }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4001)),
+            auth: AuthConfig::default(),
+            limits: Limits::default(),
+        }
     }
 }

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use app::App;
 pub use app::seed::{Scale, SeedError, SeedOptions, SeedReport, seed};
 pub use config::Config;
-pub use graphql::{Schema, prepare, schema};
+pub use graphql::{Schema, prepare, schema, schema_within};
 
 /// The role `catalog` could not start or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum RunError {
 pub fn routes(config: Config, deps: &Deps, shutdown: &Shutdown) -> Result<Router, RunError> {
     let verifier = TokenVerifier::new(config.auth, deps.clock.clone())?;
     let app = App::new(deps.pg.clone(), deps.clock.clone(), deps.ids.clone());
-    Ok(graphql::routes(app, verifier, shutdown))
+    Ok(graphql::routes(app, verifier, config.limits, shutdown))
 }
 
 /// Runs the role `catalog` until `shutdown`.

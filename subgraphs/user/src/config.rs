@@ -2,7 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use chrono::TimeDelta;
 use garde::Validate;
+use graphql_kit::Limits;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -49,6 +51,12 @@ pub struct Config {
     /// How fast passwords may be guessed.
     #[garde(dive)]
     pub throttle: ThrottleConfig,
+    /// The keys of partners' programs.
+    #[garde(dive)]
+    pub api_keys: ApiKeyConfig,
+    /// How large an operation may be.
+    #[garde(dive)]
+    pub limits: Limits,
 }
 
 impl Default for Config {
@@ -65,6 +73,8 @@ impl Default for Config {
             default_locale: Locale::default().as_str().to_owned(),
             password: PasswordConfig::default(),
             throttle: ThrottleConfig::default(),
+            api_keys: ApiKeyConfig::default(),
+            limits: Limits::default(),
         }
     }
 }
@@ -95,6 +105,48 @@ pub struct PasswordConfig {
 impl Default for PasswordConfig {
     fn default() -> Self {
         Self { memory_kib: 19_456, iterations: 2, parallelism: 1, max_concurrent: None, max_wait_ms: 5_000 }
+    }
+}
+
+/// The keys of partners' programs.
+#[derive(Debug, Clone, Copy, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiKeyConfig {
+    /// Life of a key's access token in seconds. It stays valid for that long after the key was
+    /// revoked.
+    #[garde(range(min = 30, max = 900))]
+    pub token_ttl_seconds: u32,
+    /// How many tokens one key can have in a minute from one process.
+    #[garde(range(min = 1, max = 100_000))]
+    pub tokens_per_minute: u32,
+    /// How many good keys an account can have.
+    #[garde(range(min = 1, max = 1_000))]
+    pub per_account: u32,
+    /// How many days a key can live.
+    #[garde(range(min = 1, max = 3_650))]
+    pub longest_days: u32,
+    /// How often the worker keeps what the gateway has counted, in milliseconds: so old what
+    /// `ApiKey.usage` shows can be. The gateway's counts live for three days.
+    #[garde(range(min = 100, max = 86_400_000))]
+    pub keep_usage_every_ms: u64,
+}
+
+impl Default for ApiKeyConfig {
+    fn default() -> Self {
+        Self {
+            token_ttl_seconds: 300,
+            tokens_per_minute: 60,
+            per_account: 20,
+            longest_days: 731,
+            keep_usage_every_ms: 60_000,
+        }
+    }
+}
+
+impl ApiKeyConfig {
+    /// How long a key can live.
+    pub(crate) fn longest(&self) -> TimeDelta {
+        TimeDelta::days(self.longest_days.into())
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! Layers: `graphql`, `consumers` → `app` → `store` → `domain`.
 //!
-//! Architecture invariant: passwords and refresh tokens are stored as hashes only, and neither
-//! they nor names and addresses are ever logged.
+//! Architecture invariant: passwords, refresh tokens and the secrets of API keys are stored as hashes
+//! only, and neither they nor names and addresses are ever logged.
 
 pub mod app;
 mod config;
@@ -12,6 +12,7 @@ mod consumers;
 pub mod domain;
 mod graphql;
 mod jwks;
+mod oauth;
 mod store;
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use platform::{
 use tokio::net::TcpListener;
 
 use app::{App, SetupError};
-pub use config::{Config, PasswordConfig};
+pub use config::{ApiKeyConfig, Config, PasswordConfig};
 pub use consumers::consumers;
 pub use domain::ThrottleConfig;
 pub use graphql::{Schema, schema};
@@ -41,15 +42,17 @@ pub enum RunError {
     Serve(#[from] std::io::Error),
 }
 
-/// `/graphql` and `/.well-known/jwks.json`.
+/// `/graphql`, `/.well-known/jwks.json` and `/oauth/token`.
 ///
 /// # Errors
 /// [`SetupError`] names the setting that cannot work.
 pub fn routes(config: Config, deps: &Deps, shutdown: &Shutdown) -> Result<Router, SetupError> {
+    let limits = config.limits;
     let app = Arc::new(App::new(config, deps)?);
     let keys = app.keys().published().clone();
     let verifier = TokenVerifier::fixed(app.auth_config(), deps.clock.clone(), &keys);
-    Ok(jwks::routes(keys).merge(graphql::routes(app, verifier, shutdown)))
+    let tokens = oauth::routes(Arc::clone(&app));
+    Ok(jwks::routes(keys).merge(tokens).merge(graphql::routes(app, verifier, limits, shutdown)))
 }
 
 /// Runs the role `user` until `shutdown`.

@@ -80,6 +80,10 @@ pub fn write(file: &Path, names: &Names, places: &Places, mail: &Path, root: &Pa
         ("gateway.subgraph_urls.catalog", format!("{}/graphql", address(places.catalog)).into()),
         ("gateway.subgraph_urls.booking", format!("{}/graphql", address(places.booking)).into()),
         ("gateway.subgraph_urls.user", format!("{}/graphql", address(places.user)).into()),
+        ("gateway.auth.jwks_url", jwks.as_str().into()),
+        ("gateway.auth.token_url", format!("{}/oauth/token", address(places.user)).into()),
+        // Everybody comes from one address, as fast as they can.
+        ("gateway.rate_limits.enabled", false.into()),
         ("gateway.request_timeout_ms", 8_000.into()),
         ("gateway.subgraph_timeout_ms", 6_000.into()),
         ("catalog.auth.jwks_url", jwks.as_str().into()),
@@ -98,6 +102,7 @@ pub fn write(file: &Path, names: &Names, places: &Places, mail: &Path, root: &Pa
         ("booking.payments.refund_chase_seconds", 2.into()),
         ("booking.reconcile.every_seconds", 2.into()),
         ("booking.reconcile.grace_seconds", 2.into()),
+        ("booking.reconcile.whole_every_seconds", 5.into()),
         ("user.signing_key", TOKEN_KEY.into()),
         ("user.password.memory_kib", 8.into()),
         ("user.password.iterations", 1.into()),

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use crate::{cargo, console, down, interrupt::Interrupt, process::run as run_command, workspace};
 
 /// With failpoints, mutants and a clock that can be moved.
-const FEATURES: [&str; 2] = ["--features", "marquee/faults"];
+pub(crate) const FEATURES: [&str; 2] = ["--features", "marquee/faults"];
 /// So many rounds have each kind of fault at least once.
 const SHORT: [&str; 4] = ["--rounds", "9", "--seed", "20261121"];
 

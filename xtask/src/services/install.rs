@@ -1,8 +1,12 @@
 //! Installing what is missing, where that is possible and permitted.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{External, Programs, Say, program};
 use crate::{
@@ -18,6 +22,10 @@ pub enum Install {
     /// Only say what is missing.
     Never,
 }
+
+const SERVICES_HINT: &str = "The services need not be started: private instances are used. Or point \
+    DATABASE_URL, REDIS_URL and AMQP_URL to servers that you run.";
+const PROMTOOL_HINT: &str = "Prometheus need not be started.";
 
 /// Set to anything, it forbids installing.
 const FORBID: &str = "MARQUEE_NO_INSTALL";
@@ -44,9 +52,41 @@ pub(super) fn find_or_install(
     if missing.is_empty() {
         return Ok(programs);
     }
+    install_missing(&missing, SERVICES_HINT, install, interrupt, say)?;
+    let (programs, missing) = find(external);
+    if missing.is_empty() { Ok(programs) } else { bail!(instructions(&missing, SERVICES_HINT)) }
+}
+
+/// `promtool`, which comes with Prometheus and checks its rules.
+///
+/// # Errors
+/// When there is none and it may not, or cannot, be installed.
+pub fn promtool(install: Install, interrupt: &Interrupt, say: Say<'_>) -> Result<PathBuf> {
+    if let Some(promtool) = program::everywhere("promtool").into_iter().next() {
+        return Ok(promtool);
+    }
+    let missing = [Need {
+        name: "promtool, which comes with Prometheus".to_owned(),
+        debian: "prometheus",
+        fedora: "golang-github-prometheus",
+        homebrew: "prometheus",
+    }];
+    install_missing(&missing, PROMTOOL_HINT, install, interrupt, say)?;
+    let found = program::everywhere("promtool").into_iter().next();
+    found.ok_or_else(|| anyhow!(instructions(&missing, PROMTOOL_HINT)))
+}
+
+/// Installs what is missing, or says how.
+fn install_missing(
+    missing: &[Need],
+    hint: &str,
+    install: Install,
+    interrupt: &Interrupt,
+    say: Say<'_>,
+) -> Result<()> {
     let names: Vec<_> = missing.iter().map(|need| need.name.as_str()).collect();
     say(&format!("not found: {}", names.join(", ")));
-    let Some(mut apt) = permitted(install) else { bail!(instructions(&missing)) };
+    let Some(mut apt) = permitted(install) else { bail!(instructions(missing, hint)) };
 
     say("installing Debian's packages; they are used from private instances only");
     let hushed = Hush::begin(&apt)?;
@@ -56,11 +96,9 @@ pub(super) fn find_or_install(
             let install = ["install", "-q", "-y", "--no-install-recommends"];
             run(apt.command().args(install).args(packages), interrupt)
         })
-        .with_context(|| instructions(&missing))?;
+        .with_context(|| instructions(missing, hint))?;
     drop(hushed);
-
-    let (programs, missing) = find(external);
-    if missing.is_empty() { Ok(programs) } else { bail!(instructions(&missing)) }
+    Ok(())
 }
 
 fn find(external: &External) -> (Programs, Vec<Need>) {
@@ -99,7 +137,7 @@ fn find(external: &External) -> (Programs, Vec<Need>) {
     (programs, missing)
 }
 
-fn instructions(missing: &[Need]) -> String {
+fn instructions(missing: &[Need], hint: &str) -> String {
     let list = |package: fn(&Need) -> &'static str| missing.iter().map(package).collect::<Vec<_>>().join(" ");
     let names: Vec<_> = missing.iter().map(|need| need.name.as_str()).collect();
     format!(
@@ -107,8 +145,7 @@ fn instructions(missing: &[Need]) -> String {
          \x20   Debian, Ubuntu:  sudo apt-get install --no-install-recommends {}\n\
          \x20   Fedora:          sudo dnf install {}\n\
          \x20   macOS:           brew install {}\n\
-         The services need not be started: private instances are used. Or point DATABASE_URL, REDIS_URL and \
-         AMQP_URL to servers that you run.",
+         {hint}",
         names.join(", "),
         list(|need| need.debian),
         list(|need| need.fedora),
@@ -195,7 +232,7 @@ mod tests {
             fedora: "redis",
             homebrew: "redis",
         };
-        let text = instructions(&[need(), need()]);
+        let text = instructions(&[need(), need()], "Or not.");
         assert!(
             text.contains("apt-get install --no-install-recommends redis-server redis-server\n"),
             "{text}"

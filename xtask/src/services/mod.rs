@@ -23,7 +23,7 @@ use anyhow::{Result, anyhow};
 pub use account::remove_data;
 pub(crate) use await_ready::tail;
 pub use external::External;
-pub use install::Install;
+pub use install::{Install, promtool};
 pub use postgres::{Durability, Postgres};
 pub use program::{PostgresPrograms, Programs, RabbitPrograms};
 pub use rabbit::Rabbit;

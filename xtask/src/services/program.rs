@@ -96,7 +96,7 @@ fn path_folders() -> Vec<PathBuf> {
 }
 
 /// A program in `PATH` and in the folders that a plain user's `PATH` often lacks.
-fn everywhere(name: &str) -> Vec<PathBuf> {
+pub(super) fn everywhere(name: &str) -> Vec<PathBuf> {
     let more = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/homebrew/sbin"];
     let folders = path_folders().into_iter().chain(more.map(PathBuf::from));
     folders.map(|folder| folder.join(name)).filter(|program| program.is_file()).collect()

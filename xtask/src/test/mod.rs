@@ -39,6 +39,8 @@ pub enum Step {
     Fmt,
     /// `cargo xtask tidy`
     Tidy,
+    /// Rules of alerts, their tests, dashboards, runbooks, and `compose.yaml`.
+    Deploy,
     /// `cargo clippy` with warnings denied.
     Clippy,
     /// `cargo xtask schema --check`
@@ -56,6 +58,7 @@ impl Step {
         match self {
             Self::Fmt => "Format",
             Self::Tidy => "Tidy: edges, layers, sizes",
+            Self::Deploy => "What is watched is told, and alerts work",
             Self::Clippy => "Clippy, warnings denied",
             Self::Schema => "Schemas are up to date",
             Self::Tests => "Tests, against private services",
@@ -99,6 +102,7 @@ fn name(step: Step) -> &'static str {
     match step {
         Step::Fmt => "fmt",
         Step::Tidy => "tidy",
+        Step::Deploy => "deploy",
         Step::Clippy => "clippy",
         Step::Schema => "schema",
         Step::Tests => "tests",

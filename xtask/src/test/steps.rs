@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{Fixture, Step};
 use crate::{
-    cargo, console, faults,
+    cargo, console, deploy, faults,
     interrupt::Interrupt,
     process::{capture, run},
     schema, tidy,
@@ -24,14 +24,13 @@ impl Context<'_> {
     pub(super) fn take(&self, step: Step) -> Result<()> {
         match step {
             Step::Fmt => self.cargo(&["fmt", "--all", "--check"]),
-            Step::Tidy => {
-                tidy::run(&self.root)?;
-                self.compose()
-            }
+            Step::Tidy => tidy::run(&self.root),
+            Step::Deploy => deploy::run(&self.root, self.interrupt),
             Step::Clippy => {
                 self.cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
                 // And what only builds for tests have.
-                self.cargo(&["clippy", "--package=marquee", "--features=faults", "--", "--deny", "warnings"])
+                let all = ["clippy", "--workspace", "--all-targets"];
+                self.cargo(&[&all[..], &faults::FEATURES, &["--", "--deny", "warnings"]].concat())
             }
             Step::Schema => schema::run(true, &self.root),
             Step::Tests => self.tests(),
@@ -44,20 +43,6 @@ impl Context<'_> {
         run(cargo::command(&self.root).args(arguments), self.interrupt)
     }
 
-    /// Whether Docker understands `compose.yaml`, where there is a Docker to ask.
-    fn compose(&self) -> Result<()> {
-        let compose = |arguments: &[&str]| {
-            let mut command = Command::new("docker");
-            command.current_dir(&self.root).arg("compose").args(arguments);
-            command
-        };
-        if capture(&mut compose(&["version"])).is_err() {
-            console::line("compose.yaml is not checked: there is no `docker compose` here");
-            return Ok(());
-        }
-        run(&mut compose(&["--profile", "platform", "config", "--quiet"]), self.interrupt)
-    }
-
     fn tests(&self) -> Result<()> {
         // Before the services: the longest part, and they need not wait for it.
         let programs = cargo::build(&self.root, &[], self.interrupt)?;
@@ -65,7 +50,8 @@ impl Context<'_> {
         let mut command = self.runner();
         fixture.apply(&programs, &mut command);
         run(&mut command, self.interrupt)?;
-        self.cargo(&["test", "--package=platform", "--features=faults", "--lib", "faults"])
+        // As the fault harness is built: one package alone would get dependencies of its own.
+        self.cargo(&[&["test", "--workspace", "--test", "faults"][..], &faults::FEATURES].concat())
     }
 
     /// nextest, which runs each test in a process of its own; without it, cargo's own runner.

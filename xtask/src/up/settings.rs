@@ -96,6 +96,8 @@ impl Settings<'_> {
             ("gateway.subgraph_urls.catalog", text(format!("{}/graphql", url(catalog)))),
             ("gateway.subgraph_urls.booking", text(format!("{}/graphql", url(booking)))),
             ("gateway.subgraph_urls.user", text(format!("{}/graphql", url(user)))),
+            ("gateway.auth.jwks_url", text(jwks.clone())),
+            ("gateway.auth.token_url", text(format!("{}/oauth/token", url(user)))),
             ("catalog.listen", listen(catalog)),
             ("booking.listen", listen(booking)),
             ("booking.ticket_signing_key", text(self.secrets.ticket_signing_key.clone())),

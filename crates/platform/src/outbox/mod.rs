@@ -5,6 +5,7 @@
 //! crash in between publishes again, so events can be duplicated but never lost; consumers use
 //! [`crate::inbox`].
 
+mod gauges;
 mod relay;
 
 use std::{

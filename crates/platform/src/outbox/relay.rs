@@ -12,15 +12,17 @@ use sea_orm::{
 };
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::field::Empty;
 use uuid::Uuid;
 
-use super::waker;
+use super::{gauges::Gauges, waker};
 use crate::{
     Deps, Shutdown,
     backoff::Backoff,
     faults::{mutant, reach},
     pg::{Leader, in_time},
     rabbit::{Rabbit, RabbitError},
+    telemetry::{TARGET, current_trace, in_span},
 };
 
 /// Rows read, published and deleted together.
@@ -49,6 +51,7 @@ pub fn relay(deps: &Deps, schema: &'static str, shutdown: &Shutdown) {
         schema,
         wake: waker(schema),
         soft: shutdown.token(),
+        gauges: Gauges::new(schema),
     };
     shutdown.spawn("outbox-relay", async move { relay.run().await });
 }
@@ -60,6 +63,7 @@ struct Relay {
     schema: &'static str,
     wake: Arc<Notify>,
     soft: CancellationToken,
+    gauges: Gauges,
 }
 
 /// One row of the table.
@@ -80,7 +84,10 @@ impl Relay {
                 Ok(Some(mut leader)) => {
                     tracing::info!(schema = self.schema, "leading the outbox relay");
                     backoff.reset();
-                    let Err(error) = self.lead(&mut leader).await else {
+                    self.gauges.leads(true);
+                    let led = self.lead(&mut leader).await;
+                    self.gauges.leads(false);
+                    let Err(error) = led else {
                         leader.resign().await;
                         return;
                     };
@@ -103,7 +110,7 @@ impl Relay {
         let mut trouble = Backoff::for_connections();
         while !self.soft.is_cancelled() {
             let rows = self.oldest(leader).await?;
-            self.measure(&rows);
+            self.measure(leader, &rows).await?;
             if rows.is_empty() {
                 self.rest(idle.next(), self.wake.notified()).await;
                 continue;
@@ -188,13 +195,44 @@ impl Relay {
     /// Publishes the events of one key, up to the first that fails.
     async fn publish_chain(&self, chain: Vec<Row>) -> (Vec<Published>, Option<RabbitError>) {
         let mut confirmed = Vec::with_capacity(chain.len());
-        for row in chain {
-            if let Err(error) = self.rabbit.publish(&row.event).await {
+        for mut row in chain {
+            if let Err(error) = self.publish_event(&mut row.event).await {
                 return (confirmed, Some(error));
             }
             confirmed.push((row.event.key, row.seq));
         }
         (confirmed, None)
+    }
+
+    /// Publishes an event, which carries on the trace that it was appended in: who gets it works on
+    /// behalf of this very step.
+    async fn publish_event(&self, event: &mut Envelope) -> Result<(), RabbitError> {
+        let span = tracing::info_span!(
+            target: TARGET,
+            "publish",
+            otel.name = format_args!("publish {}", event.name),
+            otel.kind = "producer",
+            otel.status_code = Empty,
+            messaging.system = "rabbitmq",
+            messaging.operation.name = "publish",
+            messaging.operation.type = "send",
+            messaging.destination.name = self.rabbit.exchange(),
+            messaging.rabbitmq.destination.routing_key = event.name,
+            messaging.message.id = %event.id,
+        );
+        if span.is_disabled() {
+            return self.rabbit.publish(event).await;
+        }
+        let trace = event.trace.take();
+        let publishing = async {
+            event.trace = current_trace();
+            self.rabbit.publish(event).await
+        };
+        let published = in_span(span.clone(), trace, publishing).await;
+        if published.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        published
     }
 
     async fn delete(&self, leader: &mut Leader, published: &[Published]) -> Result<(), DbErr> {
@@ -211,10 +249,20 @@ impl Relay {
         in_time(statement.execute(leader.connection())).await.map(drop)
     }
 
-    /// How long the oldest event has been waiting: the one number that tells a stuck relay.
-    fn measure(&self, rows: &[Row]) {
+    /// How long the oldest event has been waiting, and how many wait: what tells a stuck relay from
+    /// a slow one.
+    async fn measure(&self, leader: &mut Leader, rows: &[Row]) -> Result<(), DbErr> {
         let age = rows.first().map_or(0.0, |row| (self.clock.now() - row.event.time).as_seconds_f64());
-        metrics::gauge!("outbox_oldest_age_seconds", "schema" => self.schema).set(age.max(0.0));
+        self.gauges.oldest.set(age.max(0.0));
+        if rows.len() < BATCH as usize {
+            self.gauges.waiting.set(rows.len() as f64);
+        } else if self.gauges.may_count() {
+            let sql = format!("select count(*) from {}.outbox", self.schema);
+            let count = sqlx::query_scalar(AssertSqlSafe(sql));
+            let count: i64 = in_time(count.fetch_one(leader.connection())).await?;
+            self.gauges.waiting.set(count as f64);
+        }
+        Ok(())
     }
 }
 

@@ -23,6 +23,7 @@ use super::{
     Queue, RabbitConfig, RabbitError,
     publisher::Publisher,
     topology::{self, Names, short},
+    turn,
 };
 use crate::{Shutdown, backoff::Backoff};
 
@@ -176,10 +177,13 @@ impl Link {
             let declared = self.declared();
             queues.iter().filter(|queue| !declared.contains(queue)).copied().collect()
         };
+        if new.is_empty() {
+            return Ok(());
+        }
         let declaring = new.iter().map(|queue| {
             self.on_channel(async move |channel| topology::declare(channel, names, queue).await)
         });
-        try_join_all(declaring).await?;
+        turn::in_turn(self, names, try_join_all(declaring)).await?;
         self.declared().extend(new);
         Ok(())
     }

@@ -20,6 +20,7 @@ use tracing::Instrument;
 use super::{
     Handler, Queue, RabbitError,
     connection::{Hub, Link},
+    depths,
     processor::{Message, Processor},
     topology::{lane, short},
 };
@@ -27,6 +28,7 @@ use crate::{Shutdown, backoff::Backoff};
 
 /// Consumes until the soft step, on one connection after the other.
 pub(super) fn spawn(hub: Arc<Hub>, queue: Queue, handler: Arc<dyn Handler>, shutdown: &Shutdown) {
+    depths::watch(Arc::clone(&hub), queue, shutdown);
     let soft = shutdown.token();
     shutdown.spawn(queue.name, async move {
         let mut backoff = Backoff::for_connections();
@@ -76,6 +78,8 @@ async fn session(
         queue,
         handler: Arc::clone(handler),
         soft: soft.clone(),
+        took: metrics::histogram!("rabbitmq_handle_seconds", "queue" => queue.name),
+        age: metrics::histogram!("rabbitmq_event_age_seconds", "queue" => queue.name),
     });
     let mut running = JoinSet::new();
     let mut lanes = Vec::with_capacity(queue.lanes);

@@ -144,7 +144,7 @@ fn link(hub: &Hub) -> Result<Arc<Link>, RabbitError> {
     hub.current().ok_or(RabbitError::NotConnected)
 }
 
-async fn queue_depth(channel: &Channel, name: &str) -> Result<u32, RabbitError> {
+pub(super) async fn queue_depth(channel: &Channel, name: &str) -> Result<u32, RabbitError> {
     let looking = QueueDeclareOptions::durable().passive();
     let queue = channel.queue_declare(short(name), looking, FieldTable::default()).await?;
     Ok(queue.message_count())

@@ -19,9 +19,11 @@
 mod connection;
 mod consumer;
 mod dead;
+mod depths;
 mod processor;
 mod publisher;
 mod topology;
+mod turn;
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
@@ -235,6 +237,11 @@ impl Rabbit {
     /// taken. Declares the queue. Returns at once: the work is a task of `shutdown`.
     pub fn consume(&self, queue: Queue, handler: Arc<dyn Handler>, shutdown: &Shutdown) {
         consumer::spawn(Arc::clone(&self.hub), queue, handler, shutdown);
+    }
+
+    /// The exchange of all events, as the broker knows it.
+    pub(crate) fn exchange(&self) -> &str {
+        self.hub.names.exchange()
     }
 
     /// Whether the connection is up and the queues are declared.

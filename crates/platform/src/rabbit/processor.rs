@@ -4,17 +4,19 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use events::Envelope;
 use futures::FutureExt;
+use kernel::source::{Clock, SystemClock};
 use lapin::{
     Channel,
     message::Delivery,
     options::{BasicAckOptions, BasicNackOptions},
 };
+use metrics::Histogram;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 
 use super::{
     Handler, HandlerError, Queue, RabbitError,
@@ -25,7 +27,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     faults::{mutant, reach},
-    telemetry::with_trace,
+    telemetry::{TARGET, in_span},
 };
 
 /// Bytes of a failure's text that are kept with a dead letter.
@@ -57,6 +59,10 @@ pub(super) struct Processor {
     pub(super) queue: Queue,
     pub(super) handler: Arc<dyn Handler>,
     pub(super) soft: CancellationToken,
+    /// How long an event is worked on.
+    pub(super) took: Histogram,
+    /// From what an event tells of until its effect is there.
+    pub(super) age: Histogram,
 }
 
 /// What becomes of a message.
@@ -86,9 +92,8 @@ impl Processor {
         let span = tracing::info_span!(
             "event",
             queue = self.queue.name,
-            name = tracing::field::Empty,
-            id = tracing::field::Empty,
-            traceparent = tracing::field::Empty,
+            name = Empty,
+            id = Empty,
             attempts,
         );
         let processing = async {
@@ -130,8 +135,10 @@ impl Processor {
         loop {
             let start = Instant::now();
             let result = self.handle(event).await;
-            metrics::histogram!("rabbitmq_handle_seconds", "queue" => self.queue.name)
-                .record(start.elapsed());
+            self.took.record(start.elapsed());
+            if result.is_ok() {
+                self.age.record((SystemClock.now() - event.time).to_std().unwrap_or_default());
+            }
             match result {
                 Err(HandlerError::Unavailable(error)) if arrived.elapsed() < OUTAGE_IN_PLACE => {
                     tracing::warn!(%error, "something needed is away; waiting for it");
@@ -150,14 +157,28 @@ impl Processor {
         let span = tracing::Span::current();
         span.record("name", event.name.as_str());
         span.record("id", tracing::field::display(&event.id));
-        if let Some(trace) = &event.trace {
-            span.record("traceparent", trace.as_str());
-        }
-        let handling = with_trace(event.trace.clone(), self.handler.handle(event));
-        AssertUnwindSafe(handling)
+        let span = tracing::info_span!(
+            target: TARGET,
+            "process",
+            otel.name = format_args!("process {}", self.queue.name),
+            otel.kind = "consumer",
+            otel.status_code = Empty,
+            messaging.system = "rabbitmq",
+            messaging.operation.name = "process",
+            messaging.operation.type = "process",
+            messaging.destination.name = self.queue.name,
+            messaging.rabbitmq.destination.routing_key = event.name,
+            messaging.message.id = %event.id,
+        );
+        let handling = in_span(span.clone(), event.trace.clone(), self.handler.handle(event));
+        let result = AssertUnwindSafe(handling)
             .catch_unwind()
             .await
-            .unwrap_or_else(|_| Err(HandlerError::retry("the handler panicked")))
+            .unwrap_or_else(|_| Err(HandlerError::retry("the handler panicked")));
+        if result.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        result
     }
 
     fn decide(&self, result: Result<(), HandlerError>, attempts: usize) -> Fate {

@@ -58,6 +58,11 @@ impl Names {
         self.retry(name, self.delays_ms.len())
     }
 
+    /// Where messages of a queue wait after a failure.
+    pub(super) fn retries(&self, name: &str) -> impl Iterator<Item = String> {
+        self.delays_ms.iter().map(move |delay| self.delayed(name, *delay))
+    }
+
     /// The delay is part of the name, because a queue cannot change its time to live: other
     /// delays are other queues, and what waits in the old ones still comes back.
     fn delayed(&self, name: &str, delay_ms: u32) -> String {

@@ -34,7 +34,7 @@ use futures::future::try_join_all;
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 pub use breaker::Outage;
 pub use pubsub::{PubSub, PubSubEvent, PubSubMessage, PubSubStream};
@@ -290,6 +290,13 @@ impl Redis {
         keys: Vec<String>,
         args: Vec<Value>,
     ) -> Result<Value, RedisError> {
+        let start = Instant::now();
+        let answer = self.run(script, keys, args).await;
+        script.observe(start.elapsed(), &answer);
+        answer
+    }
+
+    async fn run(&self, script: &Script, keys: Vec<String>, args: Vec<Value>) -> Result<Value, RedisError> {
         self.available()?;
         let client = self.pool();
         let answer = match client.evalsha(script.sha(), keys.clone(), args.clone()).await {

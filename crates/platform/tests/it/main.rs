@@ -7,6 +7,8 @@ mod inbox;
 #[cfg(test)]
 mod job;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod outbox;
 #[cfg(test)]
 mod rabbit;
@@ -16,5 +18,7 @@ mod rabbit_faults;
 mod redis;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod transaction;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
     options::{BasicPublishOptions, QueueDeclareOptions, QueueDeleteOptions},
     types::FieldTable,
 };
 use platform::{
-    Rabbit, Shutdown,
+    Queue, Rabbit, Shutdown,
     rabbit::{RabbitConfig, RabbitError},
 };
 
@@ -161,4 +162,23 @@ async fn an_event_that_kills_its_consumers_is_a_dead_letter_in_the_end() {
     let letters = observer.dead_letters("probe", 1).await.unwrap();
     assert_eq!(letters[0].failure, "delivery_limit");
     assert_eq!(observer.replay("probe", 1).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn processes_that_start_together_declare_in_turn() {
+    const QUEUES: [Queue; 3] = [
+        Queue { name: "first", bindings: &["first.*"], lanes: 1, prefetch: 1 },
+        Queue { name: "second", bindings: &["second.*"], lanes: 1, prefetch: 1 },
+        PROBE,
+    ];
+    let (config, shutdown) = (rabbit_config(), Shutdown::new());
+    let processes = join_all((0..4).map(|_| rabbit(&config, &shutdown))).await;
+    let declared = join_all(processes.iter().map(|process| process.declare(&QUEUES))).await;
+    assert!(declared.iter().all(Result::is_ok), "{declared:?}");
+    // None lost its connection by it.
+    for process in &processes {
+        process.publish(&event(uuid(), 1)).await.unwrap();
+        assert_eq!(process.depth("first").await.unwrap(), 0);
+    }
+    processes[0].delete(&QUEUES).await.unwrap();
 }

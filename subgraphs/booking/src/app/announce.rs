@@ -17,6 +17,7 @@ use crate::store::bookings::booking_get;
 impl App {
     /// Tells Redis and watchers of a committed state. What fails is left to the event.
     pub(crate) async fn announce(&self, booking: &Booking, seats: &[u16]) {
+        self.seats.stored_changed(booking.id.show());
         if self.seats.is_away() {
             return;
         }

@@ -8,8 +8,10 @@ use sea_orm::DatabaseConnection;
 
 use super::{App, AppError};
 use crate::domain::audit::Recorded;
+use crate::domain::reference::Reference;
 use crate::domain::show::Show;
 use crate::store::audit::{AuditFilter, audit_count, audit_list};
+use crate::store::bookings::booking_list_by_reference;
 use crate::store::shows::show_get;
 
 /// Those who may read it.
@@ -147,6 +149,17 @@ pub async fn audit_read(
     let filter = AuditFilter { show: show.id, booking: query.booking, seat };
     let (entries, total) = page(pg, filter, None, query.limit).await?;
     Ok(OperatorPage { show, entries, total })
+}
+
+/// The bookings with this reference: one, or in rare cases one of each of several shows.
+///
+/// # Errors
+/// [`OperatorError`].
+pub async fn bookings_with_reference(
+    pg: &DatabaseConnection,
+    reference: &Reference,
+) -> Result<Vec<BookingId>, OperatorError> {
+    Ok(booking_list_by_reference(pg, reference).await.map_err(AppError::from)?)
 }
 
 fn seat_of(show: &Show, label: &str) -> Result<u16, OperatorError> {

@@ -1,7 +1,7 @@
 //! Bookings to look at: who may see which, and what belongs to them.
 
-use graphql_kit::{Identity, Role};
-use kernel::BookingId;
+use graphql_kit::{Identity, Role, Scope};
+use kernel::{BookingId, UserId};
 
 use super::live::Watcher;
 use super::{App, AppError};
@@ -17,9 +17,19 @@ use crate::store::tickets::ticket_list;
 /// Those who help at the counter or on the phone.
 const HELPERS: [Role; 2] = [Role::Staff, Role::Admin];
 
+/// May the caller see what this account booked?
+pub(crate) fn may_see_of(caller: &Identity, account: UserId) -> bool {
+    is_own(caller, account) || caller.has_any(&HELPERS)
+}
+
 /// May the caller see this booking?
 pub(crate) fn may_see(caller: &Identity, booking: &Booking) -> bool {
-    booking.user == caller.user_id || caller.has_any(&HELPERS)
+    may_see_of(caller, booking.user)
+}
+
+/// Is it the account of the caller, who may see its bookings?
+fn is_own(caller: &Identity, account: UserId) -> bool {
+    account == caller.user_id && caller.may(Scope::BookingsWrite)
 }
 
 impl App {
@@ -49,7 +59,7 @@ impl App {
         let watcher = self.live.watch(id);
         let booking = booking_get(&self.deps.pg, id).await?;
         Ok(booking
-            .filter(|booking| booking.user == caller.user_id)
+            .filter(|booking| is_own(caller, booking.user))
             .map(|current| BookingWatch { current, watcher }))
     }
 

@@ -13,7 +13,8 @@ use std::slice;
 use chrono::{DateTime, Utc};
 use events::Envelope;
 use events::booking::{BookingCancelled, RefundCause};
-use kernel::{BookingId, Money, PaymentId, UserId};
+use graphql_kit::{Identity, Scope};
+use kernel::{BookingId, Money, PaymentId};
 use platform::faults::reach;
 use platform::outbox;
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -37,7 +38,7 @@ use crate::store::{SCHEMA, StoreError};
 #[derive(Debug, Clone)]
 pub struct CancelRequest {
     /// The caller.
-    pub user: UserId,
+    pub who: Identity,
     /// The booking.
     pub booking: BookingId,
     /// The client's key for this cancellation.
@@ -80,6 +81,9 @@ pub enum CancelError {
     /// The idempotency key is empty, too long or has control characters.
     #[error("not an idempotency key")]
     InvalidKey,
+    /// The caller may not cancel.
+    #[error("this API key may not cancel bookings")]
+    Forbidden,
     /// The caller has no such booking.
     #[error("no such booking")]
     NotFound,
@@ -118,6 +122,9 @@ impl App {
     /// # Errors
     /// [`CancelError`].
     pub async fn booking_cancel(&self, request: &CancelRequest) -> Result<Cancelled, CancelError> {
+        if !request.who.may(Scope::BookingsWrite) {
+            return Err(CancelError::Forbidden);
+        }
         if !is_key(&request.idempotency_key) {
             return Err(CancelError::InvalidKey);
         }
@@ -129,7 +136,7 @@ impl App {
         let txn = self.deps.pg.begin().await?;
         let booking = booking_lock(&txn, request.booking)
             .await?
-            .filter(|booking| booking.user == request.user)
+            .filter(|booking| booking.user == request.who.user_id)
             .ok_or(CancelError::NotFound)?;
         if matches!(booking.status, BookingStatus::Cancelled | BookingStatus::Refunded) {
             let refund = refund_list(&txn, &[booking.id]).await?.into_iter().max_by_key(is_of_cancellation);
@@ -142,7 +149,7 @@ impl App {
             return Err(CancelError::KeyReused);
         }
         let seats = BTreeMap::from([(booking.id, booking_seats(&txn, booking.id).await?)]);
-        let terms = Terms { percent, cause: RefundCause::Cancelled, actor: Actor::User(request.user) };
+        let terms = Terms { percent, cause: RefundCause::Cancelled, actor: Actor::User(request.who.user_id) };
         let all = self.cancel_locked(&txn, &show, slice::from_ref(&booking), &seats, &terms).await?;
         let [cancelled] = <[_; 1]>::try_from(all.done)
             .map_err(|_| StoreError::corrupt("confirmed booking without payment", booking.id))?;
@@ -186,10 +193,9 @@ impl App {
         let paid = self.paid_for(conn, bookings).await?;
         let (can, cannot): (Vec<&Booking>, Vec<&Booking>) =
             bookings.iter().partition(|booking| !is_paid(booking) || paid.contains_key(&booking.id));
-        let now = self.deps.clock.now();
         let cancelled = can
             .iter()
-            .map(|booking| booking.advance(BookingStatus::Cancelled, now))
+            .map(|booking| booking.advance(BookingStatus::Cancelled))
             .collect::<Result<Vec<_>, _>>()?;
         let cause = terms.actor.clone().because(terms.cause.into());
         booking_release(conn, show.id, &cancelled, &cause).await?;
@@ -202,7 +208,8 @@ impl App {
                 owed.push((payment, amount));
             }
         }
-        let owed = self.refunds_owe(conn, &owed, terms.cause, &terms.actor).await?;
+        let now = cancelled.iter().map(|booking| booking.read_at).max().unwrap_or_default();
+        let owed = self.refunds_owe(conn, &owed, now, terms.cause, &terms.actor).await?;
         reach("cancel.refund_owed").await;
         let mut refunds: BTreeMap<BookingId, (Refund, Option<Envelope>)> =
             owed.into_iter().map(|(refund, event)| (refund.booking, (refund, event))).collect();

@@ -10,18 +10,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::DateTime;
 use events::booking::BookingPending;
-use kernel::{BookingId, HoldId, UserId};
+use graphql_kit::{Identity, Scope};
+use kernel::{BookingId, HoldId};
 use platform::faults::{mutant, reach};
 use sea_orm::TransactionTrait;
 use sha2::{Digest, Sha256};
 
+use super::allotment::has_room;
 use super::facts::{booking_facts, show_facts};
+use super::seats::count_ended;
 use super::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
-use crate::domain::hold::is_durable;
+use crate::domain::hold::{HoldEnd, is_durable};
 use crate::domain::payment::Payment;
 use crate::domain::pricing::{self, Quote};
 use crate::domain::reference::Reference;
@@ -46,7 +49,7 @@ pub(crate) fn is_key(key: &str) -> bool {
 #[derive(Debug, Clone)]
 pub struct CheckoutRequest {
     /// The buyer.
-    pub user: UserId,
+    pub who: Identity,
     /// What they hold.
     pub hold: HoldId,
     /// The client's key for this checkout.
@@ -79,6 +82,15 @@ pub enum CheckoutError {
     /// The idempotency key is empty, too long or has control characters.
     #[error("not an idempotency key")]
     InvalidKey,
+    /// The caller may not book.
+    #[error("this API key may not book")]
+    Forbidden,
+    /// The account of the API key would have too many seats of the show.
+    #[error("the allotment of the API key is {max} seats of a show")]
+    OverAllotment {
+        /// How many it may have.
+        max: u32,
+    },
     /// The caller has no such hold.
     #[error("no such hold")]
     HoldNotFound,
@@ -112,32 +124,35 @@ impl App {
     pub async fn checkout(&self, request: &CheckoutRequest) -> Result<CheckedOut, CheckoutError> {
         let outcome = self.checkout_inner(request).await;
         let label = match &outcome {
-            Ok(CheckedOut { payment: PaymentState::Unavailable, .. }) => "payment_unavailable",
-            Ok(_) => "ok",
+            // Counted when it was first answered.
+            Ok((_, false)) => "repeated",
+            Ok((CheckedOut { payment: PaymentState::Unavailable, .. }, true)) => "payment_unavailable",
+            Ok((_, true)) => "ok",
             Err(CheckoutError::App(_)) => "error",
             Err(CheckoutError::SeatsTaken { .. }) => "seats_taken",
             Err(CheckoutError::HoldExpired) => "hold_expired",
             Err(_) => "refused",
         };
         metrics::counter!("booking_checkouts_total", "outcome" => label).increment(1);
-        outcome
+        outcome.map(|(checked_out, _)| checked_out)
     }
 
-    async fn checkout_inner(&self, request: &CheckoutRequest) -> Result<CheckedOut, CheckoutError> {
+    /// The booking, and whether this request made it.
+    async fn checkout_inner(&self, request: &CheckoutRequest) -> Result<(CheckedOut, bool), CheckoutError> {
+        if !request.who.may(Scope::BookingsWrite) {
+            return Err(CheckoutError::Forbidden);
+        }
         if !is_key(&request.idempotency_key) {
             return Err(CheckoutError::InvalidKey);
         }
         let hold = self.hold_get(request.hold).await;
         reach("checkout.hold_read").await;
-        let now = self.deps.clock.now();
         let (booking, is_new) = match hold {
-            Ok(Some(hold)) if hold.owner != request.user && !mutant("ignore_hold_token") => {
+            Ok(Some(hold)) if hold.owner != request.who.user_id && !mutant("ignore_hold_token") => {
                 return Err(CheckoutError::HoldNotFound);
             }
-            // Of a durable hold the database decides, by its own clock.
-            Ok(Some(hold)) if hold.is_durable() || hold.expires_at > now => {
-                self.place(request, &hold.seats).await?
-            }
+            // Whether its time is over is decided by whoever keeps it, by their clock.
+            Ok(Some(hold)) => self.place(request, &hold.seats).await?,
             Ok(_) => (self.earlier(request).await?.ok_or(CheckoutError::HoldExpired)?, false),
             // Without who keeps the hold nobody can begin a checkout, but whoever has begun one can
             // go on.
@@ -146,14 +161,14 @@ impl App {
         };
         if booking.total.minor() == 0 && booking.status == BookingStatus::PendingPayment {
             let booking = self.booking_confirm_free(booking.id).await?;
-            return Ok(CheckedOut { booking, payment: PaymentState::NotNeeded });
+            return Ok((CheckedOut { booking, payment: PaymentState::NotNeeded }, is_new));
         }
         match self.payment_ensure(booking.clone(), is_new).await {
-            Ok(checked_out) => Ok(checked_out),
+            Ok(checked_out) => Ok((checked_out, is_new)),
             // The booking is committed: an error would tell the buyer that there is none.
             Err(error) => {
                 tracing::error!(booking = %booking.id, %error, "what became of its payment is not known");
-                Ok(CheckedOut { booking, payment: PaymentState::Unavailable })
+                Ok((CheckedOut { booking, payment: PaymentState::Unavailable }, is_new))
             }
         }
     }
@@ -169,32 +184,40 @@ impl App {
         let quote = pricing::quote(&show, seats, rates).map_err(AppError::from)?;
         let request_hash = request_hash(request.hold);
         for _ in 0..ATTEMPTS {
-            let now = self.deps.clock.now();
-            if !show.is_open(now) {
+            if !show.is_open(self.deps.clock.now()) {
                 return match self.earlier(request).await? {
                     Some(booking) => Ok((booking, false)),
                     None => Err(CheckoutError::ShowClosed),
                 };
             }
-            let booking = self.draw_booking(request, &quote, now);
+            let drawn = self.draw_booking(request, &quote);
             let seats = booked_seats(&quote);
             let event = self.envelope(&BookingPending {
-                booking: booking_facts(&show, &booking, &seats),
+                booking: booking_facts(&show, &drawn, &seats),
                 show: show_facts(&show),
-                expires_at: booking.expires_at,
+                expires_at: drawn.expires_at,
             })?;
             let new = NewBooking {
-                booking: &booking,
+                booking: &drawn,
+                claim_ttl: self.config.claim_ttl(),
                 seats: &seats,
                 idempotency_key: &request.idempotency_key,
                 request_hash: &request_hash,
                 event: &event,
-                cause: &Actor::User(request.user).because(Reason::Checkout),
+                cause: &Actor::User(request.who.user_id).because(Reason::Checkout),
             };
             reach("checkout.priced").await;
-            match self.booking_place(&new).await? {
-                Inserted::Done => {
+            let Some(inserted) = self.booking_place(&request.who, &new).await? else {
+                let max = request.who.grant.as_ref().map_or(0, |grant| grant.seats_per_show);
+                let earlier = self.earlier(request).await?;
+                return earlier.map(|booking| (booking, false)).ok_or(CheckoutError::OverAllotment { max });
+            };
+            match inserted {
+                Inserted::Done { created_at, expires_at } => {
+                    let (updated_at, read_at) = (created_at, created_at);
+                    let booking = Booking { expires_at, created_at, updated_at, read_at, ..drawn };
                     tracing::info!(booking = %booking.id, seats = seats.len(), "booking pending");
+                    count_ended(HoldEnd::Consumed, 1);
                     reach("checkout.inserted").await;
                     self.announce(&booking, &seat_numbers(&seats)).await;
                     reach("checkout.announced").await;
@@ -218,25 +241,42 @@ impl App {
     }
 
     /// Writes the booking: with new claims to its seats, or with those that its durable hold has.
-    async fn booking_place(&self, new: &NewBooking<'_>) -> Result<Inserted, AppError> {
-        if !is_durable(new.booking.hold) {
-            return Ok(booking_insert(&self.deps.pg, new).await?);
+    /// Nothing when that is more than the allotment of an API key.
+    async fn booking_place(
+        &self,
+        who: &Identity,
+        new: &NewBooking<'_>,
+    ) -> Result<Option<Inserted>, AppError> {
+        let durable = is_durable(new.booking.hold);
+        let txn = match &who.grant {
+            None if !durable => return Ok(Some(booking_insert(&self.deps.pg, new).await?)),
+            None => self.deps.pg.begin().await?,
+            Some(grant) => {
+                let txn = self.begin_alone(who.user_id).await?;
+                if !has_room(&txn, grant, new).await? {
+                    txn.rollback().await?;
+                    return Ok(None);
+                }
+                reach("checkout.allotted").await;
+                txn
+            }
+        };
+        if durable {
+            if !hold_consume(&txn, new.booking.hold, new.booking.id, new.cause).await? {
+                txn.rollback().await?;
+                return Ok(Some(Inserted::HoldEnded));
+            }
+            reach("durable_checkout.consumed").await;
         }
-        let txn = self.deps.pg.begin().await?;
-        if !hold_consume(&txn, new.booking.hold, new.booking.id, new.cause).await? {
-            txn.rollback().await?;
-            return Ok(Inserted::HoldEnded);
-        }
-        reach("durable_checkout.consumed").await;
         // Between the two nobody can take the seats: whoever tries waits for our end.
         let inserted = booking_insert(&txn, new).await?;
-        if inserted == Inserted::Done {
+        if matches!(inserted, Inserted::Done { .. }) {
             reach("durable_checkout.inserted").await;
             txn.commit().await?;
         } else {
             txn.rollback().await?;
         }
-        Ok(inserted)
+        Ok(Some(inserted))
     }
 
     /// Ends overdue claims to these seats, and durable holds, so that they can be taken over.
@@ -270,7 +310,7 @@ impl App {
     /// The booking that an earlier checkout with this key, or of this hold, made.
     async fn earlier(&self, request: &CheckoutRequest) -> Result<Option<Booking>, CheckoutError> {
         let mut found =
-            booking_find_earlier(&self.deps.pg, request.user, &request.idempotency_key, request.hold)
+            booking_find_earlier(&self.deps.pg, request.who.user_id, &request.idempotency_key, request.hold)
                 .await
                 .map_err(AppError::from)?;
         found.sort_by_key(|earlier| !earlier.same_key);
@@ -280,7 +320,7 @@ impl App {
         if same_key && hash != request_hash(request.hold) {
             return Err(CheckoutError::KeyReused);
         }
-        if booking.user != request.user {
+        if booking.user != request.who.user_id {
             return Err(CheckoutError::HoldNotFound);
         }
         if booking.status == BookingStatus::PendingPayment {
@@ -291,13 +331,13 @@ impl App {
         Ok(Some(booking))
     }
 
-    fn draw_booking(&self, request: &CheckoutRequest, quote: &Quote, now: DateTime<Utc>) -> Booking {
-        // PostgreSQL keeps microseconds; what is told now must be what is read later.
-        let now = now.trunc_subsecs(6);
+    fn draw_booking(&self, request: &CheckoutRequest, quote: &Quote) -> Booking {
+        // Its times are PostgreSQL's, which tells them when it has the booking.
+        let unknown = DateTime::UNIX_EPOCH;
         let ids = &self.deps.ids;
         Booking {
             id: BookingId::new(request.hold.show(), ids.local()),
-            user: request.user,
+            user: request.who.user_id,
             reference: Reference::from_random(ids.local()),
             status: BookingStatus::PendingPayment,
             version: 1,
@@ -306,9 +346,10 @@ impl App {
             fee: quote.fee,
             tax: quote.tax,
             total: quote.total,
-            expires_at: now + self.config.claim_ttl(),
-            created_at: now,
-            updated_at: now,
+            expires_at: unknown,
+            created_at: unknown,
+            updated_at: unknown,
+            read_at: unknown,
         }
     }
 }

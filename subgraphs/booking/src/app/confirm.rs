@@ -106,7 +106,6 @@ impl App {
         show: &Arc<Show>,
         last_try: bool,
     ) -> Result<Settled, HandlerError> {
-        let now = self.deps.clock.now();
         let txn = self.deps.pg.begin().await?;
         if !inbox::record(&txn, SCHEMA, CONSUMER, envelope).await? {
             txn.rollback().await?;
@@ -123,14 +122,14 @@ impl App {
         let numbers = seat_numbers(&seats);
         let payment = captured(paid);
         let cause = Actor::Provider(paid.provider_event_id.clone()).because(Reason::PaymentSucceeded);
-        let first = payment_record_capture(&txn, &payment, now, &cause).await.map_err(AppError::from)?;
+        let first = payment_record_capture(&txn, &payment, &cause).await.map_err(AppError::from)?;
         let verdict = decide(&Facts {
             status: booking.status,
             due: booking.total,
             paid: paid.amount,
             seen: !first,
             show_scheduled: show_status == ShowStatus::Scheduled,
-            show_ahead: now < show.starts_at,
+            show_ahead: self.deps.clock.now() < show.starts_at,
         });
         let (outcome, changed) = match verdict {
             Verdict::Ignore => ("ignored", None),
@@ -155,12 +154,12 @@ impl App {
                         Some(Closed::Begun) | None => RefundCause::LatePayment,
                     };
                     allocation_release(&txn, booking.id, &numbers).await.map_err(AppError::from)?;
-                    self.payment_return(&txn, &payment, refund, &cause.actor).await?;
+                    self.payment_return(&txn, &payment, booking.read_at, refund, &cause.actor).await?;
                     ("refunded_late", None)
                 }
             }
             Verdict::Refund(refund, next) => {
-                self.payment_return(&txn, &payment, refund, &cause.actor).await?;
+                self.payment_return(&txn, &payment, booking.read_at, refund, &cause.actor).await?;
                 let ended = match next {
                     Some(next) => {
                         let end = End { to: next, paid: Some(paid.amount), cause: cause.but(refund.into()) };
@@ -225,7 +224,7 @@ impl App {
         seats: &[BookedSeat],
         cause: &Cause,
     ) -> Result<Booking, AppError> {
-        let confirmed = booking.advance(BookingStatus::Confirmed, self.deps.clock.now())?;
+        let confirmed = booking.advance(BookingStatus::Confirmed)?;
         let tickets: Vec<Ticket> =
             seats.iter().map(|seat| self.ticket_issue(show, booking.id, seat)).collect();
         booking_confirm(conn, &confirmed, &tickets, cause).await?;
@@ -269,7 +268,7 @@ impl App {
         seats: &[BookedSeat],
         End { to, paid, cause }: End,
     ) -> Result<Booking, AppError> {
-        let ended = booking.advance(to, self.deps.clock.now())?;
+        let ended = booking.advance(to)?;
         booking_release(conn, show.id, std::slice::from_ref(&ended), &cause).await?;
         let booking = booking_facts(show, &ended, seats);
         let show = show_facts(show);

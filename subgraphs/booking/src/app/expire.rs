@@ -4,6 +4,7 @@
 //! seats, see [`App::checkout`], and a late payment finds its way. It makes seats visibly free.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use events::booking::BookingExpired;
 use futures::{StreamExt, stream};
@@ -37,7 +38,7 @@ impl App {
     /// When the store is away.
     pub async fn claims_expire_all(&self) -> Result<(), AppError> {
         loop {
-            let overdue = booking_list_overdue(&self.deps.pg, self.deps.clock.now(), BATCH).await?;
+            let overdue = booking_list_overdue(&self.deps.pg, Duration::ZERO, BATCH).await?;
             let found = overdue.len();
             let mut by_show: BTreeMap<ShowId, Vec<BookingId>> = BTreeMap::new();
             for booking in overdue {
@@ -78,9 +79,8 @@ impl App {
         if bookings.is_empty() {
             return Ok(Vec::new());
         }
-        let now = self.deps.clock.now();
         let txn = self.deps.pg.begin().await?;
-        let overdue = booking_lock_overdue(&txn, show.id, bookings, now).await?;
+        let overdue = booking_lock_overdue(&txn, show.id, bookings).await?;
         if overdue.is_empty() {
             txn.rollback().await?;
             return Ok(Vec::new());
@@ -88,7 +88,7 @@ impl App {
         reach("expire.locked").await;
         let expired = overdue
             .iter()
-            .map(|booking| booking.advance(BookingStatus::Expired, now))
+            .map(|booking| booking.advance(BookingStatus::Expired))
             .collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<BookingId> = expired.iter().map(|booking| booking.id).collect();
         let seats = group(booking_seat_list(&txn, &ids).await?);

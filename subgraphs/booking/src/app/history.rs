@@ -1,8 +1,9 @@
 //! The history of a user: a read model that follows the events of bookings.
 
-use graphql_kit::{Identity, Role};
+use graphql_kit::Identity;
 use kernel::{BookingId, UserId};
 
+use super::bookings::may_see_of;
 use super::{App, AppError};
 use crate::domain::booking::BookingStatus;
 use crate::store::bookings::booking_get;
@@ -32,10 +33,7 @@ impl App {
         caller: Option<&Identity>,
         query: &HistoryQuery,
     ) -> Result<Option<(Vec<HistoryEntry>, i64)>, AppError> {
-        let allowed = caller.is_some_and(|caller| {
-            caller.user_id == query.user || caller.has_any(&[Role::Staff, Role::Admin])
-        });
-        if !allowed {
+        if !caller.is_some_and(|caller| may_see_of(caller, query.user)) {
             return Ok(None);
         }
         let HistoryQuery { user, status, after, limit } = *query;

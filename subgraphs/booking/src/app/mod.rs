@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bookings;
 pub mod cancel;
+pub mod challenge;
 pub mod checkout;
 pub mod history;
 pub mod holds;
@@ -11,6 +12,7 @@ pub mod reconcile;
 pub mod seats;
 pub mod webhook;
 
+mod allotment;
 mod announce;
 mod confirm;
 mod error;
@@ -34,7 +36,9 @@ use crate::config::{Config, TicketKeyError};
 use crate::domain::show::Show;
 use crate::domain::ticket::TicketSigner;
 use crate::payments::{PaymentProvider, Stripe};
+use crate::store::challenges::ChallengeStore;
 use crate::store::shows::Shows;
+use challenge::Challenges;
 use holds::Outages;
 use live::Live;
 use seats::Seats;
@@ -57,6 +61,8 @@ pub struct App {
     pub live: Live,
     /// What is known of times without Redis.
     outages: Outages,
+    /// Checks that people are people.
+    challenges: Challenges,
 }
 
 /// The configuration cannot work.
@@ -68,6 +74,9 @@ pub enum SetupError {
     /// The client of the payment provider.
     #[error("the HTTP client for the payment provider cannot be made")]
     Provider(#[from] reqwest::Error),
+    /// The client of the service that checks challenges.
+    #[error("the HTTP client for booking.challenge cannot be made")]
+    Challenge(#[source] reqwest::Error),
 }
 
 impl App {
@@ -90,11 +99,13 @@ impl App {
         provider: Arc<dyn PaymentProvider>,
     ) -> Result<Arc<Self>, SetupError> {
         let shows = Shows::default();
+        let challenges = ChallengeStore::new(deps.redis.clone());
         Ok(Arc::new(Self {
             tickets: config.ticket_signer()?,
             seats: Seats::new(&config.holds, &config.seat_map, &deps, shows.clone()),
             live: Live::new(deps.redis.clone()),
             outages: Outages::default(),
+            challenges: Challenges::new(&config.challenge, challenges).map_err(SetupError::Challenge)?,
             shows,
             provider,
             config,

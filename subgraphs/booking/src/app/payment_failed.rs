@@ -33,7 +33,6 @@ impl App {
         let failed: PaymentFailed = envelope.decode()?;
         let id = failed.booking_id;
         let show = self.show(id.show()).await?;
-        let now = self.deps.clock.now();
         let txn = self.deps.pg.begin().await?;
         if !inbox::record(&txn, SCHEMA, CONSUMER, envelope).await? {
             txn.rollback().await?;
@@ -51,13 +50,13 @@ impl App {
             (PaymentStatus::Failed, Reason::PaymentFailed)
         };
         let cause = Actor::Provider(failed.provider_event_id.clone()).because(reason);
-        payment_record_failure(&txn, payment, status, &failed.reason, now, &cause)
+        payment_record_failure(&txn, payment, status, &failed.reason, &cause)
             .await
             .map_err(AppError::from)?;
         let mut ended = None;
         if failed.cancelled && booking.status == BookingStatus::PendingPayment {
             let seats = booking_seats(&txn, id).await.map_err(AppError::from)?;
-            let booking = booking.advance(BookingStatus::Failed, now).map_err(AppError::from)?;
+            let booking = booking.advance(BookingStatus::Failed).map_err(AppError::from)?;
             booking_release(&txn, show.id, std::slice::from_ref(&booking), &cause)
                 .await
                 .map_err(AppError::from)?;

@@ -29,7 +29,7 @@ impl App {
         is_new: bool,
     ) -> Result<CheckedOut, AppError> {
         let known = if is_new { None } else { payment_list(&self.deps.pg, &[booking.id]).await?.pop() };
-        if !booking.awaits_payment(self.deps.clock.now()) {
+        if !booking.awaits_payment() {
             return self.payment_late(booking, known).await;
         }
         if let Some(payment) = known.filter(|payment| payment.client_secret.is_some()) {
@@ -53,11 +53,10 @@ impl App {
         };
         reach("checkout.payment_created").await;
         let payment = self.payment_of(booking.id, intent);
-        let now = self.deps.clock.now();
         let cause = Actor::User(booking.user).because(Reason::PaymentCreated);
-        let status = payment_record_intent(&self.deps.pg, &payment, now, &cause).await?;
+        let (status, has_lapsed) = payment_record_intent(&self.deps.pg, &payment, &cause).await?;
         reach("checkout.payment_stored").await;
-        if status == booking.status && booking.awaits_payment(now) {
+        if status == booking.status && !has_lapsed {
             return Ok(CheckedOut { booking, payment: PaymentState::Ready(Box::new(payment)) });
         }
         let missing = || StoreError::corrupt("booking", booking.id);
@@ -151,13 +150,12 @@ impl App {
         // until it is repaired: an intent that was paid or called off is an answer, not a refusal.
         let intent = self.provider.intent_cancel(&payment.intent).await?;
         reach("call_off.answered").await;
-        let now = self.deps.clock.now();
         match intent.status {
             IntentStatus::Cancelled => {
                 let status = PaymentStatus::Cancelled;
                 let txn = self.deps.pg.begin().await?;
                 booking_lock(&txn, payment.booking).await?;
-                payment_record_failure(&txn, payment.id, status, "abandoned", now, cause).await?;
+                payment_record_failure(&txn, payment.id, status, "abandoned", cause).await?;
                 txn.commit().await?;
             }
             IntentStatus::Succeeded => {

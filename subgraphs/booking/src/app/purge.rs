@@ -5,9 +5,9 @@ use chrono::TimeDelta;
 use platform::inbox;
 
 use super::{App, AppError};
-use crate::store::SCHEMA;
 use crate::store::hold_lists::hold_purge;
 use crate::store::provider_events::provider_event_purge;
+use crate::store::{SCHEMA, now};
 
 /// Dead letters are replayed within days; a provider sends again for a month at most.
 const KEEP: TimeDelta = TimeDelta::days(90);
@@ -22,9 +22,11 @@ impl App {
     /// # Errors
     /// When the store is away.
     pub async fn messages_purge(&self) -> Result<(), AppError> {
-        let (pg, before) = (&self.deps.pg, self.deps.clock.now() - KEEP);
+        let pg = &self.deps.pg;
+        let now = now(pg).await?;
+        let before = now - KEEP;
         while provider_event_purge(pg, before, CHUNK).await? == u64::from(CHUNK) {}
-        let holds_before = self.deps.clock.now() - KEEP_HOLDS;
+        let holds_before = now - KEEP_HOLDS;
         while hold_purge(pg, holds_before, CHUNK).await? == u64::from(CHUNK) {}
         while inbox::purge(pg, SCHEMA, before, CHUNK).await? == u64::from(CHUNK) {}
         Ok(())

@@ -32,7 +32,7 @@ use crate::store::refunds::{
     refund_get, refund_insert, refund_list, refund_list_unsettled, refund_mark_requested,
     refund_set_provider_id, refund_settle,
 };
-use crate::store::{SCHEMA, StoreError};
+use crate::store::{SCHEMA, StoreError, now};
 
 const CONSUMER: &str = "booking.payments";
 /// Who settles a refund when the provider answers at once.
@@ -54,17 +54,18 @@ enum Answer {
 
 impl App {
     /// Records that payments of one show go back, in whole or in part, under the locks of their
-    /// bookings. Gives of each the refund (the earlier one, when the payment already has one) and
+    /// bookings, which were read `now`. Gives of each the refund (the earlier one, when the payment already has one) and
     /// the event that asks for it, in the order of the payments.
     pub(crate) async fn refunds_owe<C: ConnectionTrait>(
         &self,
         conn: &C,
         payments: &[(&Payment, Money)],
+        now: DateTime<Utc>,
         cause: RefundCause,
         actor: &Actor,
     ) -> Result<Vec<(Refund, Option<Envelope>)>, AppError> {
         let refunds: Vec<Refund> =
-            payments.iter().map(|(payment, amount)| self.draw_refund(payment, *amount, cause)).collect();
+            payments.iter().map(|(payment, amount)| self.draw_refund(payment, *amount, now, cause)).collect();
         let owed = refund_insert(conn, &refunds, &actor.clone().because(cause.into())).await?;
         metrics::counter!("booking_refunds_total", "step" => "owed").increment(owed.len() as u64);
         let bookings: Vec<_> =
@@ -84,7 +85,13 @@ impl App {
             .collect()
     }
 
-    fn draw_refund(&self, payment: &Payment, amount: Money, cause: RefundCause) -> Refund {
+    fn draw_refund(
+        &self,
+        payment: &Payment,
+        amount: Money,
+        now: DateTime<Utc>,
+        cause: RefundCause,
+    ) -> Refund {
         Refund {
             id: RefundId::new(payment.id.show(), self.deps.ids.local()),
             booking: payment.booking,
@@ -94,7 +101,8 @@ impl App {
             cause,
             status: RefundStatus::Pending,
             provider_refund: None,
-            created_at: self.deps.clock.now(),
+            created_at: now,
+            read_at: now,
         }
     }
 
@@ -103,10 +111,11 @@ impl App {
         &self,
         conn: &C,
         payment: &Payment,
+        now: DateTime<Utc>,
         cause: RefundCause,
         actor: &Actor,
     ) -> Result<(), AppError> {
-        let owed = self.refunds_owe(conn, &[(payment, payment.amount)], cause, actor).await?;
+        let owed = self.refunds_owe(conn, &[(payment, payment.amount)], now, cause, actor).await?;
         let events: Vec<Envelope> = owed.into_iter().filter_map(|(_, event)| event).collect();
         outbox::append_all(conn, SCHEMA, &events).await?;
         Ok(())
@@ -130,11 +139,8 @@ impl App {
         reach("refund.asked").await;
         match answer {
             Answer::Refund(ProviderRefund { id: provider_refund, outcome: RefundOutcome::Pending }) => {
-                let now = self.deps.clock.now();
-                refund_set_provider_id(&self.deps.pg, id, &provider_refund, now)
-                    .await
-                    .map_err(AppError::from)?;
-                Ok(())
+                let pg = &self.deps.pg;
+                Ok(refund_set_provider_id(pg, id, &provider_refund).await.map_err(AppError::from)?)
             }
             Answer::Refund(found) => {
                 Ok(self.refund_finish(id, Some(&found.id), &found.outcome, ASKED, None).await?)
@@ -154,7 +160,7 @@ impl App {
             intent: refund.intent.clone(),
             amount: refund.amount,
         };
-        let is_old = self.deps.clock.now() - refund.created_at > KEY_LIFE;
+        let is_old = refund.read_at - refund.created_at > KEY_LIFE;
         if (is_old || refund.provider_refund.is_some())
             && let Some(found) = self.provider.refund_find(&order).await?
         {
@@ -204,7 +210,6 @@ impl App {
         };
         let cause = actor.because(reason);
         let show = self.show(id.show()).await?;
-        let now = self.deps.clock.now();
         let txn = self.deps.pg.begin().await?;
         if let Some(envelope) = envelope
             && !inbox::record(&txn, SCHEMA, CONSUMER, envelope).await?
@@ -228,7 +233,7 @@ impl App {
             txn.commit().await?;
             return Ok(());
         }
-        refund_settle(&txn, id, status, provider_refund, failure, now, &cause).await?;
+        refund_settle(&txn, id, status, provider_refund, failure, &cause).await?;
         let mut changed = None;
         if status == RefundStatus::Succeeded {
             let seats = booking_seats(&txn, booking.id).await?;
@@ -237,7 +242,7 @@ impl App {
             let all_back =
                 !others.iter().any(|other| other.id != id && other.status == RefundStatus::Pending);
             if all_back && current.status.can_become(BookingStatus::Refunded) {
-                current = current.advance(BookingStatus::Refunded, now)?;
+                current = current.advance(BookingStatus::Refunded)?;
                 booking_update_status(&txn, &current, &cause).await?;
             }
             let event = self.envelope(&BookingRefunded {
@@ -271,7 +276,7 @@ impl App {
     /// # Errors
     /// When the store is away.
     pub async fn refunds_chase(&self) -> Result<(), AppError> {
-        let asked_before = self.deps.clock.now() - CHASE_AFTER;
+        let asked_before = now(&self.deps.pg).await? - CHASE_AFTER;
         for id in refund_list_unsettled(&self.deps.pg, asked_before, CHASE_BATCH).await? {
             if self.refund_request_again(id, asked_before).await? {
                 metrics::counter!("booking_refunds_total", "step" => "chased").increment(1);
@@ -290,7 +295,7 @@ impl App {
     ) -> Result<bool, AppError> {
         let txn = self.deps.pg.begin().await?;
         let Some(refund) = refund_get(&txn, id).await? else { return Ok(false) };
-        let is_due = refund_mark_requested(&txn, id, asked_before, self.deps.clock.now()).await?;
+        let is_due = refund_mark_requested(&txn, id, asked_before).await?;
         if is_due {
             outbox::append(&txn, SCHEMA, &self.envelope(&requested(&refund))?).await?;
         }

@@ -8,7 +8,7 @@ use events::payment::{PaymentFailed, RefundSettled};
 use kernel::ShowId;
 use platform::faults::reach;
 use platform::outbox;
-use platform::telemetry::{current_trace, new_trace, with_trace};
+use platform::telemetry::{TARGET, current_trace, in_span};
 use sea_orm::TransactionTrait;
 use secrecy::ExposeSecret;
 
@@ -17,6 +17,7 @@ use crate::domain::payment::payment_id;
 use crate::domain::signature::{self, SignatureError};
 use crate::payments::{Notice, NoticeError, parse_notice};
 use crate::store::SCHEMA;
+use crate::store::payments::payment_trace;
 use crate::store::provider_events::provider_event_insert;
 
 /// Why a webhook was not taken in.
@@ -39,9 +40,7 @@ impl App {
     /// # Errors
     /// [`WebhookError`]. A repeat, and a message that does not concern us, are no errors.
     pub async fn webhook_accept(&self, signature: &str, body: &[u8]) -> Result<(), WebhookError> {
-        // The saga that a webhook starts has a trace of its own: the provider sends none.
-        let trace = current_trace().unwrap_or_else(new_trace);
-        let outcome = with_trace(Some(trace), self.webhook_store(signature, body)).await;
+        let outcome = self.webhook_take(signature, body).await;
         let label = match &outcome {
             Ok(label) => label,
             Err(WebhookError::Signature(_)) => "bad_signature",
@@ -52,7 +51,8 @@ impl App {
         outcome.map(drop)
     }
 
-    async fn webhook_store(&self, signature: &str, body: &[u8]) -> Result<&'static str, WebhookError> {
+    async fn webhook_take(&self, signature: &str, body: &[u8]) -> Result<&'static str, WebhookError> {
+        // By our own clock: nothing is kept of a webhook that is refused, and the provider sends it again.
         let now = self.deps.clock.now();
         let payments = &self.config.payments;
         let secrets = payments.webhook_secrets.iter().map(|secret| secret.expose_secret().as_bytes());
@@ -63,11 +63,31 @@ impl App {
             tracing::debug!(event = id, kind, "a webhook that does not concern us");
             return Ok("ignored");
         };
-        let (show, envelope) = self.webhook_event(notice, &id)?;
+        let span = tracing::info_span!(target: TARGET, "webhook", otel.name = format_args!("webhook {kind}"));
+        let known = if span.is_disabled() { None } else { self.webhook_trace(&notice).await };
+        let trace = known.or_else(current_trace);
+        in_span(span, trace, self.webhook_store(notice, &id, &kind)).await
+    }
+
+    /// The trace of the checkout that this is about: the provider knows nothing of it. Nothing
+    /// depends on it.
+    async fn webhook_trace(&self, notice: &Notice) -> Option<String> {
+        let (Notice::Paid { booking, intent, .. } | Notice::NotPaid { booking, intent, .. }) = notice else {
+            return None;
+        };
+        payment_trace(&self.deps.pg, payment_id(booking.show(), intent)).await.ok().flatten()
+    }
+
+    async fn webhook_store(
+        &self,
+        notice: Notice,
+        id: &str,
+        kind: &str,
+    ) -> Result<&'static str, WebhookError> {
+        let (show, envelope) = self.webhook_event(notice, id)?;
         let provider = self.provider.name();
         let txn = self.deps.pg.begin().await.map_err(AppError::from)?;
-        let is_new =
-            provider_event_insert(&txn, show, provider, &id, &kind, now).await.map_err(AppError::from)?;
+        let is_new = provider_event_insert(&txn, show, provider, id, kind).await.map_err(AppError::from)?;
         if !is_new {
             txn.rollback().await.map_err(AppError::from)?;
             return Ok("repeated");

@@ -1,5 +1,6 @@
 //! `[booking]` of the configuration, one section per file.
 
+mod challenge;
 mod holds;
 mod payments;
 mod pricing;
@@ -11,10 +12,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use garde::Validate;
+use graphql_kit::Limits;
 use graphql_kit::auth::AuthConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+pub use challenge::{ChallengeConfig, ChallengeMode, OnFailure};
 pub use holds::HoldsConfig;
 pub use payments::PaymentsConfig;
 pub use pricing::PricingConfig;
@@ -56,6 +59,12 @@ pub struct Config {
     /// Comparing records that should agree.
     #[garde(dive)]
     pub reconcile: ReconcileConfig,
+    /// How large an operation may be.
+    #[garde(dive)]
+    pub limits: Limits,
+    /// Proof that a person holds seats of a marked show.
+    #[garde(dive)]
+    pub challenge: ChallengeConfig,
 }
 
 impl Default for Config {
@@ -71,6 +80,8 @@ impl Default for Config {
             previous_ticket_keys: Vec::new(),
             payments: PaymentsConfig::default(),
             reconcile: ReconcileConfig::default(),
+            limits: Limits::default(),
+            challenge: ChallengeConfig::default(),
         }
     }
 }

@@ -21,6 +21,10 @@ pub struct ReconcileConfig {
     /// hours.
     #[garde(range(min = 1, max = 2_160))]
     pub window_hours: u32,
+    /// A pass reads what the provider made since the last one; all that it made in the window is read
+    /// so often, in seconds.
+    #[garde(range(min = 1, max = 86_400))]
+    pub whole_every_seconds: u32,
     /// Objects read at a time. Providers list at most 100.
     #[garde(range(min = 1, max = 100))]
     pub batch: u32,
@@ -28,7 +32,13 @@ pub struct ReconcileConfig {
 
 impl Default for ReconcileConfig {
     fn default() -> Self {
-        Self { every_seconds: 5 * 60, grace_seconds: 2 * 60, window_hours: 72, batch: 100 }
+        Self {
+            every_seconds: 5 * 60,
+            grace_seconds: 2 * 60,
+            window_hours: 72,
+            whole_every_seconds: 60 * 60,
+            batch: 100,
+        }
     }
 }
 
@@ -39,6 +49,11 @@ impl ReconcileConfig {
     /// How often.
     pub fn every(&self) -> Duration {
         Duration::from_secs(self.every_seconds.into())
+    }
+
+    /// How often the provider's lists are read to their ends.
+    pub fn whole_every(&self) -> TimeDelta {
+        TimeDelta::seconds(self.whole_every_seconds.into())
     }
 
     /// What is younger may be under way.

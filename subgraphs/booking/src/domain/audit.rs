@@ -54,6 +54,18 @@ named! {
         Show = "SHOW",
         /// Something about a booking that reconciliation found and a person dealt with.
         Finding = "FINDING",
+        /// Whether holds of a show need a solved challenge.
+        Challenge = "CHALLENGE",
+    }
+}
+
+named! {
+    /// Whether holds of a show need a solved challenge.
+    ChallengeState {
+        /// Everybody can hold.
+        NotRequired = "NOT_REQUIRED",
+        /// Whoever holds has to prove that they are a person.
+        Required = "REQUIRED",
     }
 }
 
@@ -64,6 +76,12 @@ named! {
         Open = "OPEN",
         /// A person dealt with it.
         Resolved = "RESOLVED",
+    }
+}
+
+impl From<bool> for ChallengeState {
+    fn from(required: bool) -> Self {
+        if required { Self::Required } else { Self::NotRequired }
     }
 }
 
@@ -139,6 +157,8 @@ named! {
         Reconciled = "reconciled",
         /// A person decided.
         Resolved = "resolved",
+        /// A manager decided who can hold seats of a show.
+        ChallengeSet = "challenge_set",
     }
 }
 
@@ -253,6 +273,8 @@ pub enum Change {
     Show { id: ShowId, from: Option<ShowStatus>, to: ShowStatus },
     /// Of a finding; it opens, and opens again, without an entry.
     Finding { id: FindingId, booking: BookingId, from: Option<FindingState>, to: FindingState },
+    /// Of what holds of a show need.
+    Challenge { id: ShowId, from: Option<ChallengeState>, to: ChallengeState },
 }
 
 impl Change {
@@ -265,6 +287,7 @@ impl Change {
             Self::Hold { .. } => Entity::Hold,
             Self::Show { .. } => Entity::Show,
             Self::Finding { .. } => Entity::Finding,
+            Self::Challenge { .. } => Entity::Challenge,
         }
     }
 
@@ -275,7 +298,7 @@ impl Change {
             Self::Payment { id, .. } => id.to_string(),
             Self::Refund { id, .. } => id.to_string(),
             Self::Hold { id, .. } => id.to_string(),
-            Self::Show { id, .. } => id.to_string(),
+            Self::Show { id, .. } | Self::Challenge { id, .. } => id.to_string(),
             Self::Finding { id, .. } => id.to_string(),
         }
     }
@@ -287,7 +310,7 @@ impl Change {
             Self::Payment { id, .. } => id.show(),
             Self::Refund { id, .. } => id.show(),
             Self::Hold { id, .. } => id.show(),
-            Self::Show { id, .. } => *id,
+            Self::Show { id, .. } | Self::Challenge { id, .. } => *id,
             Self::Finding { id, .. } => id.show(),
         }
     }
@@ -300,7 +323,7 @@ impl Change {
                 Some(*booking)
             }
             Self::Hold { booking, .. } => *booking,
-            Self::Show { .. } => None,
+            Self::Show { .. } | Self::Challenge { .. } => None,
         }
     }
 
@@ -313,6 +336,7 @@ impl Change {
             Self::Hold { from, .. } => from.map(HoldState::as_str),
             Self::Show { from, .. } => from.map(ShowStatus::as_str),
             Self::Finding { from, .. } => from.map(FindingState::as_str),
+            Self::Challenge { from, .. } => from.map(ChallengeState::as_str),
         }
     }
 
@@ -325,6 +349,7 @@ impl Change {
             Self::Hold { to, .. } => to.as_str(),
             Self::Show { to, .. } => to.as_str(),
             Self::Finding { to, .. } => to.as_str(),
+            Self::Challenge { to, .. } => to.as_str(),
         }
     }
 }

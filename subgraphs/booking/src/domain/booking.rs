@@ -94,6 +94,9 @@ pub struct Booking {
     pub created_at: DateTime<Utc>,
     /// Its last transition.
     pub updated_at: DateTime<Utc>,
+    /// When it was read. Like the other times this is PostgreSQL's: no process decides by its own clock
+    /// whether a claim has lapsed.
+    pub read_at: DateTime<Utc>,
 }
 
 /// A transition that is not part of the life of a booking: a bug, or two sagas that disagree.
@@ -107,26 +110,26 @@ pub struct IllegalTransition {
 }
 
 impl Booking {
-    /// The booking after a transition at `now`, in its next version.
+    /// The booking after a transition at the time at which it was read, in its next version.
     ///
     /// # Errors
     /// When the transition is not part of its life.
-    pub fn advance(&self, to: BookingStatus, now: DateTime<Utc>) -> Result<Self, IllegalTransition> {
+    pub fn advance(&self, to: BookingStatus) -> Result<Self, IllegalTransition> {
         let from = self.status;
         if !from.can_become(to) {
             return Err(IllegalTransition { from, to });
         }
-        Ok(Self { status: to, version: self.version + 1, updated_at: now, ..self.clone() })
+        Ok(Self { status: to, version: self.version + 1, updated_at: self.read_at, ..self.clone() })
     }
 
-    /// Is there still something to pay for?
-    pub fn awaits_payment(&self, now: DateTime<Utc>) -> bool {
-        self.status == BookingStatus::PendingPayment && !self.is_overdue(now)
+    /// Was there something to pay for when it was read?
+    pub fn awaits_payment(&self) -> bool {
+        self.status == BookingStatus::PendingPayment && !self.is_overdue()
     }
 
-    /// Has the claim of an unpaid booking lapsed?
-    pub fn is_overdue(&self, now: DateTime<Utc>) -> bool {
-        self.status == BookingStatus::PendingPayment && self.expires_at <= now
+    /// Had the claim of an unpaid booking lapsed when it was read?
+    pub fn is_overdue(&self) -> bool {
+        self.status == BookingStatus::PendingPayment && self.expires_at <= self.read_at
     }
 }
 

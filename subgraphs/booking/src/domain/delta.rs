@@ -88,6 +88,15 @@ pub struct Position {
     pub version: u64,
 }
 
+/// Where the history of a seat map breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// The map began a new life.
+    NewEpoch,
+    /// Changes are missing.
+    Gap,
+}
+
 /// Makes one delta of many, without hiding that one is missing.
 ///
 /// Whatever happens to the messages, `from_version` of what goes out is the `version` of what
@@ -112,6 +121,16 @@ impl Conflator {
     /// Where the viewers stand.
     pub const fn sent(&self) -> &Position {
         &self.sent
+    }
+
+    /// Why a delta does not continue what came in before it, if it does not: whoever knows that has
+    /// to read the map anew.
+    pub fn breaks_at(&self, delta: &Delta) -> Option<Break> {
+        if delta.epoch != self.sent.epoch {
+            return Some(Break::NewEpoch);
+        }
+        let is_gap = delta.version > self.version && delta.from_version != self.version;
+        is_gap.then_some(Break::Gap)
     }
 
     /// Takes a delta in. When it does not continue what came before, what came before goes out

@@ -63,6 +63,16 @@ impl HoldEnd {
         }
     }
 
+    /// The name in metrics.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Released => "released",
+            Self::Expired => "expired",
+            Self::Consumed => "checked_out",
+            Self::Lost => "lost",
+        }
+    }
+
     /// What a stored letter stands for.
     pub const fn from_letter(letter: char) -> Option<Self> {
         match letter {

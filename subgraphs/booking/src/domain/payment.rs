@@ -154,6 +154,8 @@ pub struct Refund {
     pub provider_refund: Option<String>,
     /// When it was decided.
     pub created_at: DateTime<Utc>,
+    /// When it was read, by the same clock.
+    pub read_at: DateTime<Utc>,
 }
 
 #[cfg(test)]

@@ -120,6 +120,7 @@ mod tests {
             blocked: Vec::new(),
             prices: vec![price(SeatKind::Regular, regular), price(SeatKind::Premium, premium)],
             status: ShowStatus::Scheduled,
+            challenge_required: false,
         }
     }
 

@@ -77,6 +77,8 @@ pub struct Show {
     pub prices: Vec<KindPrice>,
     /// May seats be sold?
     pub status: ShowStatus,
+    /// Does whoever holds seats have to prove that they are a person? Ours, not the catalog's.
+    pub challenge_required: bool,
 }
 
 impl Show {

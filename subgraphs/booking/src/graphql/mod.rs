@@ -36,8 +36,9 @@ pub fn schema() -> Schema {
 
 /// `/graphql` and `/ws` over `app`.
 pub(crate) fn routes(app: &Arc<App>, verifier: TokenVerifier, shutdown: &Shutdown) -> Router {
-    let schema = builder().data(Arc::clone(app)).finish();
+    let limits = app.config.limits;
+    let schema = limits.on(builder()).data(Arc::clone(app)).finish();
     let app = Arc::clone(app);
     let prepare: shell::Prepare = Arc::new(move |request| request.data(Loaders::new(&app)));
-    shell::routes(schema, verifier, prepare, shutdown.token())
+    shell::routes("booking", schema, verifier, prepare, limits, shutdown.token())
 }

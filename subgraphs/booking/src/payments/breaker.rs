@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How many breakers of the process are open: from the failure that opens one to the next success.
+const OPEN_BREAKERS: &str = "payment_provider_breakers_open";
+
 /// Closed until `limit` calls in a row failed. Then open for a time, in which every call is
 /// refused at once; after it one call is let through, and its outcome closes or re-opens the
 /// breaker.
@@ -23,6 +26,7 @@ struct State {
 
 impl Breaker {
     pub(super) fn new(limit: u32, open_for: Duration) -> Self {
+        metrics::gauge!(OPEN_BREAKERS).increment(0);
         Self { limit, open_for, state: Mutex::default() }
     }
 
@@ -46,7 +50,9 @@ impl Breaker {
     pub(super) fn record(&self, success: bool) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if success {
-            *state = State::default();
+            if std::mem::take(&mut *state).open_until.is_some() {
+                metrics::gauge!(OPEN_BREAKERS).decrement(1);
+            }
             return false;
         }
         let was_open = state.open_until.is_some();
@@ -54,7 +60,19 @@ impl Breaker {
         if state.failures >= self.limit {
             state.open_until = Some(Instant::now() + self.open_for);
         }
-        !was_open && state.open_until.is_some()
+        let opens = !was_open && state.open_until.is_some();
+        if opens {
+            metrics::gauge!(OPEN_BREAKERS).increment(1);
+        }
+        opens
+    }
+}
+
+impl Drop for Breaker {
+    fn drop(&mut self) {
+        if self.state.get_mut().unwrap_or_else(PoisonError::into_inner).open_until.is_some() {
+            metrics::gauge!(OPEN_BREAKERS).decrement(1);
+        }
     }
 }
 

@@ -8,10 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kernel::{Money, SharedIds};
 use platform::faults::mutant;
+use platform::telemetry::{TARGET, current_trace};
 use reqwest::{Client, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 use super::breaker::Breaker;
 use super::stripe_wire::{self, WireError, WireIntent, WireIntentOrNothing, WireList, WireRefund};
@@ -79,9 +82,18 @@ impl Stripe {
     async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CallError> {
         let started = Instant::now();
         let outcome = if self.breaker.admit() {
-            let outcome = timeout(self.deadline, self.attempts(&call))
-                .await
-                .unwrap_or_else(|_| Err("no answer in time".to_owned()));
+            let span = tracing::info_span!(
+                target: TARGET,
+                "payment provider",
+                otel.name = format_args!("payment provider {}", call.operation),
+                otel.status_code = Empty,
+                payment.operation = call.operation,
+            );
+            let attempts = timeout(self.deadline, self.attempts(&call)).instrument(span.clone());
+            let outcome = attempts.await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+            if outcome.is_err() {
+                span.record("otel.status_code", "ERROR");
+            }
             if self.breaker.record(outcome.is_ok()) {
                 tracing::error!(operation = call.operation, "payment provider: circuit opened");
             }
@@ -132,7 +144,25 @@ impl Stripe {
         }
     }
 
+    /// One attempt, a part of our trace: the provider is told which.
     async fn attempt(&self, call: &Call<'_>) -> Attempt {
+        let span = tracing::info_span!(
+            target: TARGET,
+            "HTTP",
+            otel.name = call.method.as_str(),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            http.request.method = call.method.as_str(),
+            http.response.status_code = Empty,
+        );
+        let attempt = self.send(call).instrument(span.clone()).await;
+        if !matches!(attempt, Attempt::Answer(_)) {
+            span.record("otel.status_code", "ERROR");
+        }
+        attempt
+    }
+
+    async fn send(&self, call: &Call<'_>) -> Attempt {
         let url = format!("{}{}", self.base, call.path);
         let mut request = self
             .http
@@ -147,11 +177,15 @@ impl Stripe {
                 request.header("Idempotency-Key", key)
             };
         }
+        if let Some(trace) = current_trace() {
+            request = request.header("traceparent", trace);
+        }
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => return Attempt::Trouble(error.without_url().to_string()),
         };
         let status = response.status();
+        Span::current().record("http.response.status_code", i64::from(status.as_u16()));
         let body = match response.bytes().await {
             Ok(body) => body.to_vec(),
             Err(error) => return Attempt::Trouble(error.without_url().to_string()),

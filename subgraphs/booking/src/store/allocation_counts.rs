@@ -52,3 +52,30 @@ pub async fn seat_counts<C: ConnectionTrait>(
         })
         .collect()
 }
+
+/// How many seats of `shows` more than one can claim: two confirmed bookings have tickets for the
+/// seat, or one has, and the seat is somebody else's. Nothing but a broken constraint makes one.
+///
+/// # Errors
+/// When the tables cannot be read.
+pub async fn seat_count_oversold<C: ConnectionTrait>(conn: &C, shows: &[ShowId]) -> Result<u64, StoreError> {
+    let ids: Vec<Uuid> = shows.iter().map(|id| id.uuid()).collect();
+    let row = conn
+        .query_one_raw(sql(
+            "select count(*) as oversold
+               from (select s.show_id, s.seat_no
+                       from booking.bookings b
+                       join booking.booking_seats s using (show_id, booking_no)
+                       left join booking.seat_allocations a
+                         on a.show_id = s.show_id and a.seat_no = s.seat_no
+                      where b.show_id = any($1) and b.status = 'CONFIRMED'
+                      group by s.show_id, s.seat_no
+                     having count(*) > 1
+                         or bool_or(a.seat_no is not null and a.booking_no is distinct from s.booking_no)
+                    ) as seats",
+            [ids.into()],
+        ))
+        .await?;
+    let oversold: i64 = row.map_or(Ok(0), |row| row.try_get("", "oversold"))?;
+    Ok(oversold.unsigned_abs())
+}

@@ -19,6 +19,8 @@ pub struct Allocation {
     pub sold: bool,
     /// While unpaid: when the claim lapses.
     pub claimed_until: Option<DateTime<Utc>>,
+    /// When it was read, by the clock of the database.
+    pub read_at: DateTime<Utc>,
 }
 
 #[derive(FromQueryResult)]
@@ -28,6 +30,7 @@ struct Row {
     version: i64,
     sold: bool,
     expires_at: DateTime<Utc>,
+    read_at: DateTime<Utc>,
 }
 
 /// Who has a seat.
@@ -65,26 +68,24 @@ pub struct TakenSeat {
     pub overdue: bool,
 }
 
-/// All seats of a show that somebody has, ascending. `now` decides about claims; holds end by the
-/// clock of the database.
+/// All seats of a show that somebody has, ascending.
 ///
 /// # Errors
 /// When the table cannot be read.
 pub async fn allocation_list_taken<C: ConnectionTrait>(
     conn: &C,
     show: ShowId,
-    now: DateTime<Utc>,
 ) -> Result<Vec<TakenSeat>, StoreError> {
     let rows = conn
         .query_all_raw(sql(
             "select a.seat_no, a.booking_no, a.hold_no, a.sold,
-                    case when a.hold_no is null then not a.sold and b.expires_at <= $2
+                    case when a.hold_no is null then not a.sold and b.expires_at <= booking.now()
                          else a.held_until <= clock_timestamp() end as overdue
                from booking.seat_allocations a
                left join booking.bookings b using (show_id, booking_no)
               where a.show_id = $1
               order by a.seat_no",
-            [show.uuid().into(), now.into()],
+            [show.uuid().into()],
         ))
         .await?;
     rows.iter()
@@ -109,7 +110,7 @@ pub async fn allocation_list<C: ConnectionTrait>(
 ) -> Result<Vec<Allocation>, StoreError> {
     let rows = conn
         .query_all_raw(sql(
-            "select a.seat_no, a.booking_no, b.version, a.sold, b.expires_at
+            "select a.seat_no, a.booking_no, b.version, a.sold, b.expires_at, booking.now() as read_at
                from booking.seat_allocations a
                join booking.bookings b using (show_id, booking_no)
               where a.show_id = $1
@@ -126,6 +127,7 @@ pub async fn allocation_list<C: ConnectionTrait>(
                 booking_version: row.version,
                 sold: row.sold,
                 claimed_until: (!row.sold).then_some(row.expires_at),
+                read_at: row.read_at,
             })
         })
         .collect()

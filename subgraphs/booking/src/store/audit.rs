@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::{StoreError, decode, sql};
 use crate::domain::audit::{
-    Actor, ActorKind, Cause, Change, Entity, Entry, FindingState, HoldState, Reason, Recorded, trace_id,
+    Actor, ActorKind, Cause, ChallengeState, Change, Entity, Entry, FindingState, HoldState, Reason, Recorded,
+    trace_id,
 };
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{PaymentStatus, RefundStatus};
@@ -90,7 +91,7 @@ fn entity_no(change: &Change) -> Option<i64> {
         Change::Payment { id, .. } => Some(id.local_i64()),
         Change::Refund { id, .. } => Some(id.local_i64()),
         Change::Hold { id, .. } => Some(id.local_i64()),
-        Change::Show { .. } => None,
+        Change::Show { .. } | Change::Challenge { .. } => None,
         Change::Finding { id, .. } => Some(id.local_i64()),
     }
 }
@@ -237,6 +238,10 @@ fn change(show: ShowId, row: &Row) -> Option<Change> {
             let (from, to) = states(row, FindingState::parse)?;
             let id = FindingId::from_db(show.uuid(), row.entity_no?);
             Change::Finding { id, booking: booking?, from, to }
+        }
+        Entity::Challenge => {
+            let (from, to) = states(row, ChallengeState::parse)?;
+            Change::Challenge { id: show, from, to }
         }
     })
 }

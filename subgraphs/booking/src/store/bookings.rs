@@ -18,7 +18,7 @@ macro_rules! select {
         concat!(
             "select b.show_id, b.booking_no, b.user_id, b.reference, b.status, b.version, b.hold_no,
                     b.currency, b.subtotal_minor, b.fee_minor, b.tax_minor, b.total_minor,
-                    b.expires_at, b.created_at, b.updated_at ",
+                    b.expires_at, b.created_at, b.updated_at, booking.now() as read_at ",
             $rest
         )
     };
@@ -42,6 +42,7 @@ struct Row {
     expires_at: DateTime<Utc>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    read_at: DateTime<Utc>,
 }
 
 /// The booking in a row of [`select`].
@@ -62,6 +63,7 @@ pub(super) fn booking(row: &QueryResult) -> Result<Booking, StoreError> {
         expires_at: row.expires_at,
         created_at: row.created_at,
         updated_at: row.updated_at,
+        read_at: row.read_at,
     })
 }
 
@@ -102,6 +104,26 @@ pub async fn booking_list<C: ConnectionTrait>(
         ))
         .await?;
     rows.iter().map(booking).collect()
+}
+
+/// The bookings with this reference: one, unless different shows drew the same. There is no index
+/// for this, as only people at a terminal ask.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn booking_list_by_reference<C: ConnectionTrait>(
+    conn: &C,
+    reference: &Reference,
+) -> Result<Vec<BookingId>, StoreError> {
+    let rows = conn
+        .query_all_raw(sql(
+            "select show_id, booking_no from booking.bookings where reference = $1 order by show_id limit 10",
+            [reference.as_str().into()],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| Ok(BookingId::from_db(row.try_get("", "show_id")?, row.try_get("", "booking_no")?)))
+        .collect()
 }
 
 /// Ids as two columns for `unnest`.

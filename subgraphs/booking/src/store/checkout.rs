@@ -1,5 +1,8 @@
 //! The one statement of a checkout, and what earlier ones made.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use events::Envelope;
 use kernel::{HoldId, UserId};
 use sea_orm::ConnectionTrait;
@@ -14,15 +17,17 @@ use crate::domain::booking::{BookedSeat, Booking};
 /// All that a checkout writes.
 #[derive(Debug)]
 pub struct NewBooking<'a> {
-    /// The booking, in version 1.
+    /// The booking, in version 1. Its times are yet to be told by the database.
     pub booking: &'a Booking,
+    /// How long its seats are claimed.
+    pub claim_ttl: Duration,
     /// Its seats, ascending.
     pub seats: &'a [BookedSeat],
     /// The client's key.
     pub idempotency_key: &'a str,
     /// SHA-256 of what the key is used for.
     pub request_hash: &'a [u8; 32],
-    /// `booking.pending`.
+    /// `booking.pending`; when the claim lapses is filled in.
     pub event: &'a Envelope,
     /// Who checks out.
     pub cause: &'a Cause,
@@ -32,7 +37,12 @@ pub struct NewBooking<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inserted {
     /// Everything is there.
-    Done,
+    Done {
+        /// When that was.
+        created_at: DateTime<Utc>,
+        /// When the claim lapses.
+        expires_at: DateTime<Utc>,
+    },
     /// This key or this hold made a booking before.
     Earlier,
     /// Somebody owns one of the seats.
@@ -62,7 +72,7 @@ pub async fn booking_insert<C: ConnectionTrait>(
     let fees: Vec<i64> = seats.iter().map(|seat| seat.fee.minor()).collect();
     let taxes: Vec<i64> = seats.iter().map(|seat| seat.tax.minor()).collect();
     let done = conn
-        .execute_raw(with_bugs(sql(
+        .query_one_raw(with_bugs(sql(
             concat!(
                 "with line as (
                  select * from unnest($16::smallint[], $17::text[], $18::text[], $19::bigint[],
@@ -73,7 +83,10 @@ pub async fn booking_insert<C: ConnectionTrait>(
                      (show_id, booking_no, user_id, reference, status, version, hold_no,
                       idempotency_key, request_hash, currency, subtotal_minor, fee_minor, tax_minor,
                       total_minor, expires_at, created_at, updated_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $22, $22)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                         booking.now() + $15::double precision * interval '1 second', booking.now(),
+                         booking.now())
+                 returning created_at, expires_at
              ), seated as (
                  insert into booking.booking_seats
                      (show_id, booking_no, seat_no, label, kind, price_minor, fee_minor, tax_minor)
@@ -84,10 +97,14 @@ pub async fn booking_insert<C: ConnectionTrait>(
              ), audited as (
                  ",
                 audit_columns!(),
-                "values ($1, 'BOOKING', $2, $2, null, $5, $16, $29, $30, $31, $32)
+                "values ($1, 'BOOKING', $2, $2, null, $5, $16, $28, $29, $30, $31)
+             ), told as (
+                 insert into booking.outbox (key, event_id, name, version, time, trace, body)
+                 select $1, $22, $23, $24, $25, $26,
+                        jsonb_set($27::jsonb, '{expires_at}', to_jsonb(expires_at))
+                   from booked
              )
-             insert into booking.outbox (key, event_id, name, version, time, trace, body)
-             values ($1, $23, $24, $25, $26, $27, $28)"
+             select created_at, expires_at from booked"
             ),
             [
                 booking.id.show().uuid().into(),
@@ -104,14 +121,13 @@ pub async fn booking_insert<C: ConnectionTrait>(
                 booking.fee.minor().into(),
                 booking.tax.minor().into(),
                 booking.total.minor().into(),
-                booking.expires_at.into(),
+                new.claim_ttl.as_secs_f64().into(),
                 numbers.into(),
                 labels.into(),
                 kinds.into(),
                 prices.into(),
                 fees.into(),
                 taxes.into(),
-                booking.created_at.into(),
                 event.id.uuid().into(),
                 event.name.as_str().into(),
                 i32::from(event.version).into(),
@@ -126,7 +142,11 @@ pub async fn booking_insert<C: ConnectionTrait>(
         )))
         .await;
     let error = match done {
-        Ok(_) => return Ok(Inserted::Done),
+        Ok(row) => {
+            let row = row.ok_or_else(|| StoreError::corrupt("booking", booking.id))?;
+            let (created_at, expires_at) = (row.try_get("", "created_at")?, row.try_get("", "expires_at")?);
+            return Ok(Inserted::Done { created_at, expires_at });
+        }
         Err(error) => error,
     };
     let violates = |constraint| platform::pg::is_unique_violation(&error, constraint);

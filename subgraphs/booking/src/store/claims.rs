@@ -1,6 +1,7 @@
 //! Claims of unpaid bookings that have lapsed.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
 use kernel::{BookingId, ShowId};
 use sea_orm::ConnectionTrait;
 
@@ -17,40 +18,39 @@ pub async fn booking_lock_overdue<C: ConnectionTrait>(
     conn: &C,
     show: ShowId,
     ids: &[BookingId],
-    now: DateTime<Utc>,
 ) -> Result<Vec<Booking>, StoreError> {
     let rows = conn
         .query_all_raw(sql(
             select!(
                 "from booking.bookings b
                 where b.show_id = $1 and b.booking_no = any($2)
-                  and b.status = 'PENDING_PAYMENT' and b.expires_at <= $3
+                  and b.status = 'PENDING_PAYMENT' and b.expires_at <= booking.now()
                 order by b.booking_no
                   for update skip locked"
             ),
-            [show.uuid().into(), columns(ids).1.into(), now.into()],
+            [show.uuid().into(), columns(ids).1.into()],
         ))
         .await?;
     rows.iter().map(booking).collect()
 }
 
-/// Up to `limit` unpaid bookings whose claim has lapsed, the oldest first.
+/// Up to `limit` unpaid bookings whose claim lapsed at least so long ago, the oldest first.
 ///
 /// # Errors
 /// When the table cannot be read.
 pub async fn booking_list_overdue<C: ConnectionTrait>(
     conn: &C,
-    now: DateTime<Utc>,
+    ago: Duration,
     limit: u32,
 ) -> Result<Vec<BookingId>, StoreError> {
     let rows = conn
         .query_all_raw(sql(
             "select show_id, booking_no
                from booking.bookings
-              where status = 'PENDING_PAYMENT' and expires_at <= $1
+              where status = 'PENDING_PAYMENT' and expires_at <= booking.now() - $1::double precision * interval '1 second'
               order by expires_at
               limit $2",
-            [now.into(), i64::from(limit).into()],
+            [ago.as_secs_f64().into(), i64::from(limit).into()],
         ))
         .await?;
     rows.iter()

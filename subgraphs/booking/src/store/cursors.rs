@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 
 use super::{StoreError, sql};
@@ -27,15 +26,14 @@ pub async fn cursor_set<C: ConnectionTrait>(
     conn: &C,
     name: &str,
     position: Option<&str>,
-    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let statement = match position {
         Some(position) => sql(
             "insert into booking.reconcile_cursors (name, position, updated_at)
-             values ($1, $2, $3)
+             values ($1, $2, booking.now())
                  on conflict on constraint reconcile_cursors_pkey do update
                 set position = excluded.position, updated_at = excluded.updated_at",
-            [name.into(), position.into(), now.into()],
+            [name.into(), position.into()],
         ),
         None => sql("delete from booking.reconcile_cursors where name = $1", [name.into()]),
     };

@@ -91,11 +91,7 @@ pub struct Known {
 ///
 /// # Errors
 /// When the table cannot be written.
-pub async fn finding_record<C: ConnectionTrait>(
-    conn: &C,
-    seen: &Seen<'_>,
-    now: DateTime<Utc>,
-) -> Result<Known, StoreError> {
+pub async fn finding_record<C: ConnectionTrait>(conn: &C, seen: &Seen<'_>) -> Result<Known, StoreError> {
     let row = conn
         .query_one_raw(sql(
             "with earlier as (
@@ -108,7 +104,7 @@ pub async fn finding_record<C: ConnectionTrait>(
              ), recorded as (
                  insert into booking.findings as f
                         (show_id, finding_no, cause, subject, detail, first_seen, last_seen)
-                 values ($1, $2, $3, $4, $5, $6, $6)
+                 values ($1, $2, $3, $4, $5, booking.now(), booking.now())
                      on conflict on constraint findings_once do update
                     set detail = excluded.detail,
                         last_seen = excluded.last_seen,
@@ -130,7 +126,6 @@ pub async fn finding_record<C: ConnectionTrait>(
                 seen.cause.as_str().into(),
                 seen.subject.to_string().into(),
                 seen.detail.clone().into(),
-                now.into(),
             ],
         ))
         .await?;
@@ -147,14 +142,10 @@ pub async fn finding_record<C: ConnectionTrait>(
 ///
 /// # Errors
 /// When the table cannot be written.
-pub async fn finding_mark_repaired<C: ConnectionTrait>(
-    conn: &C,
-    id: FindingId,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+pub async fn finding_mark_repaired<C: ConnectionTrait>(conn: &C, id: FindingId) -> Result<(), StoreError> {
     conn.execute_raw(sql(
-        "update booking.findings set repaired_at = $3 where show_id = $1 and finding_no = $2",
-        [id.show().uuid().into(), id.local_i64().into(), now.into()],
+        "update booking.findings set repaired_at = booking.now() where show_id = $1 and finding_no = $2",
+        [id.show().uuid().into(), id.local_i64().into()],
     ))
     .await?;
     Ok(())
@@ -170,7 +161,6 @@ pub async fn finding_close<C: ConnectionTrait>(
     show: ShowId,
     subject: &Subject,
     causes: &[Cause],
-    now: DateTime<Utc>,
 ) -> Result<Vec<(FindingId, Cause, Resolution)>, StoreError> {
     let causes: Vec<String> = causes.iter().map(|cause| cause.as_str().to_owned()).collect();
     let rows = conn
@@ -183,13 +173,13 @@ pub async fn finding_close<C: ConnectionTrait>(
                     for update
              )
              update booking.findings f
-                set resolved_at = $4,
+                set resolved_at = booking.now(),
                     resolution = case when r.was_open and f.repaired_at is not null
                                       then 'repaired' else 'healed' end
                from right_again r
               where f.show_id = r.show_id and f.finding_no = r.finding_no
              returning f.finding_no, f.cause, f.resolution, r.was_open",
-            [show.uuid().into(), subject.to_string().into(), causes.into(), now.into()],
+            [show.uuid().into(), subject.to_string().into(), causes.into()],
         ))
         .await?;
     let mut closed = Vec::with_capacity(rows.len());
@@ -216,17 +206,15 @@ pub async fn finding_resolve<C: ConnectionTrait>(
     id: FindingId,
     note: &str,
     by: &str,
-    now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let done = conn
         .execute_raw(sql(
             "update booking.findings
-                set resolved_at = $3, resolution = $4, note = $5, resolved_by = $6
+                set resolved_at = booking.now(), resolution = $3, note = $4, resolved_by = $5
               where show_id = $1 and finding_no = $2 and resolved_at is null",
             [
                 id.show().uuid().into(),
                 id.local_i64().into(),
-                now.into(),
                 Resolution::Manual.as_str().into(),
                 note.into(),
                 by.into(),

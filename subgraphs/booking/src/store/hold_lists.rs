@@ -11,14 +11,13 @@ use super::holds::{DurableHold, durable_hold, select};
 use super::{StoreError, sql};
 
 /// How many seats a user has in each show as far as PostgreSQL knows: durable holds that live, and
-/// bookings that wait for their payment at `now`.
+/// bookings that wait for their payment.
 ///
 /// # Errors
 /// When the tables cannot be read.
 pub async fn hold_usage<C: ConnectionTrait>(
     conn: &C,
     user: UserId,
-    now: DateTime<Utc>,
 ) -> Result<Vec<(ShowId, u32)>, StoreError> {
     let rows = conn
         .query_all_raw(sql(
@@ -33,9 +32,9 @@ pub async fn hold_usage<C: ConnectionTrait>(
                             select count(*) as seats
                               from booking.booking_seats s
                              where s.show_id = b.show_id and s.booking_no = b.booking_no) s
-                      where b.user_id = $1 and b.status = 'PENDING_PAYMENT' and b.expires_at > $2) u
+                      where b.user_id = $1 and b.status = 'PENDING_PAYMENT' and b.expires_at > booking.now()) u
               group by show_id",
-            [user.uuid().into(), now.into()],
+            [user.uuid().into()],
         ))
         .await?;
     rows.iter()
@@ -43,6 +42,51 @@ pub async fn hold_usage<C: ConnectionTrait>(
             let seats: i64 = row.try_get("", "seats")?;
             let seats = u32::try_from(seats).map_err(|_| StoreError::corrupt("count", seats))?;
             Ok((ShowId::from_uuid(row.try_get("", "show_id")?), seats))
+        })
+        .collect()
+}
+
+/// Seats of a show that a booking has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OwnedSeats {
+    /// What the booking was made of.
+    pub hold: HoldId,
+    /// How many.
+    pub seats: u32,
+    /// Whether they are paid for.
+    pub paid: bool,
+}
+
+/// What bookings of a user have of a show: those that are confirmed, and those that wait for their
+/// payment and still may.
+///
+/// # Errors
+/// When the tables cannot be read.
+pub async fn booking_list_owned<C: ConnectionTrait>(
+    conn: &C,
+    show: ShowId,
+    user: UserId,
+) -> Result<Vec<OwnedSeats>, StoreError> {
+    let rows = conn
+        .query_all_raw(sql(
+            "select b.hold_no, b.status = 'CONFIRMED' as paid,
+                    (select count(*) from booking.booking_seats s
+                      where s.show_id = b.show_id and s.booking_no = b.booking_no) as seats
+               from booking.bookings b
+              where b.show_id = $1 and b.user_id = $2
+                and (b.status = 'CONFIRMED'
+                     or (b.status = 'PENDING_PAYMENT' and b.expires_at > booking.now()))",
+            [show.uuid().into(), user.uuid().into()],
+        ))
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let seats: i64 = row.try_get("", "seats")?;
+            Ok(OwnedSeats {
+                hold: HoldId::from_db(show.uuid(), row.try_get("", "hold_no")?),
+                seats: u32::try_from(seats).map_err(|_| StoreError::corrupt("count", seats))?,
+                paid: row.try_get("", "paid")?,
+            })
         })
         .collect()
 }

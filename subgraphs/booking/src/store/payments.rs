@@ -1,7 +1,7 @@
 //! `booking.payments`.
 
-use chrono::{DateTime, Utc};
 use kernel::{BookingId, PaymentId};
+use platform::telemetry::current_trace;
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ pub async fn payment_list<C: ConnectionTrait>(
 }
 
 /// Records an intent that was created at the provider, and tells where its booking stands at that
-/// moment: whoever ends the booking later finds the payment. When a webhook told of the intent
+/// moment, and whether its claim has lapsed: whoever ends the booking later finds the payment. When a webhook told of the intent
 /// first, only the client secret is filled in. A payment that is new gets its audit entry.
 ///
 /// # Errors
@@ -69,38 +69,58 @@ pub async fn payment_list<C: ConnectionTrait>(
 pub async fn payment_record_intent<C: ConnectionTrait>(
     conn: &C,
     payment: &Payment,
-    now: DateTime<Utc>,
     cause: &Cause,
-) -> Result<BookingStatus, StoreError> {
+) -> Result<(BookingStatus, bool), StoreError> {
     // The booking is locked before the payment is written, in the order in which all others do it.
     let row = conn
         .query_one_raw(sql(
             concat!(
                 "with paid_for as materialized (
-                 select status from booking.bookings where show_id = $1 and booking_no = $3 for share
+                 select status, expires_at <= booking.now() as has_lapsed
+                   from booking.bookings where show_id = $1 and booking_no = $3 for share
              ), recorded as (
                  insert into booking.payments as p
                         (show_id, payment_no, booking_no, provider, provider_intent, client_secret,
-                         status, currency, amount_minor, created_at, updated_at)
-                 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10 from paid_for
+                         status, currency, amount_minor, created_at, updated_at, trace)
+                 select $1, $2, $3, $4, $5, $6, $7, $8, $9, booking.now(), booking.now(), $14 from paid_for
                      on conflict on constraint payments_pkey do update
-                    set client_secret = coalesce(p.client_secret, excluded.client_secret)
+                    set client_secret = coalesce(p.client_secret, excluded.client_secret),
+                        trace = coalesce(p.trace, excluded.trace)
                  -- An old row has been locked by somebody: by this very statement, at the latest.
                  returning p.status, p.xmax = 0 as is_new
              ), audited as (
                  ",
                 audit_columns!(),
-                "select $1, 'PAYMENT', $2, $3, null, status, '{}', $11, $12, $13, $14
+                "select $1, 'PAYMENT', $2, $3, null, status, '{}', $10, $11, $12, $13
                    from recorded where is_new
              )
-             select status from paid_for"
+             select status, has_lapsed from paid_for"
             ),
-            values(payment, now, cause),
+            values(payment, cause).into_iter().chain([current_trace().into()]),
         ))
         .await?;
     let row = row.ok_or_else(|| StoreError::corrupt("booking of payment", payment.id))?;
     let status: String = row.try_get("", "status")?;
-    BookingStatus::parse(&status).ok_or_else(|| StoreError::corrupt("booking status", &status))
+    let status =
+        BookingStatus::parse(&status).ok_or_else(|| StoreError::corrupt("booking status", &status))?;
+    Ok((status, row.try_get("", "has_lapsed")?))
+}
+
+/// The trace of the checkout that made a payment, as a `traceparent`.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn payment_trace<C: ConnectionTrait>(
+    conn: &C,
+    id: PaymentId,
+) -> Result<Option<String>, StoreError> {
+    let row = conn
+        .query_one_raw(sql(
+            "select trace from booking.payments where show_id = $1 and payment_no = $2",
+            [id.show().uuid().into(), id.local_i64().into()],
+        ))
+        .await?;
+    Ok(row.map(|row| row.try_get("", "trace")).transpose()?.flatten())
 }
 
 /// Records that the provider captured a payment, whose booking is locked, with an audit entry.
@@ -111,7 +131,6 @@ pub async fn payment_record_intent<C: ConnectionTrait>(
 pub async fn payment_record_capture<C: ConnectionTrait>(
     conn: &C,
     payment: &Payment,
-    now: DateTime<Utc>,
     cause: &Cause,
 ) -> Result<bool, StoreError> {
     let done = conn
@@ -123,7 +142,7 @@ pub async fn payment_record_capture<C: ConnectionTrait>(
                      insert into booking.payments as p
                             (show_id, payment_no, booking_no, provider, provider_intent, client_secret,
                              status, currency, amount_minor, created_at, updated_at)
-                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, booking.now(), booking.now())
                          on conflict on constraint payments_pkey do update
                         set status = excluded.status, failure = null, currency = excluded.currency,
                             amount_minor = excluded.amount_minor, updated_at = excluded.updated_at
@@ -131,10 +150,10 @@ pub async fn payment_record_capture<C: ConnectionTrait>(
                      returning p.status
                  ) ",
                 audit_columns!(),
-                "select $1, 'PAYMENT', $2, $3, (select status from was), status, '{}', $11, $12, $13, $14
+                "select $1, 'PAYMENT', $2, $3, (select status from was), status, '{}', $10, $11, $12, $13
                    from captured"
             ),
-            values(payment, now, cause),
+            values(payment, cause),
         ))
         .await?;
     Ok(done.rows_affected() == 1)
@@ -151,7 +170,6 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
     id: PaymentId,
     status: PaymentStatus,
     failure: &str,
-    now: DateTime<Utc>,
     cause: &Cause,
 ) -> Result<(), StoreError> {
     let [kind, actor, reason, trace] = cause_values(cause);
@@ -159,7 +177,7 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
         concat!(
             "with changed as (
                  update booking.payments p
-                    set status = $3, failure = $4, updated_at = $5
+                    set status = $3, failure = $4, updated_at = booking.now()
                    from booking.payments was
                   where p.show_id = $1 and p.payment_no = $2
                     and p.status not in ('SUCCEEDED', 'CANCELLED')
@@ -167,7 +185,7 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
                  returning p.show_id, p.payment_no, p.booking_no, was.status as was, p.status
              ) ",
             audit_columns!(),
-            "select show_id, 'PAYMENT', payment_no, booking_no, was, status, '{}', $6, $7, $8, $9
+            "select show_id, 'PAYMENT', payment_no, booking_no, was, status, '{}', $5, $6, $7, $8
                from changed where was <> status"
         ),
         [
@@ -175,7 +193,6 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
             id.local_i64().into(),
             status.as_str().into(),
             failure.into(),
-            now.into(),
             kind,
             actor,
             reason,
@@ -186,7 +203,7 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
     Ok(())
 }
 
-fn values(payment: &Payment, now: DateTime<Utc>, cause: &Cause) -> [sea_orm::Value; 14] {
+fn values(payment: &Payment, cause: &Cause) -> [sea_orm::Value; 13] {
     let [kind, actor, reason, trace] = cause_values(cause);
     [
         payment.id.show().uuid().into(),
@@ -198,7 +215,6 @@ fn values(payment: &Payment, now: DateTime<Utc>, cause: &Cause) -> [sea_orm::Val
         payment.status.as_str().into(),
         payment.amount.currency().code().into(),
         payment.amount.minor().into(),
-        now.into(),
         kind,
         actor,
         reason,

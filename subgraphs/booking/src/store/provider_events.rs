@@ -16,15 +16,14 @@ pub async fn provider_event_insert<C: ConnectionTrait>(
     provider: &str,
     provider_event_id: &str,
     kind: &str,
-    now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let done = conn
         .execute_raw(sql(
             "insert into booking.provider_events
                     (show_id, provider, provider_event_id, kind, received_at)
-             values ($1, $2, $3, $4, $5)
+             values ($1, $2, $3, $4, booking.now())
                  on conflict on constraint provider_events_pkey do nothing",
-            [show.uuid().into(), provider.into(), provider_event_id.into(), kind.into(), now.into()],
+            [show.uuid().into(), provider.into(), provider_event_id.into(), kind.into()],
         ))
         .await?;
     Ok(done.rows_affected() == 1)

@@ -91,7 +91,7 @@ pub async fn payment_record_list<C: ConnectionTrait>(
         .collect()
 }
 
-/// The statement that marks rows of one show (`$1`) with the numbers `$2`, at the time `$3`.
+/// The statement that marks rows of one show (`$1`) with the numbers `$2`.
 macro_rules! mark_reconciled {
     ($table:literal, $number:literal) => {
         concat!(
@@ -114,7 +114,7 @@ macro_rules! mark_reconciled {
              update ",
             $table,
             " t
-                set reconciled_at = $3
+                set reconciled_at = booking.now()
                from seen
               where t.show_id = seen.show_id and t.",
             $number,
@@ -131,12 +131,11 @@ macro_rules! mark_reconciled {
 pub async fn payment_mark_reconciled<C: ConnectionTrait>(
     conn: &C,
     payments: &[PaymentId],
-    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     for (show, numbers) in by_show(payments.iter().map(|id| (id.show(), id.local_i64()))) {
         conn.execute_raw(sql(
             mark_reconciled!("booking.payments", "payment_no"),
-            [show.uuid().into(), numbers.into(), now.into()],
+            [show.uuid().into(), numbers.into()],
         ))
         .await?;
     }
@@ -160,7 +159,6 @@ fn by_show(ids: impl Iterator<Item = (ShowId, i64)>) -> BTreeMap<ShowId, Vec<i64
 pub async fn payment_reopen<C: ConnectionTrait>(
     conn: &C,
     id: PaymentId,
-    now: DateTime<Utc>,
     cause: &Cause,
 ) -> Result<bool, StoreError> {
     let [kind, actor, reason, trace] = values(cause);
@@ -169,16 +167,16 @@ pub async fn payment_reopen<C: ConnectionTrait>(
             concat!(
                 "with changed as (
                      update booking.payments
-                        set status = 'PROCESSING', reconciled_at = null, updated_at = $3
+                        set status = 'PROCESSING', reconciled_at = null, updated_at = booking.now()
                       where show_id = $1 and payment_no = $2 and status = 'SUCCEEDED'
                      returning show_id, payment_no, booking_no, status
                  ) ",
                 audit_columns!(),
                 "select show_id, 'PAYMENT', payment_no, booking_no, 'SUCCEEDED', status, '{}'::smallint[],
-                        $4, $5, $6, $7
+                        $3, $4, $5, $6
                    from changed"
             ),
-            [id.show().uuid().into(), id.local_i64().into(), now.into(), kind, actor, reason, trace],
+            [id.show().uuid().into(), id.local_i64().into(), kind, actor, reason, trace],
         ))
         .await?;
     Ok(done.rows_affected() == 1)
@@ -308,12 +306,11 @@ pub async fn refund_record_list<C: ConnectionTrait>(
 pub async fn refund_mark_reconciled<C: ConnectionTrait>(
     conn: &C,
     refunds: &[RefundId],
-    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     for (show, numbers) in by_show(refunds.iter().map(|id| (id.show(), id.local_i64()))) {
         conn.execute_raw(sql(
             mark_reconciled!("booking.refunds", "refund_no"),
-            [show.uuid().into(), numbers.into(), now.into()],
+            [show.uuid().into(), numbers.into()],
         ))
         .await?;
     }

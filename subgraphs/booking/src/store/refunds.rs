@@ -17,7 +17,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select r.show_id, r.refund_no, r.booking_no, r.payment_no, r.cause, r.status, r.currency,
-                    r.amount_minor, r.provider_refund, r.created_at, p.provider_intent ",
+                    r.amount_minor, r.provider_refund, r.created_at, p.provider_intent,
+                    booking.now() as read_at ",
             $rest
         )
     };
@@ -36,6 +37,7 @@ struct Row {
     provider_refund: Option<String>,
     created_at: DateTime<Utc>,
     provider_intent: String,
+    read_at: DateTime<Utc>,
 }
 
 fn refund(row: &QueryResult) -> Result<Refund, StoreError> {
@@ -51,6 +53,7 @@ fn refund(row: &QueryResult) -> Result<Refund, StoreError> {
             .ok_or_else(|| StoreError::corrupt("refund status", &row.status))?,
         provider_refund: row.provider_refund,
         created_at: row.created_at,
+        read_at: row.read_at,
     })
 }
 
@@ -176,13 +179,12 @@ pub async fn refund_set_provider_id<C: ConnectionTrait>(
     conn: &C,
     id: RefundId,
     provider_refund: &str,
-    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     conn.execute_raw(sql(
         "update booking.refunds
-            set provider_refund = $3, updated_at = $4
+            set provider_refund = $3, updated_at = booking.now()
           where show_id = $1 and refund_no = $2 and provider_refund is null",
-        [id.show().uuid().into(), id.local_i64().into(), provider_refund.into(), now.into()],
+        [id.show().uuid().into(), id.local_i64().into(), provider_refund.into()],
     ))
     .await?;
     Ok(())
@@ -199,7 +201,6 @@ pub async fn refund_settle<C: ConnectionTrait>(
     status: RefundStatus,
     provider_refund: Option<&str>,
     failure: Option<&str>,
-    now: DateTime<Utc>,
     cause: &Cause,
 ) -> Result<(), StoreError> {
     let [kind, actor, reason, trace] = values(cause);
@@ -209,7 +210,7 @@ pub async fn refund_settle<C: ConnectionTrait>(
                 "with changed as (
                      update booking.refunds r
                         set status = $3, provider_refund = coalesce($4, r.provider_refund), failure = $5,
-                            updated_at = $6
+                            updated_at = booking.now()
                        from booking.refunds was
                       where r.show_id = $1 and r.refund_no = $2
                         and was.show_id = r.show_id and was.refund_no = r.refund_no
@@ -217,7 +218,7 @@ pub async fn refund_settle<C: ConnectionTrait>(
                  ), audited as (
                      ",
                 audit_columns!(),
-                "select show_id, 'REFUND', refund_no, booking_no, was, status, '{}', $7, $8, $9, $10
+                "select show_id, 'REFUND', refund_no, booking_no, was, status, '{}', $6, $7, $8, $9
                        from changed where was <> status
                  )
                  select refund_no from changed"
@@ -228,7 +229,6 @@ pub async fn refund_settle<C: ConnectionTrait>(
                 status.as_str().into(),
                 provider_refund.map(str::to_owned).into(),
                 failure.map(str::to_owned).into(),
-                now.into(),
                 kind,
                 actor,
                 reason,
@@ -272,15 +272,14 @@ pub async fn refund_mark_requested<C: ConnectionTrait>(
     conn: &C,
     id: RefundId,
     asked_before: DateTime<Utc>,
-    now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let done = conn
         .execute_raw(sql(
             "update booking.refunds
-                set requested_at = $4
+                set requested_at = booking.now()
               where show_id = $1 and refund_no = $2 and status = 'PENDING'
                 and requested_at < $3",
-            [id.show().uuid().into(), id.local_i64().into(), asked_before.into(), now.into()],
+            [id.show().uuid().into(), id.local_i64().into(), asked_before.into()],
         ))
         .await?;
     Ok(done.rows_affected() == 1)

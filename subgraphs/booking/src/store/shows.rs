@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::audit::{audit_columns, values};
 use super::{StoreError, decode, sql};
-use crate::domain::audit::Cause;
+use crate::domain::audit::{Cause, ChallengeState};
 use crate::domain::show::{KindPrice, Show, ShowStatus};
 
 /// How long a cached show may lag behind the table. Prices are locked in the booking and the
@@ -50,14 +50,22 @@ impl Shows {
         conn: &C,
         id: ShowId,
     ) -> Result<Option<Arc<Show>>, Arc<StoreError>> {
+        let mut asked = false;
         let look_up = async {
+            asked = true;
             match show_get(conn, id).await {
                 Ok(Some(show)) => Ok(Arc::new(show)),
                 Ok(None) => Err(Miss::Absent),
                 Err(error) => Err(Miss::Failed(Arc::new(error))),
             }
         };
-        match self.cache.try_get_with(id, look_up).await {
+        if let Some(show) = self.cache.get(&id).await {
+            count("hit");
+            return Ok(Some(show));
+        }
+        let found = self.cache.try_get_with(id, look_up).await;
+        count(if asked { "miss" } else { "shared" });
+        match found {
             Ok(show) => Ok(Some(show)),
             Err(miss) => match &*miss {
                 Miss::Absent => Ok(None),
@@ -70,6 +78,10 @@ impl Shows {
     pub async fn forget(&self, id: ShowId) {
         self.cache.invalidate(&id).await;
     }
+}
+
+fn count(result: &'static str) {
+    metrics::counter!("cache_requests_total", "cache" => "shows", "result" => result).increment(1);
 }
 
 #[derive(FromQueryResult)]
@@ -89,6 +101,7 @@ struct Row {
     blocked: Vec<i16>,
     prices: serde_json::Value,
     status: String,
+    challenge_required: bool,
 }
 
 /// The show as the table has it now.
@@ -99,7 +112,8 @@ pub async fn show_get<C: ConnectionTrait>(conn: &C, id: ShowId) -> Result<Option
     let row = conn
         .query_one_raw(sql(
             "select revision, movie_id, title, theater_id, theater_name, screen_id, screen_name,
-                    starts_at, ends_at, time_zone, currency, layout, blocked, prices, status
+                    starts_at, ends_at, time_zone, currency, layout, blocked, prices, status,
+                    challenge_required
                from booking.shows
               where show_id = $1",
             [id.uuid().into()],
@@ -156,6 +170,7 @@ fn show(id: ShowId, row: Row) -> Result<Show, StoreError> {
         prices: prices(&row.prices, currency)?,
         status: ShowStatus::parse(&row.status)
             .ok_or_else(|| StoreError::corrupt("show status", &row.status))?,
+        challenge_required: row.challenge_required,
     })
 }
 
@@ -260,4 +275,49 @@ pub async fn show_cancel<C: ConnectionTrait>(
         ))
         .await?;
     Ok(row.map(|row| row.try_get("", "revision")).transpose()?)
+}
+
+/// Decides whether holds of the show need a solved challenge, with its audit entry when that is new.
+/// `false` when booking does not know the show (yet).
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn show_challenge_set<C: ConnectionTrait>(
+    conn: &C,
+    id: ShowId,
+    required: bool,
+    cause: &Cause,
+) -> Result<bool, StoreError> {
+    let [kind, actor, reason, trace] = values(cause);
+    let row = conn
+        .query_one_raw(sql(
+            concat!(
+                "with was as materialized (
+                     select show_id, challenge_required from booking.shows where show_id = $1 for update
+                 ), changed as (
+                     update booking.shows s
+                        set challenge_required = $2, updated_at = booking.now()
+                       from was
+                      where s.show_id = was.show_id and was.challenge_required <> $2
+                     returning s.show_id
+                 ), audited as (
+                     ",
+                audit_columns!(),
+                "select show_id, 'CHALLENGE', null, null, $3, $4, '{}', $5, $6, $7, $8 from changed
+                 )
+                 select true as known from was"
+            ),
+            [
+                id.uuid().into(),
+                required.into(),
+                ChallengeState::from(!required).as_str().into(),
+                ChallengeState::from(required).as_str().into(),
+                kind,
+                actor,
+                reason,
+                trace,
+            ],
+        ))
+        .await?;
+    Ok(row.is_some())
 }

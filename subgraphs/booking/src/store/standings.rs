@@ -259,7 +259,7 @@ pub async fn outbox_count_older<C: ConnectionTrait>(
     let row = conn
         .query_one_raw(sql(
             "select count(*) as events
-               from (select 1 from booking.outbox where time < $1 limit $2) as waiting",
+               from (select 1 from booking.outbox where recorded_at < $1 limit $2) as waiting",
             [since.into(), i64::from(limit).into()],
         ))
         .await?;

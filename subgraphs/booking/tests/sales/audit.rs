@@ -62,7 +62,7 @@ async fn paid_cancelled_refunded() {
 async fn a_claim_that_lapses_and_its_payment() {
     let world = World::new().await;
     let (booking, _) = world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     world.app.claims_expire_all().await.unwrap();
     world.deliver().await;
@@ -81,7 +81,7 @@ async fn a_claim_that_gives_way_to_a_checkout() {
     let world = World::new().await;
     let (overdue, _) = world.pending(world.person(), &[1]).await;
     world.forget_in_redis(&overdue).await;
-    world.clock.advance(TimeDelta::minutes(15));
+    world.advance(TimeDelta::minutes(15)).await;
     let (winner, _) = world.pending(world.person(), &[1]).await;
     check(&world, overdue.id, &["BOOKING PENDING_PAYMENT > EXPIRED, claim_lapsed by SYSTEM"]).await;
     check(&world, winner.id, &[]).await;
@@ -105,7 +105,7 @@ async fn a_refused_checkout_leaves_nothing() {
 async fn a_late_payment_that_gets_its_seats_back() {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     world.take_events().await;
     world.webhook(&world.provider.pay(&payment.intent)).await;
@@ -122,7 +122,7 @@ async fn a_late_payment_that_gets_its_seats_back() {
 async fn a_late_payment_that_goes_back() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     world.take_events().await;
     world.forget_in_redis(&world.booking(late.id).await).await;

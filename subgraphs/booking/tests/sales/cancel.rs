@@ -19,7 +19,7 @@ async fn check(left: TimeDelta, refund: Option<i64>) {
     world.app.shows.forget(world.show_id()).await;
     let user = world.person();
     let (booking, _) = world.confirmed(user, &[0, 8]).await;
-    world.before_show(left);
+    world.before_show(left).await;
     let outcome = world.cancel(user, booking.id, "c").await;
     match refund {
         Some(minor) => {
@@ -72,7 +72,7 @@ async fn repeats_give_the_same_refund_under_any_key_at_any_time() {
         assert_eq!(world.cancel(user, booking.id, key).await.unwrap().refund.unwrap().id, first.id);
     }
     world.deliver().await;
-    world.before_show(TimeDelta::minutes(5));
+    world.before_show(TimeDelta::minutes(5)).await;
     let late = world.cancel(user, booking.id, "c").await.unwrap();
     assert_eq!(late.booking.status, BookingStatus::Refunded);
     let refund = late.refund.unwrap();
@@ -157,7 +157,7 @@ async fn an_unpaid_booking_is_cancelled_without_a_refund_and_its_payment_called_
     let user = world.person();
     let (booking, payment) = world.pending(user, &[1]).await;
     // Also when it would be too late for a paid one.
-    world.before_show(TimeDelta::minutes(30));
+    world.before_show(TimeDelta::minutes(30)).await;
     let cancelled = world.cancel(user, booking.id, "c").await.unwrap();
     assert_eq!((cancelled.booking.status, cancelled.refund), (BookingStatus::Cancelled, None));
     world.deliver().await;
@@ -171,7 +171,7 @@ async fn an_expired_booking_cannot_be_cancelled() {
     let world = World::new().await;
     let user = world.person();
     let (booking, _) = world.pending(user, &[1]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     let refused = world.cancel(user, booking.id, "c").await.unwrap_err();
     assert!(matches!(refused, CancelError::Ended), "{refused}");

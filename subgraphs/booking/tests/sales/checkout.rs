@@ -11,7 +11,7 @@ use kernel::HoldId;
 use platform::redis::RedisConfig;
 use platform::{Deps, Redis, Shutdown};
 
-use crate::support::{World, distinct, eur, identity};
+use crate::support::{World, distinct, eur, eventually, identity};
 
 fn payment_of(checked_out: &CheckedOut) -> &booking::domain::payment::Payment {
     match &checked_out.payment {
@@ -114,9 +114,15 @@ async fn a_hold_that_is_gone_buys_nothing() {
     let gone = HoldId::new(world.show_id(), 42);
     let refused = world.checkout(world.person(), gone, "k").await.unwrap_err();
     assert!(matches!(refused, CheckoutError::HoldExpired), "{refused}");
+}
+
+#[tokio::test]
+async fn redis_says_when_a_hold_of_its_is_over() {
+    let world = World::with(|config| (config.holds.ttl_seconds, config.holds.longest_seconds) = (1, 1)).await;
     let user = world.person();
     let hold = world.hold(user, &[1]).await;
-    world.clock.advance(TimeDelta::hours(25));
+    // Our own clock stands still.
+    eventually("the hold ends", async || world.app.hold_get(hold).await.unwrap().is_none().then_some(())).await;
     let refused = world.checkout(user, hold, "k").await.unwrap_err();
     assert!(matches!(refused, CheckoutError::HoldExpired), "{refused}");
 }
@@ -175,7 +181,7 @@ async fn an_overdue_claim_gives_way() {
     let world = World::new().await;
     let (overdue, _) = world.pending(world.person(), &[1, 2]).await;
     world.forget_in_redis(&overdue).await;
-    world.clock.advance(TimeDelta::minutes(15));
+    world.advance(TimeDelta::minutes(15)).await;
     let user = world.person();
     let hold = world.hold(user, &[2, 3]).await;
     let booking = world.checkout(user, hold, "k").await.unwrap().booking;
@@ -189,7 +195,7 @@ async fn rivals_for_overdue_seats_never_share_one() {
     let world = World::new().await;
     let (overdue, _) = world.pending(world.person(), &[0, 1, 2, 3]).await;
     world.forget_in_redis(&overdue).await;
-    world.clock.advance(TimeDelta::minutes(20));
+    world.advance(TimeDelta::minutes(20)).await;
     let rivals: Vec<_> = (0..4).map(|seat| (world.person(), [seat])).collect();
     let mut requests = Vec::new();
     for (rival, seats) in &rivals {
@@ -250,7 +256,8 @@ async fn a_checkout_goes_on_without_redis_but_does_not_begin() {
     let deps = Deps { redis, ..world.app.deps.clone() };
     let app = App::new(world.app.config.clone(), deps).unwrap();
     let checkout = async |hold, key: &str| {
-        app.checkout(&CheckoutRequest { user, hold, idempotency_key: key.to_owned() }).await
+        let who = identity(user);
+        app.checkout(&CheckoutRequest { who, hold, idempotency_key: key.to_owned() }).await
     };
     let again = checkout(begun, "k").await.unwrap();
     assert_eq!((&again.booking, payment_of(&again)), (&first.booking, payment_of(&first)));
@@ -283,7 +290,7 @@ async fn a_booking_that_no_longer_waits_tells_no_way_to_pay() {
     let user = world.person();
     let hold = world.hold(user, &[5]).await;
     world.checkout(user, hold, "k").await.unwrap();
-    world.clock.advance(TimeDelta::minutes(15));
+    world.advance(TimeDelta::minutes(15)).await;
     let overdue = world.checkout(user, hold, "k").await.unwrap();
     assert_eq!(payment_of(&overdue).client_secret, None);
     world.app.claims_expire_all().await.unwrap();

@@ -33,7 +33,7 @@ async fn standing(world: &World, id: HoldId) -> DurableHold {
 async fn a_late_payment_outranks_a_durable_hold() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     let hold = held(&world, &[2, 3], LONG).await;
     world.app.holds_follow().await.unwrap();
@@ -50,7 +50,7 @@ async fn a_late_payment_outranks_a_durable_hold() {
 async fn a_durable_hold_is_not_broken_up_for_nothing() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     let hold = held(&world, &[2], LONG).await;
     let (other, _) = world.confirmed(world.person(), &[1]).await;
@@ -118,7 +118,7 @@ async fn a_booking_made_of_a_durable_hold_is_paid_as_any_other() {
 async fn a_late_payment_looks_again_before_it_breaks_a_hold_up() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1, 2, 3]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     let hold = held(&world, &[2], LONG).await;
     let over = held(&world, &[3], Duration::ZERO).await;
@@ -142,7 +142,7 @@ async fn a_late_payment_looks_again_before_it_breaks_a_hold_up() {
 async fn a_late_payment_for_a_show_that_has_begun_breaks_nothing_up() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     let hold = held(&world, &[2], LONG).await;
     // It was brought forward, which the cache does not know yet.

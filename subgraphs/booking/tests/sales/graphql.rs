@@ -148,7 +148,7 @@ async fn too_late_to_cancel_says_until_when() {
     let world = World::new().await;
     let user = world.person();
     let (booking, _) = world.confirmed(user, &[1]).await;
-    world.before_show(chrono::TimeDelta::hours(1));
+    world.before_show(chrono::TimeDelta::hours(1)).await;
     let input = json!({ "input": { "bookingId": booking.id.to_string(), "idempotencyKey": "c" } });
     let answer = world.post(Some(user), CANCEL, input).await;
     let error = &ok(&answer)["cancelBooking"]["userErrors"][0];

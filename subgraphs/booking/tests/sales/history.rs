@@ -28,7 +28,7 @@ async fn newest_first_page_by_page_and_by_state() {
     for seat in 0..3 {
         let (booking, _) = world.confirmed(user, &[seat]).await;
         ids.insert(0, booking.id.to_string());
-        world.clock.advance(chrono::TimeDelta::seconds(1));
+        world.advance(chrono::TimeDelta::seconds(1)).await;
     }
     world.confirmed(world.person(), &[7]).await;
     let page = bookings(&world, user, user, json!({ "first": 2 })).await;

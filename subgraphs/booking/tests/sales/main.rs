@@ -9,6 +9,8 @@ mod audit_query;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod challenge;
+#[cfg(test)]
 mod checkout;
 #[cfg(test)]
 mod client;
@@ -20,6 +22,12 @@ mod expiry;
 mod graphql;
 #[cfg(test)]
 mod history;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod oversold;
+#[cfg(test)]
+mod partner;
 #[cfg(test)]
 mod payment;
 #[cfg(test)]

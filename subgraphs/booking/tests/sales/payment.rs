@@ -88,7 +88,7 @@ async fn a_declined_card_leaves_the_booking_waiting_and_may_be_followed_by_a_goo
 async fn a_late_payment_gets_its_seats_back_when_they_are_free() {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     assert_eq!(world.status(booking.id).await, BookingStatus::Expired);
     world.webhook(&world.provider.pay(&payment.intent)).await;
@@ -103,7 +103,7 @@ async fn a_late_payment_gets_its_seats_back_when_they_are_free() {
 async fn a_late_payment_whose_seats_are_gone_goes_back_once() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     world.forget_in_redis(&world.booking(late.id).await).await;
     let (winner, _) = world.pending(world.person(), &[2, 3]).await;
@@ -124,11 +124,11 @@ async fn a_late_payment_whose_seats_are_gone_goes_back_once() {
 async fn a_late_payment_wins_over_a_claim_that_is_overdue_too() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     world.forget_in_redis(&world.booking(late.id).await).await;
     let (lazy, _) = world.pending(world.person(), &[2]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.webhook(&world.provider.pay(&payment.intent)).await;
     world.deliver().await;
     assert_eq!(world.status(late.id).await, BookingStatus::Confirmed);
@@ -140,7 +140,7 @@ async fn a_late_payment_wins_over_a_claim_that_is_overdue_too() {
 async fn an_overdue_claim_that_nobody_took_is_confirmed_as_if_in_time() {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(30));
+    world.advance(TimeDelta::minutes(30)).await;
     world.webhook(&world.provider.pay(&payment.intent)).await;
     world.deliver().await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Confirmed);
@@ -166,7 +166,7 @@ async fn a_payment_for_a_cancelled_booking_goes_back() {
 async fn check_call_off(refuse: impl FnOnce(&World, &str), repair: impl FnOnce(&World, &str)) {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     let events = world.take_events().await;
     let expired = events.iter().find(|event| event.name == "booking.expired").unwrap();

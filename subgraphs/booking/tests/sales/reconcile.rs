@@ -14,7 +14,7 @@ use crate::support::World;
 
 /// Lets the grace pass, then makes one pass.
 pub async fn pass(world: &World) -> Report {
-    world.clock.advance(TimeDelta::minutes(3));
+    world.advance(TimeDelta::minutes(3)).await;
     let report = world.app.reconcile(&[]).await.unwrap();
     assert!(report.skipped.is_empty(), "{:?}", report.skipped);
     report
@@ -95,7 +95,7 @@ async fn a_payment_that_is_just_being_told_of_is_no_finding() {
 async fn a_payment_unheard_of_whose_seats_were_sold_goes_back() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     // What would call the payment off is lost as well.
     world.take_events().await;
@@ -115,7 +115,7 @@ async fn a_payment_unheard_of_whose_seats_were_sold_goes_back() {
 async fn an_intent_that_can_still_be_paid_for_nothing_is_called_off() {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     world.take_events().await;
     assert_eq!(causes(&pass(&world).await), [Cause::IntentLeftOpen]);
@@ -235,7 +235,7 @@ async fn a_refund_that_fails_long_after_its_booking_ended_waits_for_a_person() {
     let world = World::new().await;
     let booking = refund_on_its_way(&world).await;
     assert_eq!(causes(&pass(&world).await), []);
-    world.clock.advance(TimeDelta::days(1));
+    world.advance(TimeDelta::days(1)).await;
     assert_eq!(causes(&pass(&world).await), []);
     // The webhook comes, but the booking itself does not change by it.
     world.webhook(&world.provider.settle_refund("failed")).await;
@@ -285,7 +285,7 @@ async fn a_refund_that_was_never_asked_for_is_asked_for() {
     // Nobody got the message.
     world.take_events().await;
     assert_eq!(causes(&pass(&world).await), []);
-    world.clock.advance(TimeDelta::minutes(10));
+    world.advance(TimeDelta::minutes(10)).await;
     assert_eq!(causes(&pass(&world).await), [Cause::RefundNotAsked]);
     pass(&world).await;
     assert_eq!(world.told().await, ["refund.requested"]);
@@ -330,7 +330,7 @@ async fn a_claim_that_did_not_end_is_ended() {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
     world.deliver().await;
-    world.clock.advance(TimeDelta::minutes(30));
+    world.advance(TimeDelta::minutes(30)).await;
     assert_eq!(causes(&pass(&world).await), [Cause::ClaimOverdue]);
     assert_eq!(world.status(booking.id).await, BookingStatus::Expired);
     world.deliver().await;
@@ -359,7 +359,7 @@ async fn tickets_without_payment_wait_for_a_person() {
 async fn events_that_nobody_publishes_are_found_and_heal() {
     let world = World::new().await;
     world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(10));
+    world.advance(TimeDelta::minutes(10)).await;
     assert_eq!(causes(&pass(&world).await), [Cause::OutboxStuck]);
     world.deliver().await;
     pass(&world).await;
@@ -372,7 +372,7 @@ async fn a_pass_that_dies_is_completed_by_the_next() {
     let (booking, payment) = world.pending(world.person(), &[1]).await;
     world.deliver().await;
     world.provider.pay(&payment.intent);
-    world.clock.advance(TimeDelta::minutes(3));
+    world.advance(TimeDelta::minutes(3)).await;
     for table in ["booking.findings", "booking.outbox"] {
         // It dies when it is about to write there.
         let end = Notify::new();
@@ -399,7 +399,7 @@ async fn two_passes_at_once_do_no_more_than_one() {
     let (booking, payment) = world.pending(world.person(), &[1]).await;
     world.deliver().await;
     world.provider.pay(&payment.intent);
-    world.clock.advance(TimeDelta::minutes(3));
+    world.advance(TimeDelta::minutes(3)).await;
     let (first, second) = tokio::join!(world.app.reconcile(&[]), world.app.reconcile(&[]));
     first.and(second).unwrap();
     world.deliver().await;
@@ -431,7 +431,7 @@ async fn long_lists_are_read_page_by_page() {
 async fn while_the_provider_is_away_the_rest_is_compared() {
     let world = World::new().await;
     world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(30));
+    world.advance(TimeDelta::minutes(30)).await;
     world.provider.state().broken = Some(500);
     let report = world.app.reconcile(&[]).await.unwrap();
     let skipped: Vec<_> = report.skipped.iter().map(|skipped| skipped.comparison).collect();

@@ -46,7 +46,7 @@ async fn run(seed: u64) {
         if let Some((user, booking, _)) = bought.get(dice.roll(bought.len() as u64 * 2) as usize) {
             let _ = world.cancel(*user, *booking, &booking.to_string()).await;
         }
-        world.clock.advance(TimeDelta::seconds(dice.roll(200) as i64));
+        world.advance(TimeDelta::seconds(dice.roll(200) as i64)).await;
         deliver_some(&world, &mut dice).await;
     }
     // What reconciliation tells may be lost too, as long as it is not always.

@@ -27,7 +27,7 @@ async fn a_repair_that_can_do_nothing_is_not_recorded_as_made() {
 async fn a_repair_that_fails_is_said_to_have_failed() {
     let world = World::new().await;
     world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     world.take_events().await;
     world.provider.state().refusal = Some(("intent_cancel", 403));
@@ -50,7 +50,7 @@ async fn a_record_that_cannot_be_read_keeps_no_other_from_being_compared() {
     let spoil =
         format!("update booking.payments set currency = 'QQQ' where provider_intent = '{}'", bad.intent);
     world.execute(&spoil).await;
-    world.clock.advance(TimeDelta::minutes(3));
+    world.advance(TimeDelta::minutes(3)).await;
     let report = world.app.reconcile(&[]).await.unwrap();
     assert_eq!(causes(&report), [Cause::PaymentUnheard]);
     assert_eq!(report.found[0].subject.to_string(), good.intent);
@@ -66,7 +66,7 @@ async fn a_message_told_again_is_the_same_until_what_it_tells_of_changed() {
     world.deliver().await;
     world.provider.pay(&payment.intent);
     let told = async |wait: TimeDelta| -> EventId {
-        world.clock.advance(wait);
+        world.advance(wait).await;
         let report = pass(&world).await;
         assert!(causes(&report).contains(&Cause::PaymentUnheard), "{report:?}");
         let events = world.take_events().await;

@@ -66,7 +66,7 @@ async fn a_key_that_the_provider_forgot_does_not_pay_twice() {
     world.execute("update booking.refunds set status = 'PENDING', provider_refund = null").await;
     // A dead letter that is replayed two days later.
     world.provider.state().forgetful = true;
-    world.clock.advance(TimeDelta::days(2));
+    world.advance(TimeDelta::days(2)).await;
     world.hand(request).await.unwrap();
     assert_eq!(world.provider.state().refunds.len(), 1);
     assert_eq!(world.refunds(booking.id).await[0].status, RefundStatus::Succeeded);
@@ -98,7 +98,7 @@ async fn a_lost_webhook_is_made_up_for() {
     world.provider.settle_refund("succeeded");
     world.app.refunds_chase().await.unwrap();
     assert!(world.told().await.is_empty(), "not before its time");
-    world.clock.advance(TimeDelta::minutes(31));
+    world.advance(TimeDelta::minutes(31)).await;
     world.app.refunds_chase().await.unwrap();
     world.app.refunds_chase().await.unwrap();
     assert_eq!(world.told().await, ["refund.requested"]);

@@ -55,7 +55,7 @@ impl Saga {
                     let _ = self.world.cancel(*user, *booking, &booking.to_string()).await;
                 }
             }
-            6 => self.world.clock.advance(TimeDelta::minutes(self.dice.roll(12) as i64)),
+            6 => self.world.advance(TimeDelta::minutes(self.dice.roll(12) as i64)).await,
             7 => self.world.app.claims_expire_all().await.unwrap(),
             _ => self.deliver_some().await,
         }
@@ -118,13 +118,13 @@ impl Saga {
             self.world.hand(&event).await.unwrap();
         }
         self.world.deliver().await;
-        self.world.clock.advance(TimeDelta::minutes(16));
+        self.world.advance(TimeDelta::minutes(16)).await;
         self.world.app.claims_expire_all().await.unwrap();
         self.world.deliver().await;
         for refund in self.world.provider.state().refunds.values_mut() {
             refund["status"] = "succeeded".into();
         }
-        self.world.clock.advance(TimeDelta::minutes(31));
+        self.world.advance(TimeDelta::minutes(31)).await;
         self.world.app.refunds_chase().await.unwrap();
         self.world.deliver().await;
     }

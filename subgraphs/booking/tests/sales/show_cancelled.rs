@@ -22,7 +22,7 @@ async fn everybody_gets_everything_back_however_late() {
     let world = World::new().await;
     let (paid, _) = world.confirmed(world.person(), &[1, 2]).await;
     let (unpaid, intent) = world.pending(world.person(), &[3]).await;
-    world.before_show(TimeDelta::minutes(10));
+    world.before_show(TimeDelta::minutes(10)).await;
     world.tell(&call_off(&world)).await.unwrap();
     world.tell(&call_off(&world)).await.unwrap();
     world.deliver().await;
@@ -52,7 +52,7 @@ async fn a_payment_that_meets_a_cancelled_show_goes_back() {
 async fn a_late_payment_that_crosses_the_cancellation_goes_back() {
     let world = World::new().await;
     let (late, payment) = world.pending(world.person(), &[1]).await;
-    world.clock.advance(TimeDelta::minutes(16));
+    world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
     world.deliver().await;
     // Paid before it was called off.

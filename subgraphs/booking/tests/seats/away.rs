@@ -44,7 +44,7 @@ pub async fn hold(
 }
 
 pub async fn check_out(app: &App, who: &Identity, hold: HoldId) -> Result<Booking, CheckoutError> {
-    let request = CheckoutRequest { user: who.user_id, hold, idempotency_key: uuid().to_string() };
+    let request = CheckoutRequest { who: who.clone(), hold, idempotency_key: uuid().to_string() };
     app.checkout(&request).await.map(|CheckedOut { booking, .. }| booking)
 }
 
@@ -243,7 +243,7 @@ async fn an_overdue_claim_gives_way_to_a_durable_hold() {
     let booking = check_out(&house.app, &ada, held.id).await.unwrap();
     let refused = hold(&house.app, &house, &bob, &[5, 6], "b").await;
     assert!(matches!(refused, Err(HoldRefusal::SeatsUnavailable { .. })), "{refused:?}");
-    house.clock.advance(chrono::TimeDelta::seconds(61));
+    house.advance_database(61).await;
     hold(&house.app, &house, &bob, &[5, 6], "b").await.unwrap();
     let ended = booking::store::bookings::booking_get(&house.app.deps.pg, booking.id).await.unwrap().unwrap();
     assert_eq!(ended.status, BookingStatus::Expired);

@@ -110,6 +110,15 @@ impl House {
         house
     }
 
+    /// Lets time go on for the database, by so many seconds.
+    pub async fn advance_database(&self, seconds: u32) {
+        self.execute(&format!(
+            "create or replace function booking.now() returns timestamptz language sql stable
+                 as $$ select statement_timestamp() + interval '{seconds} seconds' $$"
+        ))
+        .await;
+    }
+
     /// Another process of the same installation.
     pub async fn another(&self) -> Arc<App> {
         self.another_with(&self.deps_config).await
@@ -304,5 +313,5 @@ pub async fn states(app: &App, show: ShowId) -> String {
 
 /// Somebody who is logged in.
 pub fn somebody() -> Identity {
-    Identity { user_id: person(), session_id: SessionId::from_uuid(uuid()), roles: vec![Role::Customer] }
+    Identity::person(person(), SessionId::from_uuid(uuid()), vec![Role::Customer])
 }

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod aftermath;
 #[cfg(test)]
+mod allotment;
+#[cfg(test)]
 mod alternatives;
 #[cfg(test)]
 mod apply;

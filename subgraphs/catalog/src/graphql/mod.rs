@@ -7,9 +7,9 @@ mod query;
 
 use std::sync::Arc;
 
-use async_graphql::EmptySubscription;
+use async_graphql::{EmptySubscription, SchemaBuilder};
 use axum::Router;
-use graphql_kit::{TokenVerifier, shell};
+use graphql_kit::{Limits, TokenVerifier, shell};
 use platform::Shutdown;
 
 use crate::app::App;
@@ -20,12 +20,20 @@ use query::Query;
 /// The schema of this subgraph.
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 
-/// The schema, without anything behind it; [`prepare`] gives each request what it needs.
-pub fn schema() -> Schema {
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .enable_federation()
         .enable_subscription_in_federation()
-        .finish()
+}
+
+/// The schema, without anything behind it; [`prepare`] gives each request what it needs.
+pub fn schema() -> Schema {
+    builder().finish()
+}
+
+/// The same, for operations within `limits`.
+pub fn schema_within(limits: Limits) -> Schema {
+    limits.on(builder()).finish()
 }
 
 /// Puts the use cases, and loaders of its own, into each request.
@@ -34,6 +42,6 @@ pub fn prepare(app: App) -> shell::Prepare {
 }
 
 /// `/graphql` over `app`.
-pub(crate) fn routes(app: App, verifier: TokenVerifier, shutdown: &Shutdown) -> Router {
-    shell::routes(schema(), verifier, prepare(app), shutdown.token())
+pub(crate) fn routes(app: App, verifier: TokenVerifier, limits: Limits, shutdown: &Shutdown) -> Router {
+    shell::routes("catalog", schema_within(limits), verifier, prepare(app), limits, shutdown.token())
 }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod browse;
+mod limits;
 mod schedule;
 mod search;
 mod seed;

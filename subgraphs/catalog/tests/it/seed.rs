@@ -79,3 +79,16 @@ async fn time_completes_a_show_without_anybody_writing_it() {
     assert!(catalog.seed(Scale::Small).await.completed >= 1);
     ask("COMPLETED").await;
 }
+
+#[tokio::test]
+async fn a_catalog_grows_with_its_scale() {
+    let catalog = Catalog::empty("scaled").await;
+    let one = catalog.seed("1".parse().unwrap()).await;
+    assert_eq!((one.theaters, one.movies), (10, 100));
+    assert!((500..=1_000).contains(&one.shows), "{one}");
+    let again = catalog.seed("1".parse().unwrap()).await;
+    assert_eq!((again.theaters, again.movies, again.shows), (0, 0, 0));
+    let two = catalog.seed("2".parse().unwrap()).await;
+    assert_eq!((two.theaters, two.movies), (10, 100), "the first ten are there");
+    assert!("0".parse::<Scale>().is_err() && "much".parse::<Scale>().is_err());
+}

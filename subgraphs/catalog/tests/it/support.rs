@@ -6,8 +6,8 @@ use async_graphql::{Request, Variables};
 use catalog::{Scale, SeedOptions, SeedReport, app::App};
 use chrono::{DateTime, Utc};
 use events::{Envelope, Event};
-use graphql_kit::{Caller, Identity, Role, error, shell::Prepare};
-use kernel::{EventId, ManualClock, SessionId, SystemIds, UserId};
+use graphql_kit::{Caller, Grant, Identity, Limits, Role, Scope, error, shell::Prepare};
+use kernel::{ApiKeyId, EventId, ManualClock, SessionId, SystemIds, UserId};
 use platform::pg::{self, PgConfig};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use serde_json::Value;
@@ -42,7 +42,7 @@ impl Catalog {
         migrations::apply(&pg).await.expect("migrates");
         let clock = Arc::new(ManualClock::new(NOW.parse().unwrap()));
         let app = App::new(pg.clone(), clock.clone(), Arc::new(SystemIds));
-        Self { pg, clock, schema: catalog::schema(), prepare: catalog::prepare(app) }
+        Self { pg, clock, schema: catalog::schema_within(Limits::default()), prepare: catalog::prepare(app) }
     }
 
     /// A small catalog in the new database `catalog_it_<name>`.
@@ -122,9 +122,25 @@ async fn connect(url: &str) -> DatabaseConnection {
 
 /// Somebody with these roles.
 pub fn user(roles: &[Role]) -> Caller {
-    Caller::User(Identity {
-        user_id: UserId::from_uuid(Uuid::from_u128(1)),
-        session_id: SessionId::from_uuid(Uuid::from_u128(2)),
-        roles: roles.to_vec(),
-    })
+    let (user_id, session_id) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    Caller::User(Identity::person(
+        UserId::from_uuid(user_id),
+        SessionId::from_uuid(session_id),
+        roles.to_vec(),
+    ))
+}
+
+/// An API key with every scope that there is.
+pub fn api_key() -> Caller {
+    let grant = Grant {
+        key: ApiKeyId::from_uuid(Uuid::from_u128(3)),
+        scopes: Scope::ALL.into(),
+        rate_per_minute: 1,
+        daily_quota: 1,
+        seats_per_show: 1,
+    };
+    match user(&[]) {
+        Caller::User(account) => Caller::User(Identity { grant: Some(grant), ..account }),
+        nobody => nobody,
+    }
 }

@@ -8,16 +8,17 @@ use secrecy::SecretString;
 
 use super::{Failure, Fault, PasswordFault, Refusal, passwords::Passwords, sessions::note_ended, sign_up};
 use crate::{
-    Config,
+    ApiKeyConfig, Config,
     domain::{Account, Email, EndReason, Invalid, Locale, Name, Password, Profile, invalid::Report},
     store::{self, account, session},
 };
 
-/// Creates accounts and hands out roles. Needs no signing key.
+/// Creates accounts, hands out roles and API keys. Needs no signing key.
 pub struct Operator {
-    pg: DatabaseConnection,
-    clock: SharedClock,
-    ids: SharedIds,
+    pub(super) pg: DatabaseConnection,
+    pub(super) clock: SharedClock,
+    pub(super) ids: SharedIds,
+    pub(super) api_keys: ApiKeyConfig,
     passwords: Passwords,
     locale: Locale,
 }
@@ -89,7 +90,7 @@ impl From<Failure> for CreateAccountError {
     }
 }
 
-fn list(invalid: &[Invalid]) -> String {
+pub(super) fn list(invalid: &[Invalid]) -> String {
     let each = invalid.iter().map(|i| format!("{}: {}", i.field, i.message));
     each.collect::<Vec<_>>().join("; ")
 }
@@ -104,6 +105,7 @@ impl Operator {
             pg: deps.pg.clone(),
             clock: deps.clock.clone(),
             ids: deps.ids.clone(),
+            api_keys: config.api_keys,
             passwords: Passwords::new(&config.password, deps.ids.clone())?,
             locale: Locale::parse(&config.default_locale).unwrap_or_default(),
         })

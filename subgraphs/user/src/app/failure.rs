@@ -39,6 +39,17 @@ pub enum Refusal {
     SessionExpired,
     /// The session was ended, by log-out or because its token was presented twice.
     SessionRevoked,
+    /// No account has this id.
+    NoSuchAccount,
+    /// The account has not the role `PARTNER`, which keys are for.
+    NotAPartner,
+    /// The account has as many good keys as it can have.
+    TooManyKeys {
+        /// How many that is.
+        most: u32,
+    },
+    /// No key has this id.
+    NoSuchKey,
 }
 
 /// Something that should not happen.
@@ -47,6 +58,9 @@ pub enum Fault {
     /// The caller's session has ended since the access token was made.
     #[error("the session has ended")]
     SessionEnded,
+    /// The caller may not do this at all.
+    #[error("{0}")]
+    Forbidden(&'static str),
     /// Too many passwords are being hashed; nothing was changed.
     #[error("too many log-ins at the same time")]
     Busy,

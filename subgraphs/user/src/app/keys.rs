@@ -2,7 +2,7 @@
 
 use base64::{
     Engine as _,
-    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 use ed25519_dalek::{SigningKey, VerifyingKey, pkcs8::EncodePrivateKey as _};
 use graphql_kit::Claims;
@@ -13,6 +13,7 @@ use jsonwebtoken::{
         OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse,
     },
 };
+use kernel::IdSource;
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 use sha2::{Digest as _, Sha256};
 
@@ -42,6 +43,8 @@ pub enum KeyError {
 /// One key that signs, and all that are published.
 pub struct KeyRing {
     header: Header,
+    /// Of tokens for API keys, which say what they are (RFC 9068, section 2.1).
+    client_header: Header,
     signing: EncodingKey,
     published: JwkSet,
 }
@@ -61,6 +64,8 @@ impl KeyRing {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid.clone_from(&active.common.key_id);
 
+        let client_header = Header { typ: Some("at+jwt".to_owned()), ..header.clone() };
+
         let mut published = vec![active];
         for (index, text) in others.iter().enumerate() {
             let key = decode(text)
@@ -73,9 +78,18 @@ impl KeyRing {
         }
         Ok(Self {
             header,
+            client_header,
             signing: EncodingKey::from_ed_der(key.to_pkcs8_der()?.as_bytes()),
             published: JwkSet { keys: published },
         })
+    }
+
+    /// A new seed, and the public key that belongs to it, both in base 64.
+    pub fn generate(ids: &dyn IdSource) -> (SecretString, String) {
+        let mut bytes = Zeroizing::new([0; 32]);
+        ids.fill(&mut *bytes);
+        let public = URL_SAFE_NO_PAD.encode(SigningKey::from_bytes(&bytes).verifying_key().as_bytes());
+        (STANDARD.encode(*bytes).into(), public)
     }
 
     /// The signed token (RFC 7519, EdDSA of RFC 8037).
@@ -83,7 +97,8 @@ impl KeyRing {
     /// # Errors
     /// When the claims have no JSON form.
     pub fn sign(&self, claims: &Claims) -> Result<String, jsonwebtoken::errors::Error> {
-        encode(&self.header, claims, &self.signing)
+        let header = if claims.client_id.is_some() { &self.client_header } else { &self.header };
+        encode(header, claims, &self.signing)
     }
 
     /// The public keys, the active one first.
@@ -147,6 +162,15 @@ mod tests {
                 "x": PUBLIC,
             }]})
         );
+    }
+
+    #[test]
+    fn a_new_key_signs_as_the_public_key_that_came_with_it() {
+        let (seed, public) = KeyRing::generate(&kernel::SystemIds);
+        let ring = KeyRing::new(&seed, std::slice::from_ref(&public)).unwrap();
+        let keys = serde_json::to_value(ring.published()).unwrap();
+        assert_eq!(keys["keys"].as_array().unwrap().len(), 1, "the public key is the active one's");
+        assert_eq!(keys["keys"][0]["x"], *public);
     }
 
     #[test]

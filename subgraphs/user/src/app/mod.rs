@@ -1,18 +1,22 @@
 //! Use cases of the user subgraph. Authorisation is decided here.
 
 mod admin;
+mod api_keys;
 mod change_password;
+mod client_token;
 mod failure;
 mod keys;
 mod log_in;
 mod log_out;
 mod me;
+mod operator_keys;
 mod passwords;
 mod purge;
 mod refresh_session;
 mod sessions;
 mod sign_up;
 mod update_profile;
+mod usage;
 
 use graphql_kit::AuthConfig;
 use kernel::{SharedClock, SharedIds};
@@ -20,19 +24,24 @@ use platform::Deps;
 use sea_orm::DatabaseConnection;
 
 pub use admin::{CreateAccountError, NewAccount, Operator, RoleError};
+pub use api_keys::{ApiKeyPage, CreateApiKey, CreatedApiKey};
 pub use change_password::ChangePassword;
+pub use client_token::{ClientToken, NoToken};
 pub use failure::{Failure, Fault, Refusal};
 pub use keys::{KeyError, KeyRing};
 pub use log_in::LogIn;
 pub use log_out::{LogOut, LogOutEverywhere};
+pub use operator_keys::ApiKeyError;
 pub use passwords::PasswordFault;
 pub use purge::purge;
 pub use refresh_session::RefreshSession;
 pub use sessions::Grant;
 pub use sign_up::SignUp;
 pub use update_profile::{Change, UpdateProfile};
+pub use usage::{Copied, UsageError, keep_usage};
 
 use crate::Config;
+use client_token::Pace;
 use passwords::Passwords;
 
 /// The use cases with all that they need.
@@ -42,6 +51,7 @@ pub struct App {
     ids: SharedIds,
     passwords: Passwords,
     keys: KeyRing,
+    pace: Pace,
     config: Config,
 }
 
@@ -68,6 +78,7 @@ impl App {
             ids: deps.ids.clone(),
             passwords: Passwords::new(&config.password, deps.ids.clone()).map_err(SetupError::Password)?,
             keys: KeyRing::new(&config.signing_key, &config.previous_keys)?,
+            pace: Pace::new(),
             config,
         })
     }

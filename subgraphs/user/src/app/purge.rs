@@ -1,12 +1,16 @@
 //! Forgetting what has no effect any more.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use sea_orm::{DatabaseConnection, DbErr};
 
-use crate::store::purge::{attempt_purge, refresh_token_purge, session_purge};
+use crate::store::purge::{attempt_purge, refresh_token_purge, session_purge, usage_purge};
 
-/// Deletes what expired before `now`, and the counters of addresses that nobody tried for
-/// `forget_after`.
+/// For how many days it is known how much was done with API keys: two years, for accounts between
+/// partners and us.
+const USAGE_DAYS: Days = Days::new(731);
+
+/// Deletes what expired before `now`, the counters of addresses that nobody tried for
+/// `forget_after`, and what API keys did long ago.
 ///
 /// # Errors
 /// The database failed; what was deleted stays so.
@@ -18,6 +22,7 @@ pub async fn purge(
     let tokens = refresh_token_purge(pg, now).await?;
     let sessions = session_purge(pg, now).await?;
     let attempts = attempt_purge(pg, now - forget_after).await?;
-    tracing::info!(tokens, sessions, attempts, "purged");
+    let usage = usage_purge(pg, now.date_naive() - USAGE_DAYS).await?;
+    tracing::info!(tokens, sessions, attempts, usage, "purged");
     Ok(())
 }

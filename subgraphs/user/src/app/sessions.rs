@@ -69,6 +69,9 @@ impl App {
             exp: expires_at.timestamp(),
             iat: now.timestamp(),
             jti: Simple::from_uuid(self.ids.uuid()).to_string(),
+            scope: None,
+            client_id: None,
+            partner: None,
         })?;
         Ok(Grant { access_token, expires_at, refresh_token, refresh_expires_at, account })
     }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod account;
+pub mod api_key;
 pub mod email;
 pub mod invalid;
 pub mod name;
@@ -9,8 +10,11 @@ pub mod password;
 pub mod region;
 pub mod session;
 pub mod throttle;
+pub mod token_request;
+pub mod usage;
 
 pub use account::{Account, Profile};
+pub use api_key::{ApiKey, AskedTerms, KeyStatus, KeyText, SecretHash, Terms};
 pub use email::Email;
 pub use invalid::Invalid;
 pub use name::Name;
@@ -18,3 +22,5 @@ pub use password::Password;
 pub use region::{Locale, TimeZone};
 pub use session::{EndReason, RefreshToken, Session, TokenHash};
 pub use throttle::{Attempts, ThrottleConfig};
+pub use token_request::{TokenRefusal, TokenRequest};
+pub use usage::{Period, Usage};

@@ -27,6 +27,7 @@ pub(super) fn api_error(fault: &Fault) -> ApiError {
             ErrorCode::Unauthenticated,
             "the session of this access token has ended; log in again",
         ),
+        Fault::Forbidden(why) => ApiError::forbidden(*why),
         Fault::Busy => ApiError::new(
             ErrorCode::Unavailable,
             "too many people are logging in right now; nothing was changed, try again shortly",

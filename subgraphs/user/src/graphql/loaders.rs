@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
-use kernel::UserId;
+use kernel::{ApiKeyId, UserId};
 
 use crate::{
     app::{App, Fault},
-    domain::Account,
+    domain::{Account, Period, Usage},
 };
 
 /// Accounts by id.
@@ -22,13 +22,32 @@ impl Loader<UserId> for AccountLoader {
     }
 }
 
+/// What was done with API keys, each in its period.
+pub(super) struct UsageLoader(Arc<App>);
+
+impl Loader<(ApiKeyId, Period)> for UsageLoader {
+    type Value = Vec<Usage>;
+    type Error = Arc<Fault>;
+
+    async fn load(
+        &self,
+        keys: &[(ApiKeyId, Period)],
+    ) -> Result<HashMap<(ApiKeyId, Period), Vec<Usage>>, Arc<Fault>> {
+        self.0.api_key_usage(keys).await.map_err(Arc::new)
+    }
+}
+
 /// The loaders of one request.
 pub(super) struct Loaders {
+    pub usage: DataLoader<UsageLoader>,
     pub accounts: DataLoader<AccountLoader, HashMapCache>,
 }
 
 impl Loaders {
     pub fn new(app: Arc<App>) -> Self {
-        Self { accounts: DataLoader::with_cache(AccountLoader(app), tokio::spawn, HashMapCache::default()) }
+        Self {
+            usage: DataLoader::new(UsageLoader(Arc::clone(&app)), tokio::spawn),
+            accounts: DataLoader::with_cache(AccountLoader(app), tokio::spawn, HashMapCache::default()),
+        }
     }
 }

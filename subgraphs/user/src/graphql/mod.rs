@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_graphql::{EmptySubscription, SchemaBuilder};
 use axum::Router;
-use graphql_kit::{TokenVerifier, shell};
+use graphql_kit::{Limits, TokenVerifier, shell};
 use platform::Shutdown;
 
 use crate::app::App;
@@ -22,7 +22,7 @@ use query::Query;
 pub type Schema = async_graphql::Schema<Query, Mutation, EmptySubscription>;
 
 fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query, Mutation::default(), EmptySubscription)
+    Schema::build(Query::default(), Mutation::default(), EmptySubscription)
         .enable_federation()
         .enable_subscription_in_federation()
 }
@@ -33,11 +33,11 @@ pub fn schema() -> Schema {
 }
 
 /// `/graphql` over `app`.
-pub(crate) fn routes(app: Arc<App>, verifier: TokenVerifier, shutdown: &Shutdown) -> Router {
-    let schema = builder().data(Arc::clone(&app)).finish();
+pub(crate) fn routes(app: Arc<App>, verifier: TokenVerifier, limits: Limits, shutdown: &Shutdown) -> Router {
+    let schema = limits.on(builder()).data(Arc::clone(&app)).finish();
     let prepare: shell::Prepare = Arc::new(move |request| {
         let loaders = Loaders::new(Arc::clone(&app));
         request.data(loaders)
     });
-    shell::routes(schema, verifier, prepare, shutdown.token())
+    shell::routes("user", schema, verifier, prepare, limits, shutdown.token())
 }

@@ -1,6 +1,8 @@
 //! The tables of schema `users`. One query per function; the caller decides on transactions.
 
 pub(crate) mod account;
+pub(crate) mod api_key;
+pub(crate) mod api_key_usage;
 pub(crate) mod attempt;
 mod entity;
 pub(crate) mod purge;

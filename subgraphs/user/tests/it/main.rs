@@ -1,6 +1,10 @@
 //! The user subgraph over HTTP, against real PostgreSQL.
 
 #[cfg(test)]
+mod api_keys;
+#[cfg(test)]
+mod client_tokens;
+#[cfg(test)]
 mod entities;
 #[cfg(test)]
 mod faults;
@@ -18,3 +22,5 @@ mod sign_up;
 mod support;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod usage;

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{Request, StatusCode},
+    http::{HeaderMap, Request, StatusCode},
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use graphql_kit::{Role, Scope};
 use kernel::{IdSource as _, ManualClock, SystemIds};
 use platform::{
     Deps, DepsConfig, Shutdown,
@@ -16,9 +17,14 @@ use platform::{
     redis::RedisConfig,
 };
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, QueryResult, Statement};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use user::{Config, PasswordConfig, ThrottleConfig};
+use user::{
+    Config, PasswordConfig, ThrottleConfig,
+    app::{NewAccount, Operator},
+    domain::AskedTerms,
+};
 
 pub const PASSWORD: &str = "correct horse battery staple";
 /// Base 64 of 32 bytes.
@@ -26,6 +32,23 @@ pub const SEED: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 const SESSION: &str = "session { accessToken refreshToken expiresAt refreshExpiresAt user { id email name } }
     userErrors { __typename message code path ... on TooManyAttemptsError { retryAfterSeconds } }";
+
+const KEY_PAYLOAD: &str = "secret
+    apiKey { id prefix name scopes ratePerMinute dailyQuota seatsPerShow status createdAt expiresAt revokedAt
+        lastUsedAt account { id } }
+    userErrors { __typename message code path }";
+
+/// What the keys of [`World::key`] may do.
+pub fn terms() -> AskedTerms {
+    AskedTerms {
+        name: "Box office".to_owned(),
+        scopes: Scope::ALL.into(),
+        rate_per_minute: 600,
+        daily_quota: 10_000,
+        seats_per_show: 8,
+        expires_at: None,
+    }
+}
 
 pub struct World {
     pub config: Config,
@@ -165,6 +188,45 @@ impl World {
     /// Another device of a person who has signed up before.
     pub async fn other_device(&self, email: &str) -> Device {
         device(&self.log_in(email, PASSWORD).await)
+    }
+
+    /// A person with these roles, logged in.
+    pub async fn person_with(&self, email: &str, roles: &[Role]) -> Device {
+        let operator = Operator::new(&self.config, &self.deps).unwrap();
+        let new = NewAccount {
+            email: email.to_owned(),
+            password: PASSWORD.into(),
+            name: "Grace".to_owned(),
+            roles: roles.to_vec(),
+        };
+        operator.create_account(new).await.unwrap();
+        self.other_device(email).await
+    }
+
+    /// Makes a key as an administrator; gives the payload.
+    pub async fn create_key(&self, admin: &Device, input: Value) -> Value {
+        self.mutate(Some(&admin.access), "createApiKey", input, KEY_PAYLOAD).await
+    }
+
+    /// A partner's key that may do everything that keys may: its id and its text.
+    pub async fn key(&self, partner_email: &str) -> (String, String) {
+        let operator = Operator::new(&self.config, &self.deps).unwrap();
+        let created = operator.create_api_key(partner_email, terms()).await.unwrap();
+        (created.key.id.to_string(), created.text.expose_secret().to_owned())
+    }
+
+    /// Posts a form to the token endpoint: status, headers and body.
+    pub async fn token(&self, authorization: Option<&str>, form: &str) -> (StatusCode, HeaderMap, Value) {
+        let mut request =
+            Request::post("/oauth/token").header("content-type", "application/x-www-form-urlencoded");
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        let request = request.body(Body::from(form.to_owned())).unwrap();
+        let response = self.router().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = serde_json::from_slice(&to_bytes(body, usize::MAX).await.unwrap()).unwrap();
+        (parts.status, parts.headers, body)
     }
 
     pub async fn me(&self, token: Option<&str>) -> Value {

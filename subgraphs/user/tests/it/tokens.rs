@@ -1,15 +1,19 @@
 //! Access tokens, as other subgraphs see them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use axum::http::header::CACHE_CONTROL;
+use axum::{Router, extract::Request, http::header::CACHE_CONTROL};
 use chrono::TimeDelta;
 use graphql_kit::{AuthConfig, Caller, Role, TokenVerifier, auth::TokenError};
 use kernel::{Clock as _, SharedClock};
 use platform::http;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use user::Config;
+use tower::ServiceExt as _;
+use user::{Config, app::KeyRing};
 
 use crate::support::{SEED, World, config, device, error_code};
 
@@ -111,6 +115,88 @@ async fn a_key_can_be_changed_without_refusing_anyone() {
     assert_eq!(refused, Err(TokenError::Invalid));
     assert!(after.me(Some(&ada.access)).await["errors"].is_array());
     assert!(strict.verify(&format!("Bearer {}", fresh.access)).await.is_ok());
+}
+
+/// Serves one configuration after the other at the same address, as a roll-out does.
+struct RollOut {
+    jwks_url: String,
+    present: Arc<Mutex<Router>>,
+}
+
+impl RollOut {
+    async fn of(world: &World) -> Self {
+        let present = Arc::new(Mutex::new(world.router()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let jwks_url = format!("http://{}/.well-known/jwks.json", listener.local_addr().unwrap());
+        let served = Arc::clone(&present);
+        let proxy = Router::new().fallback(move |request: Request| {
+            let router = served.lock().unwrap().clone();
+            router.oneshot(request)
+        });
+        let shutdown = world.shutdown.clone();
+        tokio::spawn(async move { http::serve(listener, proxy, &shutdown).await });
+        Self { jwks_url, present }
+    }
+
+    fn next(&self, world: &World) {
+        *self.present.lock().unwrap() = world.router();
+    }
+}
+
+#[tokio::test]
+async fn whoever_verifies_follows_a_change_of_keys_while_it_runs() {
+    let old = World::new().await;
+    let roll_out = RollOut::of(&old).await;
+    let config_of = AuthConfig { jwks_url: roll_out.jwks_url.clone(), ..AuthConfig::default() };
+    let clock: SharedClock = Arc::clone(&old.clock) as SharedClock;
+    let verifier = TokenVerifier::new(config_of, clock).unwrap();
+    let ada = old.person("ada@example.com").await;
+    let ada = format!("Bearer {}", ada.access);
+    assert!(verifier.verify(&ada).await.is_ok());
+
+    // First the new key is published, then it signs: its tokens are good from the first one on.
+    let seeded = |seed: &str, others: Vec<String>| Config {
+        signing_key: seed.into(),
+        previous_keys: others,
+        ..config()
+    };
+    let public = |seed: &str| {
+        let ring = KeyRing::new(&seed.into(), &[]).unwrap();
+        let keys = serde_json::to_value(ring.published()).unwrap();
+        keys["keys"][0]["x"].as_str().unwrap().to_owned()
+    };
+    roll_out.next(&old.reconfigured(seeded(SEED, vec![public(OTHER_SEED)])));
+    old.advance(TimeDelta::minutes(5));
+    assert!(verifier.verify(&ada).await.is_ok());
+    let new = old.reconfigured(seeded(OTHER_SEED, vec![public(SEED)]));
+    roll_out.next(&new);
+    let fresh = format!("Bearer {}", new.other_device("ada@example.com").await.access);
+    assert!(verifier.verify(&fresh).await.is_ok());
+    assert!(verifier.verify(&ada).await.is_ok());
+
+    // Five minutes after the old key was withdrawn, nobody takes its tokens any more.
+    roll_out.next(&old.reconfigured(seeded(OTHER_SEED, Vec::new())));
+    old.advance(TimeDelta::minutes(5));
+    assert!(verifier.verify(&fresh).await.is_ok());
+    assert_eq!(verifier.verify(&ada).await, Err(TokenError::Invalid));
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_announced_is_found_within_seconds() {
+    let old = World::new().await;
+    let roll_out = RollOut::of(&old).await;
+    let config_of = AuthConfig { jwks_url: roll_out.jwks_url.clone(), ..AuthConfig::default() };
+    let clock: SharedClock = Arc::clone(&old.clock) as SharedClock;
+    let verifier = TokenVerifier::new(config_of, clock).unwrap();
+    let ada = old.person("ada@example.com").await;
+    assert!(verifier.verify(&format!("Bearer {}", ada.access)).await.is_ok());
+    let new = old.reconfigured(Config { signing_key: OTHER_SEED.into(), ..config() });
+    roll_out.next(&new);
+    let fresh = format!("Bearer {}", new.other_device("ada@example.com").await.access);
+    // Unknown keys must not make us ask for every token that somebody makes up.
+    assert_eq!(verifier.verify(&fresh).await, Err(TokenError::Invalid));
+    old.advance(TimeDelta::seconds(5));
+    assert!(verifier.verify(&fresh).await.is_ok());
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use tokio::time::{Instant, sleep};
 
 use super::super::seats::request::{body_digest, hold_id, key_digest};
-use super::super::seats::{Hold, HoldRefusal, SeatsError, replay_durable};
+use super::super::seats::{Given, Hold, HoldRefusal, Limit, SeatsError, replay_durable};
 use crate::app::App;
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::best_available::{self, Plan};
@@ -28,7 +28,7 @@ use crate::domain::seats::taken;
 use crate::domain::show::Show;
 use crate::store::StoreError;
 use crate::store::allocations::Owner;
-use crate::store::hold_lists::hold_usage;
+use crate::store::hold_lists::{booking_list_owned, hold_usage};
 use crate::store::holds::{DurableHold, Inserted, NewHold, hold_find_earlier, hold_insert, hold_lock_user};
 use crate::store::seats::Wanted;
 
@@ -63,7 +63,7 @@ impl App {
         show: &Show,
         wanted: Wanted<'_>,
         key: &str,
-    ) -> Result<Hold, HoldRefusal> {
+    ) -> Result<Given, HoldRefusal> {
         let key_digest = key_digest(key)?;
         let quantity = self.seats.check(show, wanted)?;
         let request_digest = body_digest(show.id, wanted);
@@ -80,14 +80,15 @@ impl App {
         let mut attempts = 0;
         while attempts < ATTEMPTS {
             let txn = self.deps.pg.begin().await.map_err(StoreError::from)?;
-            let attempt = self.hold_durable_once(&txn, show, wanted, quantity, &new).await;
+            let attempt = self.hold_durable_once(&txn, who, show, wanted, quantity, &new).await;
             match attempt {
                 Ok(Ok(hold)) => {
                     reach("durable_hold.inserted").await;
                     txn.commit().await.map_err(StoreError::from)?;
+                    self.seats.stored_changed(show.id);
                     reach("durable_hold.committed").await;
                     tracing::info!(hold = %hold.id, seats = hold.seats.len(), "durable hold");
-                    return Ok(hold);
+                    return Ok(Given { hold, is_new: true });
                 }
                 other => {
                     // Now, so that neither a further attempt nor others wait for what it locked.
@@ -117,6 +118,7 @@ impl App {
     async fn hold_durable_once<C: ConnectionTrait>(
         &self,
         conn: &C,
+        who: &Identity,
         show: &Show,
         wanted: Wanted<'_>,
         quantity: u16,
@@ -128,8 +130,16 @@ impl App {
         if let Some(first) = hold_find_earlier(conn, new, self.seats.remember()).await? {
             return Ok(Err(Again::Earlier(Box::new(first))));
         }
-        let usage = hold_usage(conn, new.owner, self.deps.clock.now()).await?;
+        let usage = hold_usage(conn, new.owner).await?;
         self.seats.check_limits(show.id, quantity, &usage)?;
+        if let Some(grant) = &who.grant {
+            let here = usage.iter().filter(|(other, _)| *other == show.id).map(|(_, seats)| seats);
+            let owned = booking_list_owned(conn, show.id, new.owner).await?;
+            let paid = owned.iter().filter(|owned| owned.paid).map(|owned| &owned.seats);
+            if here.chain(paid).sum::<u32>() + u32::from(quantity) > grant.seats_per_show {
+                return Err(HoldRefusal::Limit(Limit::Allotment { max: grant.seats_per_show }));
+            }
+        }
         let map = self.seats.stored_map(conn, show).await?;
         let seats = pick(show, &map.states, wanted)?;
         let overdue: Vec<Owner> = map.overdue(&seats).map(|taken| taken.owner).collect();

@@ -83,6 +83,7 @@ impl App {
 
     /// Tells Redis of a change that was committed. What fails is left to the job.
     pub(super) async fn hold_tell(&self, durable: &DurableHold) {
+        self.seats.stored_changed(durable.hold.id.show());
         if self.seats.is_away() {
             return;
         }

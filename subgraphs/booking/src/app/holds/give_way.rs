@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::{BookingId, HoldId, ShowId};
 use platform::faults::reach;
 
+use crate::app::seats::count_ended;
 use crate::app::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::show::Show;
@@ -118,6 +119,9 @@ impl App {
         }
         reach("durable_hold.ended").await;
         metrics::counter!("booking_durable_holds_ended_total").increment(ended.len() as u64);
+        for end in ended.iter().filter_map(DurableHold::end) {
+            count_ended(end, 1);
+        }
         for durable in ended {
             self.hold_tell(durable).await;
         }

@@ -5,7 +5,8 @@ use graphql_kit::Identity;
 use kernel::HoldId;
 use platform::faults::reach;
 
-use super::super::seats::{Hold, HoldRefusal};
+use super::may_hold;
+use super::super::seats::{Hold, HoldRefusal, count_ended};
 use crate::app::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::hold::{HoldEnd, is_durable};
@@ -17,6 +18,14 @@ impl App {
     /// # Errors
     /// [`HoldRefusal`].
     pub async fn hold_extend(&self, who: &Identity, id: HoldId) -> Result<Hold, HoldRefusal> {
+        may_hold(who)?;
+        let extended = self.hold_extend_kept(who, id).await;
+        let outcome = extended.as_ref().map_or_else(HoldRefusal::label, |_| "extended");
+        metrics::counter!("booking_hold_extensions_total", "outcome" => outcome).increment(1);
+        extended
+    }
+
+    async fn hold_extend_kept(&self, who: &Identity, id: HoldId) -> Result<Hold, HoldRefusal> {
         if !is_durable(id) {
             return self.seats.extend(who, id).await;
         }
@@ -34,6 +43,7 @@ impl App {
     /// # Errors
     /// [`HoldRefusal`].
     pub async fn hold_release(&self, who: &Identity, id: HoldId) -> Result<(), HoldRefusal> {
+        may_hold(who)?;
         if !is_durable(id) {
             return self.seats.release(who, id).await;
         }
@@ -42,6 +52,8 @@ impl App {
         let released = hold_end(&self.deps.pg, id.show(), &[id], ending, &cause).await?;
         if let Some(released) = released.first() {
             reach("durable_release.committed").await;
+            metrics::counter!("booking_durable_holds_ended_total").increment(1);
+            count_ended(HoldEnd::Released, 1);
             self.hold_tell(released).await;
             return Ok(());
         }

@@ -17,20 +17,26 @@ mod lives;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use graphql_kit::Identity;
+use graphql_kit::{Identity, Scope};
 use kernel::{SeatId, SeatKind};
 use tokio::sync::Mutex;
 
 use follow::Reload;
 
 use super::App;
+use super::challenge::HoldKey;
 use super::seats::request::{body_digest, hold_id};
-use super::seats::{Hold, HoldRefusal, replay_durable};
+use super::seats::{Hold, HoldRefusal, label, replay_durable};
 use crate::domain::hold::twin;
 use crate::domain::show::Show;
 use crate::store::hold_lists::hold_is_any_untold;
 use crate::store::holds::hold_get;
 use crate::store::seats::Wanted;
+
+/// Refuses an API key that was not made for holding seats.
+pub(crate) fn may_hold(who: &Identity) -> Result<(), HoldRefusal> {
+    if who.may(Scope::HoldsWrite) { Ok(()) } else { Err(HoldRefusal::Forbidden) }
+}
 
 /// What this process knows of the outages of Redis.
 #[derive(Debug, Default)]
@@ -51,7 +57,7 @@ impl App {
         who: &Identity,
         show: &Show,
         seats: &[SeatId],
-        key: &str,
+        key: impl Into<HoldKey<'_>>,
     ) -> Result<Hold, HoldRefusal> {
         let seats = self.seats.choose(show, seats)?;
         self.hold(who, show, Wanted::Seats(&seats), key).await
@@ -68,7 +74,7 @@ impl App {
         show: &Show,
         quantity: u16,
         kind: Option<SeatKind>,
-        key: &str,
+        key: impl Into<HoldKey<'_>>,
     ) -> Result<Hold, HoldRefusal> {
         self.hold(who, show, Wanted::Best { quantity, kind }, key).await
     }
@@ -82,8 +88,12 @@ impl App {
         who: &Identity,
         show: &Show,
         wanted: Wanted<'_>,
-        key: &str,
+        key: impl Into<HoldKey<'_>>,
     ) -> Result<Hold, HoldRefusal> {
+        let ask = key.into();
+        may_hold(who)?;
+        self.challenge_pass(who, show, wanted, ask).await?;
+        let key = ask.key;
         if !self.seats.is_away() {
             if let Some(answer) = self.hold_answered(who, show, wanted, key).await? {
                 return answer;
@@ -95,9 +105,8 @@ impl App {
             }
         }
         let answer = self.hold_durable(who, show, wanted, key).await;
-        let outcome = answer.as_ref().map_or_else(HoldRefusal::label, |_| "held");
-        metrics::counter!("booking_durable_holds_total", "outcome" => outcome).increment(1);
-        answer
+        metrics::counter!("booking_durable_holds_total", "outcome" => label(&answer)).increment(1);
+        answer.map(|given| given.hold)
     }
 
     /// What was answered to the same request during an outage that has just ended. It takes a moment
@@ -122,7 +131,9 @@ impl App {
         };
         let id = twin(hold_id(who.user_id, show.id, key));
         if let Some(durable) = hold_get(&self.deps.pg, id).await? {
-            return Ok(Some(replay_durable(durable, &body_digest(show.id, wanted))));
+            let answer = replay_durable(durable, &body_digest(show.id, wanted));
+            metrics::counter!("booking_durable_holds_total", "outcome" => label(&answer)).increment(1);
+            return Ok(Some(answer.map(|given| given.hold)));
         }
         // Another outage may have begun meanwhile.
         if all_told && !self.seats.is_away() && self.deps.redis.outages() == outages {

@@ -35,7 +35,8 @@ impl Pass<'_> {
     /// Looks at bookings that changed since the last pass, and at those that take too long.
     pub(super) async fn bookings(&mut self) -> Result<(), AppError> {
         let (pg, batch) = (&self.app.deps.pg, self.batch());
-        let overdue = booking_list_overdue(pg, self.late_before(), batch).await?;
+        let patience = self.app.config.reconcile.patience().to_std().unwrap_or_default();
+        let overdue = booking_list_overdue(pg, patience, batch).await?;
         let unrefunded = booking_list_unrefunded(pg, self.late_before(), batch).await?;
         self.bookings_compare(&[overdue, unrefunded].concat()).await?;
         self.bookings_with_failed_refunds().await?;
@@ -82,11 +83,11 @@ impl Pass<'_> {
         if place.0 < end {
             self.unfinished(CURSOR);
         }
-        // What commits late, or with the time of a process whose clock is behind, is seen the next time.
+        // What commits late is seen the next time.
         if place.0 >= end {
             place = (end - self.app.config.reconcile.grace(), nowhere());
         }
-        cursor_set(&self.app.deps.pg, CURSOR, Some(&format(place)), self.now).await?;
+        cursor_set(&self.app.deps.pg, CURSOR, Some(&format(place))).await?;
         Ok(())
     }
 
@@ -169,7 +170,7 @@ impl Pass<'_> {
             // Another may have settled it while we asked.
             let standings = standing_list(&txn, &[id], self.late_before()).await?;
             if standings.iter().any(|standing| is_unsettled(standing, payment.id))
-                && payment_reopen(&txn, payment.id, self.now, &ACTOR.because(Reason::Reconciled)).await?
+                && payment_reopen(&txn, payment.id, &ACTOR.because(Reason::Reconciled)).await?
             {
                 outbox::append(&txn, SCHEMA, &event).await?;
                 is_reopened = true;

@@ -97,7 +97,7 @@ impl Pass<'_> {
         }
         self.bookings_compare(&bookings).await?;
         if !agreed.is_empty() {
-            payment_mark_reconciled(&self.app.deps.pg, &agreed, self.now).await?;
+            payment_mark_reconciled(&self.app.deps.pg, &agreed).await?;
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Pass<'_> {
     async fn intent_write_down(&self, listed: &ListedIntent, booking: BookingId) -> Result<bool, AppError> {
         let payment = self.app.payment_of(booking, listed.intent.clone());
         let cause = ACTOR.because(Reason::Reconciled);
-        let status = payment_record_intent(&self.app.deps.pg, &payment, self.now, &cause).await?;
+        let (status, _) = payment_record_intent(&self.app.deps.pg, &payment, &cause).await?;
         if !status.owns_seats() {
             self.app.payments_call_off(booking, ACTOR).await?;
         }

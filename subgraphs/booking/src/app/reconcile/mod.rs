@@ -2,6 +2,7 @@
 //!
 //! * [`intents`] and [`refunds`]: the provider's lists against ours, in both directions.
 //! * [`bookings`]: what was paid against what was given for it, and what should have ended.
+//! * [`oversold`]: who has tickets against who owns seats.
 //! * [`seats`]: who owns seats against what the seat maps show.
 //! * [`backlog`]: events and messages that nobody takes.
 //!
@@ -19,6 +20,7 @@
 mod backlog;
 mod bookings;
 mod intents;
+mod oversold;
 mod pass;
 mod queue;
 mod recheck;
@@ -51,6 +53,8 @@ impl App {
         let done = pass.bookings().await;
         pass.note("bookings", done);
         faults::reach("reconcile.bookings").await;
+        let done = pass.oversold().await;
+        pass.note("oversold", done);
         let done = pass.seats().await;
         pass.note("seats", done);
         let done = pass.outbox().await;

@@ -14,10 +14,10 @@ use crate::app::{App, AppError};
 use crate::domain::audit::Actor;
 use crate::domain::finding::{Cause, Finding, Resolution, Scope, Subject};
 use crate::payments::Range;
-use crate::store::SCHEMA;
 use crate::store::findings::{
     Seen, finding_close, finding_counts, finding_list_open, finding_mark_repaired, finding_record,
 };
+use crate::store::{SCHEMA, now};
 
 /// Who repairs.
 pub(super) const ACTOR: Actor = Actor::system("booking.reconcile");
@@ -35,6 +35,8 @@ pub struct Report {
     pub resolved: Vec<(FindingId, Cause, Resolution)>,
     /// Comparisons that could not be made, or not to the end.
     pub skipped: Vec<Skipped>,
+    /// Seats of coming shows that more than one can claim; `None` when they were not counted.
+    pub oversold: Option<u64>,
 }
 
 /// Something that is wrong.
@@ -106,7 +108,7 @@ pub(super) struct Due {
 /// One pass.
 pub(super) struct Pass<'a> {
     pub app: &'a App,
-    /// When it began.
+    /// When it began, by the clock of the database, as are all times that it compares.
     pub now: DateTime<Utc>,
     /// What was open when it began, those first that were not seen for longest.
     pub open: Vec<Finding>,
@@ -114,7 +116,7 @@ pub(super) struct Pass<'a> {
     shows: BTreeMap<Subject, BTreeSet<ShowId>>,
     /// Subjects of open findings that this pass has looked at.
     pub looked_at: BTreeSet<Subject>,
-    report: Report,
+    pub(super) report: Report,
 }
 
 impl<'a> Pass<'a> {
@@ -124,7 +126,7 @@ impl<'a> Pass<'a> {
         for finding in &open {
             shows.entry(finding.subject.clone()).or_default().insert(finding.id.show());
         }
-        let now = app.deps.clock.now();
+        let now = now(&app.deps.pg).await?;
         Ok(Self { app, now, open, shows, looked_at: BTreeSet::new(), report: Report::default() })
     }
 
@@ -215,7 +217,7 @@ impl<'a> Pass<'a> {
         for cause in causes {
             let id = FindingId::new(show, self.app.deps.ids.local());
             let seen = Seen { id, cause: *cause, subject, detail };
-            let known = finding_record(&self.app.deps.pg, &seen, self.now).await?;
+            let known = finding_record(&self.app.deps.pg, &seen).await?;
             if known.is_settled {
                 continue;
             }
@@ -256,7 +258,7 @@ impl<'a> Pass<'a> {
                 .filter(|cause| cause.scope() == subject.scope())
                 .filter(|cause| of_show != show || !causes.contains(cause))
                 .collect();
-            for closed in finding_close(&self.app.deps.pg, of_show, subject, &right, self.now).await? {
+            for closed in finding_close(&self.app.deps.pg, of_show, subject, &right).await? {
                 let (id, cause, resolution) = closed;
                 tracing::info!(
                     finding = %id,
@@ -293,7 +295,7 @@ impl<'a> Pass<'a> {
     pub(super) async fn tell(&mut self, due: Due, event: &Envelope) -> Result<(), AppError> {
         let txn = self.app.deps.pg.begin().await?;
         outbox::append(&txn, SCHEMA, event).await?;
-        finding_mark_repaired(&txn, due.id, self.now).await?;
+        finding_mark_repaired(&txn, due.id).await?;
         faults::reach("reconcile.told").await;
         txn.commit().await?;
         outbox::wake(SCHEMA);
@@ -307,7 +309,7 @@ impl<'a> Pass<'a> {
         match done {
             Ok(true) => {
                 faults::reach("reconcile.repaired").await;
-                finding_mark_repaired(&self.app.deps.pg, due.id, self.now).await?;
+                finding_mark_repaired(&self.app.deps.pg, due.id).await?;
                 self.repaired(due, Repair::Made);
             }
             Ok(false) => self.repaired(due, Repair::Void),

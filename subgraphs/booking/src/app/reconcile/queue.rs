@@ -65,8 +65,7 @@ impl App {
             return Err(ResolveError::Nobody);
         }
         let txn = self.deps.pg.begin().await.map_err(AppError::from)?;
-        let done =
-            finding_resolve(&txn, id, note, by, self.deps.clock.now()).await.map_err(AppError::from)?;
+        let done = finding_resolve(&txn, id, note, by).await.map_err(AppError::from)?;
         let finding =
             finding_get(&txn, id).await.map_err(AppError::from)?.ok_or(ResolveError::Unknown(id))?;
         if !done {

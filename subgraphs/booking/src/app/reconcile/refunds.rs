@@ -102,7 +102,7 @@ impl Pass<'_> {
         }
         self.bookings_compare(&bookings).await?;
         if !agreed.is_empty() {
-            refund_mark_reconciled(&self.app.deps.pg, &agreed, self.now).await?;
+            refund_mark_reconciled(&self.app.deps.pg, &agreed).await?;
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ impl Pass<'_> {
             self.seats_compare(&shows).await?;
             after = shows.last().copied().filter(|_| shows.len() == self.batch() as usize);
             let position = after.map(|show| show.to_string());
-            cursor_set(&self.app.deps.pg, CURSOR, position.as_deref(), self.now).await?;
+            cursor_set(&self.app.deps.pg, CURSOR, position.as_deref()).await?;
             if after.is_none() {
                 return Ok(());
             }
@@ -66,11 +66,12 @@ impl Pass<'_> {
     }
 
     /// Seats with an owner, and whether they are paid; without claims that have lapsed or are about
-    /// to, which may be shown as free. (A pass takes a while, and clocks differ.)
+    /// to, which may be shown as free. (Redis has a clock of its own.)
     async fn owned(&self, show: ShowId) -> Result<BTreeMap<(u16, bool), BookingId>, AppError> {
         let allocations = allocation_list(&self.app.deps.pg, show).await?;
-        let soon = self.app.deps.clock.now() + self.app.config.reconcile.grace();
-        let lasting = allocations.into_iter().filter(|a| a.claimed_until.is_none_or(|until| until > soon));
+        let grace = self.app.config.reconcile.grace();
+        let lasting =
+            allocations.into_iter().filter(|a| a.claimed_until.is_none_or(|until| until > a.read_at + grace));
         Ok(lasting.map(|allocation| ((allocation.seat_no, allocation.sold), allocation.booking)).collect())
     }
 

@@ -1,5 +1,9 @@
-//! The way through a provider's list, which begins with the newest: each pass reads the front, where
-//! something may still wait for what was lost, and then goes on where the last one stopped.
+//! The way through a provider's list, which begins with the newest.
+//!
+//! Each pass reads the front: what was made since the last pass that did so, and before that as long
+//! as something of it may still wait for what was lost. The rest, back to the end of the window, is read
+//! now and then (`reconcile.whole_every_seconds`), for what changed late; when that is too much for one
+//! pass, the next ones go on where the last one stopped.
 
 use chrono::{DateTime, Utc};
 
@@ -17,6 +21,8 @@ pub(super) struct Walk {
     after: Option<String>,
     /// The front ends with what was made before this.
     front_from: DateTime<Utc>,
+    /// Is the rest to be read, too?
+    is_whole: bool,
     at_front: bool,
     pages: usize,
 }
@@ -30,13 +36,17 @@ pub(super) enum Turn {
     OnFrom(String),
     /// That was enough for one pass; the next goes on from here.
     Stop(String),
+    /// That was the front, and the rest is not due.
+    Enough,
     /// That was all; the next pass begins anew.
     End,
 }
 
 impl Walk {
-    pub(super) fn new(kept: Option<String>, front_from: DateTime<Utc>) -> Self {
-        Self { kept, after: None, front_from, at_front: true, pages: 0 }
+    /// `kept` is where the last pass stopped in the rest, which is read if that is so or if `is_due`.
+    pub(super) fn new(kept: Option<String>, front_from: DateTime<Utc>, is_due: bool) -> Self {
+        let is_whole = is_due || kept.is_some();
+        Self { kept, after: None, front_from, is_whole, at_front: true, pages: 0 }
     }
 
     /// What the next page comes after.
@@ -50,7 +60,11 @@ impl Walk {
         self.pages += 1;
         let is_enough = self.pages >= MOST_BATCHES;
         if self.at_front {
-            if is_enough || oldest.is_some_and(|oldest| oldest < self.front_from) {
+            let is_through = oldest.is_some_and(|oldest| oldest < self.front_from);
+            if is_through && !self.is_whole {
+                return Turn::Enough;
+            }
+            if is_enough || is_through {
                 (self.at_front, self.pages) = (false, 0);
                 self.after = self.kept.take().or(Some(next));
             } else {
@@ -66,10 +80,14 @@ impl Walk {
 impl Pass<'_> {
     /// Begins the way through a list.
     pub(super) async fn walk(&self, list: &str) -> Result<Walk, AppError> {
-        let config = &self.app.config;
-        // What was made since then may belong to a booking that still waits.
-        let front_from = self.settled_before() - config.claim_ttl() - 2 * config.reconcile.every();
-        Ok(Walk::new(cursor_get(&self.app.deps.pg, list).await?, front_from))
+        let (config, pg) = (&self.app.config, &self.app.deps.pg);
+        let front = moment(cursor_get(pg, &front(list)).await?).unwrap_or_else(|| self.window_from());
+        // What was made since then may belong to a booking that still waited at the last pass.
+        let front_from = front.min(self.settled_before()) - config.claim_ttl() - 2 * config.reconcile.every();
+        let whole = moment(cursor_get(pg, &whole(list)).await?);
+        let is_due =
+            whole.is_none_or(|whole| self.settled_before() - whole >= config.reconcile.whole_every());
+        Ok(Walk::new(cursor_get(pg, list).await?, front_from, is_due))
     }
 
     /// Remembers where the next pass goes on. `true` when this one does.
@@ -81,10 +99,24 @@ impl Pass<'_> {
                 self.unfinished(list);
                 (Some(at), false)
             }
-            Turn::End => (None, false),
+            Turn::Enough => {
+                self.read_to_here(&front(list)).await?;
+                return Ok(false);
+            }
+            Turn::End => {
+                self.read_to_here(&front(list)).await?;
+                self.read_to_here(&whole(list)).await?;
+                (None, false)
+            }
         };
-        cursor_set(&self.app.deps.pg, list, position.as_deref(), self.now).await?;
+        cursor_set(&self.app.deps.pg, list, position.as_deref()).await?;
         Ok(goes_on)
+    }
+
+    /// Remembers that all was read that this pass looks at.
+    async fn read_to_here(&self, name: &str) -> Result<(), AppError> {
+        let here = self.settled_before().timestamp_micros().to_string();
+        Ok(cursor_set(&self.app.deps.pg, name, Some(&here)).await?)
     }
 
     /// A page could not be had. When the provider does not accept the place that we went on from,
@@ -99,8 +131,22 @@ impl Pass<'_> {
             return Err(error.into());
         }
         tracing::info!(list, after, %error, "the way through the list begins anew");
-        Ok(cursor_set(&self.app.deps.pg, list, None, self.now).await?)
+        Ok(cursor_set(&self.app.deps.pg, list, None).await?)
     }
+}
+
+/// Whose place it is until when the front was read.
+fn front(list: &str) -> String {
+    format!("{list}.front")
+}
+
+/// The same for the whole list.
+fn whole(list: &str) -> String {
+    format!("{list}.whole")
+}
+
+fn moment(position: Option<String>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(position?.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -119,7 +165,10 @@ mod tests {
     /// A list with an object each second, a page of ten at a time; gives the pages that a pass reads
     /// and where it leaves the next.
     fn pass(kept: Option<String>, length: usize, front: usize) -> (Vec<usize>, Option<String>) {
-        let mut walk = Walk::new(kept, now() - TimeDelta::seconds(front as i64));
+        walk(Walk::new(kept, now() - TimeDelta::seconds(front as i64), true), length)
+    }
+
+    fn walk(mut walk: Walk, length: usize) -> (Vec<usize>, Option<String>) {
         let mut read = Vec::new();
         loop {
             let first = walk.after().map_or(0, |after| after.parse::<usize>().unwrap() + 1);
@@ -129,7 +178,7 @@ mod tests {
             match walk.turn(next, Some(now() - TimeDelta::seconds(last as i64))) {
                 Turn::On | Turn::OnFrom(_) => {}
                 Turn::Stop(at) => return (read, Some(at)),
-                Turn::End => return (read, None),
+                Turn::End | Turn::Enough => return (read, None),
             }
         }
     }
@@ -138,6 +187,15 @@ mod tests {
     fn a_short_list_is_read_in_one_pass() {
         assert_eq!(pass(None, 5, 100), (vec![0], None));
         assert_eq!(pass(None, 95, 20), ((0..10).collect(), None));
+    }
+
+    #[test]
+    fn the_rest_is_left_alone_until_it_is_due_or_begun() {
+        let front_from = now() - TimeDelta::seconds(25);
+        assert_eq!(walk(Walk::new(None, front_from, false), 95), ((0..3).collect(), None));
+        assert_eq!(walk(Walk::new(None, front_from, true), 95), ((0..10).collect(), None));
+        let begun = Some("59".to_owned());
+        assert_eq!(walk(Walk::new(begun, front_from, false), 95), (vec![0, 1, 2, 6, 7, 8, 9], None));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use kernel::{BookingId, HoldId, UserId};
 use platform::faults::mutant;
 
-use super::{Seats, SeatsError};
+use super::{Seats, SeatsError, count_ended};
+use crate::domain::hold::HoldEnd;
 use crate::store::seats::{Applied, Decision, Replace};
 
 pub use crate::store::seats::Ownership as Target;
@@ -57,6 +58,8 @@ impl Seats {
                         ended.retain(|(other, _)| *other != hold);
                         self.keep_room(hold, user, until).await;
                     }
+                    let lost = ended.iter().filter(|(other, _)| Some(*other) != hold).count();
+                    count_ended(HoldEnd::Lost, lost);
                     self.give_room_back(&ended).await;
                     return Ok(());
                 }

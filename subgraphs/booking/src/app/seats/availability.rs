@@ -60,14 +60,19 @@ impl Availabilities {
     async fn get(&self, shows: &[ShowId]) -> Result<HashMap<ShowId, Availability>, SeatsError> {
         let mut found = HashMap::with_capacity(shows.len());
         let mut missing = HashSet::new();
+        let mut hits = 0;
         for show in shows {
             match self.inner.cache.get(show) {
-                Some(badge) => found.extend(badge.map(|badge| (*show, badge))),
+                Some(badge) => {
+                    hits += 1;
+                    found.extend(badge.map(|badge| (*show, badge)));
+                }
                 None => {
                     missing.insert(*show);
                 }
             }
         }
+        count("hit", hits);
         for flight in self.flights(missing) {
             let answer = flight.await?;
             found.extend(shows.iter().filter_map(|show| Some((*show, *answer.get(show)?))));
@@ -79,6 +84,7 @@ impl Availabilities {
     fn flights(&self, mut missing: HashSet<ShowId>) -> Vec<Flight> {
         let mut flights = self.inner.flights();
         let mut wanted: Vec<Flight> = Vec::new();
+        let wanted_shows = missing.len();
         missing.retain(|show| match flights.get(show) {
             Some(flight) if wanted.iter().any(|other| other.ptr_eq(flight)) => false,
             Some(flight) => {
@@ -87,6 +93,8 @@ impl Availabilities {
             }
             None => true,
         });
+        count("shared", wanted_shows - missing.len());
+        count("miss", missing.len());
         if !missing.is_empty() {
             let shows: Vec<ShowId> = missing.into_iter().collect();
             let flight = Arc::clone(&self.inner).ask(shows.clone());
@@ -142,4 +150,10 @@ impl Inner {
         }
         Ok(badges)
     }
+}
+
+/// How badges were found: remembered, by a question that was under way, or by one of ours.
+fn count(result: &'static str, shows: usize) {
+    metrics::counter!("cache_requests_total", "cache" => "availability", "result" => result)
+        .increment(shows as u64);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use kernel::ShowId;
 use sea_orm::ConnectionTrait;
 
-use super::{Seats, SeatsError, stored::StoredMap};
-use crate::domain::{audit::HoldState, show::Show};
+use super::{Seats, SeatsError, count_ended, stored::StoredMap};
+use crate::domain::{audit::HoldState, hold::HoldEnd, show::Show};
 use crate::store::{
     StoreError,
     holds::DurableHold,
@@ -41,6 +41,11 @@ impl Seats {
         self.inner.stored.read(conn, show).await
     }
 
+    /// Seats of the show changed hands in PostgreSQL: whoever reads them there from now on sees it.
+    pub(crate) fn stored_changed(&self, show: ShowId) {
+        self.inner.stored.changed(show);
+    }
+
     /// Tells Redis what was committed about a durable hold. It may be told any number of times, late
     /// and in any order: the later state stands. Holds of Redis that want a seat of it are broken
     /// up.
@@ -49,6 +54,7 @@ impl Seats {
     /// [`SeatsError`]; then it has to be told again.
     pub(crate) async fn durable_hold_tell(&self, durable: &DurableHold) -> Result<(), SeatsError> {
         let hold = &durable.hold;
+        self.stored_changed(hold.id.show());
         for _ in 0..ATTEMPTS {
             match self.inner.store.durable_hold_apply(durable).await? {
                 DurableTold::Done { ended, ends_first } => {
@@ -57,6 +63,7 @@ impl Seats {
                     {
                         tracing::debug!(%error, "the sweeper does not know of a hold");
                     }
+                    count_ended(HoldEnd::Lost, ended.len());
                     self.give_room_back(&ended).await;
                     return self.durable_hold_count(durable).await;
                 }

@@ -19,14 +19,23 @@ use crate::domain::{
     show::{Show, ShowStatus},
 };
 use crate::store::{
+    hold_lists::booking_list_owned,
     holds::{DurableHold, hold_get},
     seats::{
+        Allotment,
         Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Room, Wanted,
     },
 };
 
 /// Attempts when the show is not loaded, or loaded from an older revision.
 const ATTEMPTS: usize = 3;
+
+/// What a request to hold was given.
+pub(crate) struct Given {
+    pub(crate) hold: Hold,
+    /// False when an earlier request was given it, and this one repeats that.
+    pub(crate) is_new: bool,
+}
 
 impl Seats {
     /// The show that somebody wants seats of.
@@ -89,7 +98,9 @@ impl Seats {
         wanted: Wanted<'_>,
         key: &str,
     ) -> Result<Hold, HoldRefusal> {
-        count(self.place(who, show, wanted, key).await)
+        let given = self.place(who, show, wanted, key).await;
+        metrics::counter!("booking_holds_total", "outcome" => label(&given)).increment(1);
+        given.map(|given| given.hold)
     }
 
     /// Lets a hold live for another full time, within the longest life of a hold.
@@ -121,7 +132,10 @@ impl Seats {
     /// [`HoldRefusal`].
     pub async fn release(&self, who: &Identity, id: HoldId) -> Result<(), HoldRefusal> {
         match self.inner.store.hold_release(id, who.user_id).await? {
-            Released::Done | Released::Gone(HoldEnd::Released) => {
+            done @ (Released::Done | Released::Gone(HoldEnd::Released)) => {
+                if done == Released::Done {
+                    count_ended(HoldEnd::Released, 1);
+                }
                 reach("release.released").await;
                 self.give_room_back(&[(id, who.user_id)]).await;
                 Ok(())
@@ -178,13 +192,18 @@ impl Seats {
         Ok(())
     }
 
+    /// Whether Redis knows of a hold, or of what became of it.
+    pub(crate) async fn hold_is_known(&self, id: HoldId) -> Result<bool, SeatsError> {
+        Ok(self.inner.store.hold_get(id).await?.is_some())
+    }
+
     async fn place(
         &self,
         who: &Identity,
         show: &Show,
         wanted: Wanted<'_>,
         key: &str,
-    ) -> Result<Hold, HoldRefusal> {
+    ) -> Result<Given, HoldRefusal> {
         let key_digest = request::key_digest(key)?;
         let seats = self.check(show, wanted)?;
         let Rules { ttl, limits, .. } = self.inner.rules.clone();
@@ -204,6 +223,7 @@ impl Seats {
             attempt: format!("{:016x}", self.inner.ids.local()),
             ttl,
             remember: self.inner.rules.remember(),
+            allotment: self.allotment(who, show.id).await?,
         };
         let mut reserved = self.inner.store.user_reserve(&reservation, limits, false).await?;
         if reserved == Reserved::Repeated {
@@ -226,6 +246,10 @@ impl Seats {
             Reserved::KeyReused => return Err(HoldRefusal::KeyReused),
             Reserved::TooManySeats => return Err(HoldRefusal::Limit(Limit::Seats { max: limits.seats })),
             Reserved::TooManyShows => return Err(HoldRefusal::Limit(Limit::Shows { max: limits.shows })),
+            Reserved::OverAllotment => {
+                let max = reservation.allotment.map_or(0, |allotment| allotment.max);
+                return Err(HoldRefusal::Limit(Limit::Allotment { max }));
+            }
         }
         reach("hold.reserved").await;
         let placed = self.place_reserved(show, &request, wanted).await;
@@ -239,6 +263,17 @@ impl Seats {
             tracing::warn!(%error, "the limits of a user are tight for a while");
         }
         placed
+    }
+
+    /// What limits the seats of a show that an API key may have; nothing for persons.
+    async fn allotment(&self, who: &Identity, show: ShowId) -> Result<Option<Allotment>, HoldRefusal> {
+        let Some(grant) = &who.grant else { return Ok(None) };
+        let owned = booking_list_owned(&self.inner.pg, show, who.user_id).await?;
+        Ok(Some(Allotment {
+            max: grant.seats_per_show,
+            booked: owned.iter().map(|owned| owned.seats).sum(),
+            holds: owned.into_iter().map(|owned| owned.hold).collect(),
+        }))
     }
 
     /// Refuses a hold of so many seats to somebody who has these in each show already.
@@ -283,17 +318,17 @@ impl Seats {
         show: &Show,
         request: &HoldRequest,
         wanted: Wanted<'_>,
-    ) -> Result<Hold, HoldRefusal> {
+    ) -> Result<Given, HoldRefusal> {
         for _ in 0..ATTEMPTS {
             match self.inner.store.hold(request, wanted).await? {
-                Placed::Held { hold, ends_first, .. } => {
+                Placed::Held { hold, is_new, ends_first } => {
                     reach("hold.held").await;
                     if ends_first
                         && let Err(error) = self.inner.store.sweep_note(show.id, hold.expires_at).await
                     {
                         tracing::debug!(%error, "the sweeper does not know of a hold");
                     }
-                    return Ok(hold);
+                    return Ok(Given { hold, is_new });
                 }
                 Placed::Taken { states } => {
                     return Err(HoldRefusal::taken(show, &states, wanted));
@@ -309,31 +344,41 @@ impl Seats {
 }
 
 /// The answer to a request that was answered before.
-fn replay(record: HoldRecord, digest: &str) -> Result<Hold, HoldRefusal> {
+fn replay(record: HoldRecord, digest: &str) -> Result<Given, HoldRefusal> {
     match record {
         HoldRecord::Live { digest: first, .. } | HoldRecord::Gone { digest: first, .. }
             if first != digest =>
         {
             Err(HoldRefusal::KeyReused)
         }
-        HoldRecord::Live { hold, .. } => Ok(hold),
+        HoldRecord::Live { hold, .. } => Ok(Given { hold, is_new: false }),
         HoldRecord::Gone { end, .. } => Err(HoldRefusal::Gone(end)),
     }
 }
 
 /// The same for a hold that PostgreSQL keeps.
-pub(crate) fn replay_durable(durable: DurableHold, digest: &str) -> Result<Hold, HoldRefusal> {
+pub(crate) fn replay_durable(durable: DurableHold, digest: &str) -> Result<Given, HoldRefusal> {
     if durable.request_digest != digest {
         return Err(HoldRefusal::KeyReused);
     }
     match durable.end() {
         Some(end) => Err(HoldRefusal::Gone(end)),
-        None => Ok(durable.hold),
+        None => Ok(Given { hold: durable.hold, is_new: false }),
     }
 }
 
-fn count(outcome: Result<Hold, HoldRefusal>) -> Result<Hold, HoldRefusal> {
-    let label = outcome.as_ref().map_or_else(HoldRefusal::label, |_| "held");
-    metrics::counter!("booking_holds_total", "outcome" => label).increment(1);
-    outcome
+/// How a request to hold ended, for metrics: a repetition is no further hold.
+pub(crate) fn label(given: &Result<Given, HoldRefusal>) -> &'static str {
+    match given {
+        Ok(Given { is_new: true, .. }) => "held",
+        Ok(Given { is_new: false, .. }) => "repeated",
+        Err(refusal) => refusal.label(),
+    }
+}
+
+/// Holds have ended in this way, each for the first time.
+pub(crate) fn count_ended(end: HoldEnd, holds: usize) {
+    if holds > 0 {
+        metrics::counter!("booking_holds_ended_total", "reason" => end.label()).increment(holds as u64);
+    }
 }

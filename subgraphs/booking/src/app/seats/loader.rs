@@ -34,8 +34,8 @@ use platform::faults::reach;
 use sea_orm::{AccessMode, DatabaseConnection, IsolationLevel, TransactionTrait};
 use tokio::time::{Instant, sleep};
 
-use super::SeatsError;
-use crate::domain::{best_available::Plan, seats::not_on_sale};
+use super::{SeatsError, count_ended};
+use crate::domain::{best_available::Plan, hold::HoldEnd, seats::not_on_sale};
 use crate::store::{
     StoreError,
     allocations::{Allocation, allocation_list, booking_versions},
@@ -155,6 +155,7 @@ impl Inner {
         match self.store.load(id, token, replace, &contents).await? {
             Loaded::Done { ended, next_end } => {
                 metrics::counter!("booking_seat_loads_total").increment(1);
+                count_ended(HoldEnd::Lost, ended.len());
                 tracing::info!(show = %id, revision = show.revision, lost_holds = ended.len(), "seats loaded");
                 self.tidy_up(id, &ended, next_end).await;
                 Ok(true)
@@ -188,7 +189,7 @@ fn owners(versions: Vec<(BookingId, i64)>, allocations: Vec<Allocation>) -> Vec<
     let mut owners: BTreeMap<BookingId, SeatOwner> =
         versions.into_iter().map(|(booking, version)| (booking, bare(booking, version))).collect();
     for allocation in allocations {
-        let Allocation { seat_no, booking, booking_version, sold, claimed_until } = allocation;
+        let Allocation { seat_no, booking, booking_version, sold, claimed_until, .. } = allocation;
         let owner = owners.entry(booking).or_insert_with(|| bare(booking, booking_version));
         owner.version = booking_version;
         owner.sold = sold;

@@ -17,6 +17,7 @@ mod durable;
 mod error;
 mod hold;
 mod loader;
+mod readers;
 mod refusal;
 mod reload;
 pub(crate) mod request;
@@ -38,7 +39,7 @@ use sea_orm::DatabaseConnection;
 pub use crate::domain::hold::Hold;
 pub use apply::Target;
 pub use error::SeatsError;
-pub(crate) use hold::replay_durable;
+pub(crate) use hold::{Given, count_ended, label, replay_durable};
 pub use refusal::{HoldRefusal, Limit};
 
 use crate::config::{HoldsConfig, SeatMapConfig};
@@ -98,7 +99,7 @@ impl Seats {
             max_seats: holds.max_seats,
             limits: Limits { seats: holds.max_seats_per_user, shows: holds.max_shows_per_user },
         };
-        let stored = StoredMaps::new(deps.pg.clone(), shows.clone(), Arc::clone(&deps.clock));
+        let stored = StoredMaps::new(deps.pg.clone(), shows.clone());
         Self {
             inner: Arc::new(Inner {
                 hub: Hub::new(store.clone(), loader.clone(), stored.clone(), seat_map),

@@ -2,6 +2,7 @@
 
 use super::SeatsError;
 use crate::app::AppError;
+use crate::challenge::NoVerdict;
 use crate::domain::{
     alternatives,
     hold::HoldEnd,
@@ -57,6 +58,18 @@ pub enum HoldRefusal {
     /// The caller has no such hold.
     #[error("there is no such hold")]
     NotFound,
+    /// The caller may not hold seats at all.
+    #[error("this API key may not hold seats")]
+    Forbidden,
+    /// The show asks for a solved challenge, and no token for one came.
+    #[error("a challenge has to be solved first")]
+    ChallengeRequired,
+    /// The token does not prove anything, or not any more.
+    #[error("the challenge was not solved")]
+    ChallengeFailed,
+    /// Nobody can say what the token proves.
+    #[error(transparent)]
+    ChallengeUnjudged(NoVerdict),
     /// It could not be found out.
     #[error(transparent)]
     Failed(#[from] SeatsError),
@@ -85,6 +98,8 @@ impl HoldRefusal {
             Self::Gone(_) => "gone",
             Self::KeyReused => "key_reused",
             Self::Failed(_) => "failed",
+            Self::ChallengeRequired | Self::ChallengeFailed => "challenge",
+            Self::ChallengeUnjudged(_) => "challenge_unjudged",
             _ => "refused",
         }
     }
@@ -102,6 +117,11 @@ pub enum Limit {
     Shows {
         /// How many.
         max: u16,
+    },
+    /// Seats of one show that are held or booked by an API key's account.
+    Allotment {
+        /// How many.
+        max: u32,
     },
     /// The life of one hold.
     Life {

@@ -20,7 +20,8 @@ impl Seats {
         self.inner.stored.show(id).await
     }
 
-    /// All seats of a show as they are now; as PostgreSQL knows them when Redis is away.
+    /// All seats of a show as they are now; when Redis is away as PostgreSQL knew them a moment ago,
+    /// which is what `degraded` says.
     ///
     /// # Errors
     /// [`SeatsError`].

@@ -1,15 +1,16 @@
 //! The seat map as PostgreSQL knows it, for as long as Redis is away.
 //!
 //! It has no versions: its epoch is a digest of the seats, so that any change shows as another
-//! epoch and clients read the map anew. Holds of Redis are not in it.
+//! epoch and clients read the map anew. Holds of Redis are not in it. Readers share it for a moment, see
+//! [`readers`](super::readers); whoever wants seats reads it for themselves.
 
 use std::sync::Arc;
 
-use kernel::{SeatState, ShowId, source::SharedClock};
+use kernel::{SeatState, ShowId};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use sha2::{Digest, Sha256};
 
-use super::SeatsError;
+use super::{SeatsError, readers::Readers};
 use crate::domain::{delta::Position, seats::pack, show::Show};
 use crate::store::{
     StoreError,
@@ -26,7 +27,7 @@ const EPOCH: &str = "pg-";
 pub(super) struct StoredMaps {
     pg: DatabaseConnection,
     shows: Shows,
-    clock: SharedClock,
+    readers: Arc<Readers>,
 }
 
 /// The seats of a show, as far as PostgreSQL knows.
@@ -44,8 +45,9 @@ impl StoredMap {
 }
 
 impl StoredMaps {
-    pub(super) fn new(pg: DatabaseConnection, shows: Shows, clock: SharedClock) -> Self {
-        Self { pg, shows, clock }
+    pub(super) fn new(pg: DatabaseConnection, shows: Shows) -> Self {
+        let connections = pg.get_postgres_connection_pool().options().get_max_connections();
+        Self { pg, shows, readers: Arc::new(Readers::new(connections)) }
     }
 
     pub(super) async fn show(&self, id: ShowId) -> Result<Arc<Show>, SeatsError> {
@@ -57,7 +59,7 @@ impl StoredMaps {
         conn: &C,
         show: &Show,
     ) -> Result<StoredMap, StoreError> {
-        let taken = allocation_list_taken(conn, show.id, self.clock.now()).await?;
+        let taken = allocation_list_taken(conn, show.id).await?;
         let states = pack(
             show,
             taken
@@ -68,7 +70,18 @@ impl StoredMaps {
         Ok(StoredMap { states, taken })
     }
 
+    /// The seats as they are, or were a moment ago.
     pub(super) async fn snapshot(&self, id: ShowId) -> Result<Snapshot, SeatsError> {
+        let maps = self.clone();
+        self.readers.read(id, async move { maps.snapshot_now(id).await }).await
+    }
+
+    /// Something about the show was committed: nobody is shown what it was before.
+    pub(super) fn changed(&self, id: ShowId) {
+        self.readers.forget(id);
+    }
+
+    async fn snapshot_now(&self, id: ShowId) -> Result<Snapshot, SeatsError> {
         let show = self.show(id).await?;
         let states = self.read(&self.pg, &show).await?.states;
         let digest: [u8; 32] = Sha256::digest(&states).into();

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{SeatsError, watch::HubInner};
-use crate::domain::delta::{Conflator, Delta, Position};
+use crate::domain::delta::{Break, Conflator, Delta, Position};
 use crate::store::seats::Replace;
 
 /// Published messages that may wait for the topic; one that finds no room is lost, and that shows
@@ -227,7 +227,7 @@ impl Task {
         if self.hub.store.is_away() {
             self.flush();
             match self.hub.stored.snapshot(self.show).await {
-                Ok(stored) => self.go_on_from(stored.position),
+                Ok(stored) => self.go_on_from(stored.position, "outage"),
                 Err(error) => tracing::debug!(show = %self.show, %error, "cannot vouch for a seat map"),
             }
             self.look_at = Some(Instant::now() + POLL);
@@ -235,7 +235,7 @@ impl Task {
             match join(&self.hub, self.show).await {
                 Ok(position) => {
                     self.look_at = None;
-                    self.go_on_from(position);
+                    self.go_on_from(position, "outage");
                 }
                 Err(error) => {
                     tracing::debug!(show = %self.show, %error, "a seat map is not back in Redis yet");
@@ -247,7 +247,12 @@ impl Task {
 
     /// The map stands here now, whatever the viewers know: they see by themselves whether they have
     /// to read anew.
-    fn go_on_from(&mut self, position: Position) {
+    ///
+    /// `cause` says why it stands elsewhere, if it does.
+    fn go_on_from(&mut self, position: Position, cause: &'static str) {
+        if position != *self.conflator.sent() {
+            count_resync(cause);
+        }
         self.flush_at = None;
         self.check = None;
         self.conflator.restart(position.clone());
@@ -271,6 +276,11 @@ impl Task {
         {
             tracing::warn!(show = %self.show, %error, "a seat map lacks what Redis lost");
         }
+        match self.conflator.breaks_at(&delta) {
+            Some(Break::NewEpoch) => count_resync("reloaded"),
+            Some(Break::Gap) => count_resync("lost"),
+            None => {}
+        }
         if let Some(before) = self.conflator.push(delta) {
             self.give_out(before);
         }
@@ -290,6 +300,8 @@ impl Task {
 
     fn give_out(&self, delta: Delta) {
         // First the position: who joins in between gets what he knows, rather than miss something.
+        let kind = if delta.changes.is_empty() { "heartbeat" } else { "changes" };
+        metrics::counter!("booking_seat_deltas_total", "kind" => kind).increment(1);
         let position = Position { epoch: Arc::clone(&delta.epoch), version: delta.version };
         self.position.send_replace(Some(Ok(position)));
         // Nobody listening is fine.
@@ -335,8 +347,13 @@ impl Task {
         let Ok(position) = self.standing(false).await else { return };
         metrics::counter!("booking_seat_map_losses_total").increment(1);
         self.flush();
-        self.go_on_from(position);
+        self.go_on_from(position, "lost");
     }
+}
+
+/// All viewers of the show have to read it anew.
+fn count_resync(cause: &'static str) {
+    metrics::counter!("booking_seat_resyncs_total", "cause" => cause).increment(1);
 }
 
 async fn at(moment: Option<Instant>) {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use kernel::seating::seat_id;
 
 use super::audit_reason::AuditReason;
-use crate::domain::audit::{self, Change, FindingState, HoldState, Recorded};
+use crate::domain::audit::{self, ChallengeState, Change, FindingState, HoldState, Recorded};
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{PaymentStatus, RefundStatus};
 use crate::domain::show::{Show, ShowStatus};
@@ -26,10 +26,12 @@ pub enum AuditEntity {
     Show,
     /// Something about a booking that did not agree with other records, and that a person dealt with.
     Finding,
+    /// Whether holds of a show need a solved challenge.
+    Challenge,
 }
 
-/// Where a booking, payment, refund, hold, show or finding stood: what each of them means depends on
-/// the `entity`.
+/// Where a booking, payment, refund, hold, show, finding or challenge stood: what each of them means
+/// depends on the `entity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 pub enum AuditState {
     /// Of a booking: its seats are claimed, it is not paid.
@@ -66,6 +68,10 @@ pub enum AuditState {
     Open,
     /// Of a finding: a person dealt with it.
     Resolved,
+    /// Of a challenge: everybody can hold.
+    NotRequired,
+    /// Of a challenge: whoever holds has to prove that they are a person.
+    Required,
 }
 
 impl From<BookingStatus> for AuditState {
@@ -129,6 +135,15 @@ impl From<FindingState> for AuditState {
         match state {
             FindingState::Open => Self::Open,
             FindingState::Resolved => Self::Resolved,
+        }
+    }
+}
+
+impl From<ChallengeState> for AuditState {
+    fn from(state: ChallengeState) -> Self {
+        match state {
+            ChallengeState::NotRequired => Self::NotRequired,
+            ChallengeState::Required => Self::Required,
         }
     }
 }
@@ -202,6 +217,7 @@ impl AuditEntry {
             Change::Hold { from, to, .. } => (from.map(Into::into), to.into()),
             Change::Show { from, to, .. } => (from.map(Into::into), to.into()),
             Change::Finding { from, to, .. } => (from.map(Into::into), to.into()),
+            Change::Challenge { from, to, .. } => (from.map(Into::into), to.into()),
         };
         let seat = |seat: &u16| AuditSeat {
             id: ID(seat_id(show.screen_id, *seat).to_string()),

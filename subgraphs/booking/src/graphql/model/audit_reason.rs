@@ -50,4 +50,6 @@ pub enum AuditReason {
     Reconciled,
     /// A person decided.
     Resolved,
+    /// A manager decided who can hold seats of a show.
+    ChallengeSet,
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Enum, ID, Object, Result};
 use chrono::{DateTime, Utc};
-use graphql_kit::{MoneyObject, caller};
+use graphql_kit::{AssumedSize, Cost, MoneyObject, caller};
 
 use super::booked_seat::BookedSeatObject;
 use super::payment::PaymentObject;
@@ -106,11 +106,13 @@ impl BookingObject {
     }
 
     /// The seats, in the order of the layout; also of a booking that ended.
+    #[graphql(directive = Cost::apply(1), directive = AssumedSize::apply(10), complexity = "1 + 10 * child_complexity")]
     async fn seats(&self, ctx: &Context<'_>) -> Result<Vec<BookedSeatObject>> {
         self.seat_objects(ctx).await
     }
 
     /// A ticket for each seat of a confirmed booking.
+    #[graphql(directive = Cost::apply(2), directive = AssumedSize::apply(10), complexity = "2 + 10 * child_complexity")]
     async fn tickets(&self, ctx: &Context<'_>) -> Result<Vec<TicketObject>> {
         let tickets =
             ctx.data::<Loaders>()?.tickets.load_one(self.0.id).await.map_err(|e| shared_fault(&e))?;
@@ -128,6 +130,7 @@ impl BookingObject {
     }
 
     /// How it is or was paid; for the buyer only.
+    #[graphql(directive = Cost::apply(1))]
     async fn payment(&self, ctx: &Context<'_>) -> Result<Option<PaymentObject>> {
         if caller(ctx).user().is_none_or(|user| user.user_id != self.0.user) {
             return Ok(None);
@@ -135,7 +138,7 @@ impl BookingObject {
         let payments =
             ctx.data::<Loaders>()?.payments.load_one(self.0.id).await.map_err(|e| shared_fault(&e))?;
         let app = app(ctx)?;
-        let waits = self.0.awaits_payment(app.deps.clock.now());
+        let waits = self.0.awaits_payment();
         Ok(payments.and_then(|mut payments| payments.pop()).map(|payment| {
             let payment = if waits { payment } else { payment.without_secret() };
             PaymentObject::new(payment, &app.config.payments)
@@ -143,6 +146,7 @@ impl BookingObject {
     }
 
     /// What went or goes back, in order.
+    #[graphql(directive = Cost::apply(1), directive = AssumedSize::apply(2))]
     async fn refunds(&self, ctx: &Context<'_>) -> Result<Vec<RefundObject>> {
         let refunds =
             ctx.data::<Loaders>()?.refunds.load_one(self.0.id).await.map_err(|e| shared_fault(&e))?;

@@ -5,12 +5,15 @@ use std::fmt::Write;
 use async_graphql::{ID, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use graphql_kit::{
-    ApiError, MoneyObject, SeatKind,
+    ApiError, AssumedSize, MoneyObject, SeatKind,
     user_error::{ConflictError, InvalidInputError, LimitExceededError, NotAllowedError, NotFoundError},
 };
 use kernel::seating::seat_id;
 
-use super::user_error::{HoldExpiredError, ShowClosedError, UserError, invalid_key};
+use super::user_error::{
+    ChallengeFailedError, ChallengeRequiredError, HoldExpiredError, ShowClosedError, UserError, invalid_key,
+};
+use crate::app::App;
 use crate::app::seats::{HoldRefusal, Limit, SeatsError};
 use crate::domain::{
     hold::{Hold, HoldEnd},
@@ -34,6 +37,7 @@ pub struct HoldObject {
     /// For which show.
     pub show: Option<Show>,
     /// The seats, in the order of the layout.
+    #[graphql(directive = AssumedSize::apply(10))]
     pub seats: Vec<HeldSeat>,
     /// What they cost now, with fees and tax; a checkout locks it.
     pub total: MoneyObject,
@@ -90,6 +94,7 @@ pub struct SeatsUnavailableError {
     /// Those of the wanted seats that are taken; none when the best seats were wanted.
     pub seat_ids: Vec<ID>,
     /// Seats that were free at that moment instead, the best first.
+    #[graphql(directive = AssumedSize::apply(3))]
     pub alternatives: Vec<SeatAlternative>,
 }
 
@@ -140,7 +145,7 @@ fn named(show: &show::Show, seats: &[u16]) -> String {
 
 /// What a client sees of a refusal: data, or a top-level error when nothing could be found out.
 /// `show` is what the seats of the refusal belong to.
-pub(crate) fn refusal(refusal: HoldRefusal, show: Option<&show::Show>) -> Result<UserError> {
+pub(crate) fn refusal(app: &App, refusal: HoldRefusal, show: Option<&show::Show>) -> Result<UserError> {
     Ok(match refusal {
         HoldRefusal::InvalidKey { .. } => invalid_key(),
         HoldRefusal::Choice(error) => choice(error),
@@ -183,6 +188,7 @@ pub(crate) fn refusal(refusal: HoldRefusal, show: Option<&show::Show>) -> Result
             Limit::Shows { max } => {
                 format!("you can hold seats of {max} shows at a time; release some, or check out first")
             }
+            Limit::Allotment { max } => allotment_message(max),
             Limit::Life { minutes } => {
                 format!("seats can be held for {minutes} minutes in all; check out now")
             }
@@ -199,8 +205,27 @@ pub(crate) fn refusal(refusal: HoldRefusal, show: Option<&show::Show>) -> Result
             HoldExpiredError::new("the hold has ended; choose seats again, with a new idempotencyKey").into()
         }
         HoldRefusal::NotFound => no_such_hold(),
+        HoldRefusal::Forbidden => return Err(ApiError::forbidden(refusal.to_string()).into()),
+        HoldRefusal::ChallengeRequired => ChallengeRequiredError::new(
+            "seats of this show are for people: solve a challenge, and send its token as challengeToken",
+            app.challenge_site_key(),
+        )
+        .into(),
+        HoldRefusal::ChallengeFailed => ChallengeFailedError::new(
+            "the challengeToken is wrong, too old, or was used before; solve another challenge",
+            app.challenge_site_key(),
+        )
+        .into(),
+        HoldRefusal::ChallengeUnjudged(error) => {
+            return Err(ApiError::unavailable("the check of challenges", &error).into());
+        }
         HoldRefusal::Failed(error) => return Err(failure(&error)),
     })
+}
+
+/// What an API key is told that has all that it may have.
+pub(crate) fn allotment_message(max: u32) -> String {
+    format!("the allotment of this API key is {max} seats of a show, held and booked together")
 }
 
 /// What a client sees when seats could not be read or changed at all.

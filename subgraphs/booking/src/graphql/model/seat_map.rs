@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use graphql_kit::{ApiError, MoneyObject};
+use graphql_kit::{ApiError, AssumedSize, Cost, MoneyObject};
 use kernel::{ScreenId, seating::seat_id};
 
 use graphql_kit::SeatKind;
@@ -94,6 +94,7 @@ impl SeatMap {
     }
 
     /// What a seat of each kind costs, before fee and tax.
+    #[graphql(directive = AssumedSize::apply(6))]
     async fn prices(&self, ctx: &Context<'_>) -> Result<Vec<SeatPrice>> {
         let mut prices = self.show(ctx).await?.prices.clone();
         prices.sort_unstable_by_key(|price| price.kind);
@@ -101,7 +102,11 @@ impl SeatMap {
     }
 
     /// Every seat with its state and price. Large: prefer `states` with the layout of the screen.
-    #[graphql(complexity = "200 + child_complexity * 50")]
+    #[graphql(
+        directive = Cost::apply(10),
+        directive = AssumedSize::apply(200),
+        complexity = "200 + child_complexity * 50"
+    )]
     async fn seats(&self, ctx: &Context<'_>) -> Result<Vec<SeatMapSeat>> {
         let show = self.show(ctx).await?;
         let states = self.snapshot.states.iter().map(|letter| kernel::SeatState::from_byte(*letter));
@@ -166,6 +171,7 @@ pub struct SeatMapDelta {
     /// The version that it leads to; the same as `fromVersion` when nothing changed.
     pub version: u64,
     /// The latest state of each seat that changed.
+    #[graphql(directive = AssumedSize::apply(10))]
     pub changes: Vec<SeatChange>,
 }
 

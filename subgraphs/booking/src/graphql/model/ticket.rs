@@ -1,7 +1,7 @@
 //! `Ticket`.
 
 use async_graphql::{ID, Object, Result};
-use graphql_kit::ApiError;
+use graphql_kit::{ApiError, Cost};
 use qrcode::render::svg;
 use qrcode::{EcLevel, QrCode};
 
@@ -36,6 +36,7 @@ impl TicketObject {
     }
 
     /// The code as an SVG image.
+    #[graphql(directive = Cost::apply(5), complexity = 20)]
     async fn qr_svg(&self) -> Result<String> {
         let code = QrCode::with_error_correction_level(&self.ticket.code, EcLevel::M)
             .map_err(|error| ApiError::internal(&error))?;

@@ -1,7 +1,7 @@
 //! `User`, as far as booking adds to it.
 
 use async_graphql::{Context, ID, Object, Result};
-use graphql_kit::{Connection, PageArgs, caller};
+use graphql_kit::{Connection, Cost, PageArgs, Paged, caller, paging::complexity};
 use kernel::{BookingId, UserId};
 
 use super::booking::{BookingObject, BookingStatus};
@@ -26,6 +26,11 @@ impl User {
 
     /// The person's bookings, newest first; null for everyone but the person and staff. A booking
     /// may take a moment to appear here.
+    #[graphql(
+        directive = Cost::apply(5),
+        directive = Paged::apply(),
+        complexity = "complexity(first, child_complexity)"
+    )]
     async fn bookings(
         &self,
         ctx: &Context<'_>,

@@ -20,6 +20,44 @@ graphql_kit::user_errors! {
     BookingEndedError "BOOKING_ENDED";
 }
 
+/// Declares refusals that say with what to get a challenge.
+macro_rules! challenge_errors {
+    ($($(#[$doc:meta])* $name:ident $code:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, SimpleObject)]
+        pub struct $name {
+            /// What is wrong and what to do, in words for a person.
+            pub message: String,
+            /// The same for a program: stable, in upper case.
+            pub code: String,
+            /// Where in the mutation's arguments, from the outside in.
+            pub path: Option<Vec<String>>,
+            /// What a browser gets a challenge with.
+            pub site_key: String,
+        }
+
+        impl $name {
+            /// The refusal in these words.
+            pub fn new(message: &str, site_key: &str) -> Self {
+                Self {
+                    message: message.to_owned(),
+                    code: $code.to_owned(),
+                    path: Some(vec!["input".to_owned(), "challengeToken".to_owned()]),
+                    site_key: site_key.to_owned(),
+                }
+            }
+        }
+    )*};
+}
+
+challenge_errors! {
+    /// Seats of this show are for people only: solve a challenge, and send its token as
+    /// `challengeToken`.
+    ChallengeRequiredError "CHALLENGE_REQUIRED";
+    /// The `challengeToken` is none, too old, or was used before: solve another challenge.
+    ChallengeFailedError "CHALLENGE_FAILED";
+}
+
 /// It is too late to cancel.
 #[derive(Debug, Clone, SimpleObject)]
 pub struct CancellationClosedError {
@@ -57,6 +95,8 @@ pub enum UserError {
     PaymentUnavailable(PaymentUnavailableError),
     BookingEnded(BookingEndedError),
     CancellationClosed(CancellationClosedError),
+    ChallengeRequired(ChallengeRequiredError),
+    ChallengeFailed(ChallengeFailedError),
 }
 
 /// An idempotency key that cannot be one.

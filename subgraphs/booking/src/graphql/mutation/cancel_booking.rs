@@ -1,7 +1,7 @@
 //! `cancelBooking`.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use graphql_kit::require_user;
+use graphql_kit::{ApiError, Cost, Scope, require_scope};
 use graphql_kit::user_error::{ConflictError, NotFoundError};
 
 use crate::app::cancel::{CancelError, CancelRequest, Cancelled};
@@ -38,14 +38,15 @@ impl CancelBookingMutation {
     /// Gives up a booking. Until 24 hours before the show everything comes back, until 2 hours
     /// before it one half; later it cannot be cancelled. When the theater cancelled the show,
     /// everything comes back.
+    #[graphql(directive = Cost::apply(20), requires_scopes = "bookings:write")]
     async fn cancel_booking(
         &self,
         ctx: &Context<'_>,
         input: CancelBookingInput,
     ) -> Result<CancelBookingPayload> {
-        let user = require_user(ctx)?.user_id;
+        let who = require_scope(ctx, Scope::BookingsWrite)?.clone();
         let Ok(booking) = input.booking_id.parse() else { return Ok(refused(no_such_booking())) };
-        let request = CancelRequest { user, booking, idempotency_key: input.idempotency_key };
+        let request = CancelRequest { who, booking, idempotency_key: input.idempotency_key };
         match app(ctx)?.booking_cancel(&request).await {
             Ok(Cancelled { booking, refund }) => Ok(CancelBookingPayload {
                 booking: Some(BookingObject(booking)),
@@ -53,6 +54,7 @@ impl CancelBookingMutation {
                 user_errors: Vec::new(),
             }),
             Err(CancelError::App(error)) => Err(fault(error)),
+            Err(error @ CancelError::Forbidden) => Err(ApiError::forbidden(error.to_string()).into()),
             Err(error) => Ok(refused(refusal(error))),
         }
     }
@@ -65,7 +67,7 @@ fn refused(error: UserError) -> CancelBookingPayload {
 fn refusal(error: CancelError) -> UserError {
     match error {
         CancelError::InvalidKey => invalid_key(),
-        CancelError::NotFound | CancelError::App(_) => no_such_booking(),
+        CancelError::NotFound | CancelError::Forbidden | CancelError::App(_) => no_such_booking(),
         CancelError::Closed { until } => CancellationClosedError {
             message: "it is less than two hours to the show; the booking can no longer be cancelled"
                 .to_owned(),

@@ -1,13 +1,13 @@
 //! `checkout`.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use graphql_kit::require_user;
-use graphql_kit::user_error::{ConflictError, NotFoundError};
+use graphql_kit::{ApiError, Cost, Scope, require_scope};
+use graphql_kit::user_error::{ConflictError, LimitExceededError, NotFoundError};
 
 use crate::app::checkout::{CheckedOut, CheckoutError, CheckoutRequest, PaymentState};
 use crate::graphql::error::{app, fault, tell_degraded};
 use crate::graphql::model::booking::BookingObject;
-use crate::graphql::model::hold::SeatsUnavailableError;
+use crate::graphql::model::hold::{SeatsUnavailableError, allotment_message};
 use crate::graphql::model::payment::PaymentObject;
 use crate::graphql::model::user_error::{
     HoldExpiredError, PaymentUnavailableError, ShowClosedError, UserError, invalid_key,
@@ -40,11 +40,12 @@ pub struct CheckoutMutation;
 impl CheckoutMutation {
     /// Turns a hold into a booking that keeps its seats while it is paid, at prices that no longer
     /// change.
+    #[graphql(directive = Cost::apply(20), requires_scopes = "bookings:write")]
     async fn checkout(&self, ctx: &Context<'_>, input: CheckoutInput) -> Result<CheckoutPayload> {
-        let user = require_user(ctx)?.user_id;
+        let who = require_scope(ctx, Scope::BookingsWrite)?.clone();
         let app = app(ctx)?;
         let Ok(hold) = input.hold_id.parse() else { return Ok(refused(no_such_hold())) };
-        let request = CheckoutRequest { user, hold, idempotency_key: input.idempotency_key };
+        let request = CheckoutRequest { who, hold, idempotency_key: input.idempotency_key };
         let answer = app.checkout(&request).await;
         tell_degraded(ctx, app, false);
         match answer {
@@ -61,6 +62,7 @@ impl CheckoutMutation {
                 Ok(payload)
             }
             Err(CheckoutError::App(error)) => Err(fault(error)),
+            Err(error @ CheckoutError::Forbidden) => Err(ApiError::forbidden(error.to_string()).into()),
             Err(error) => Ok(refused(refusal(error))),
         }
     }
@@ -73,7 +75,8 @@ fn refused(error: UserError) -> CheckoutPayload {
 fn refusal(error: CheckoutError) -> UserError {
     match error {
         CheckoutError::InvalidKey => invalid_key(),
-        CheckoutError::HoldNotFound | CheckoutError::App(_) => no_such_hold(),
+        CheckoutError::HoldNotFound | CheckoutError::Forbidden | CheckoutError::App(_) => no_such_hold(),
+        CheckoutError::OverAllotment { max } => LimitExceededError::new(allotment_message(max)).into(),
         CheckoutError::HoldExpired => {
             HoldExpiredError::new("the hold has expired; choose seats again").at(&["input", "holdId"]).into()
         }

@@ -1,7 +1,7 @@
 //! `extendHold`.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use graphql_kit::require_user;
+use graphql_kit::{Cost, Scope, require_scope};
 use kernel::HoldId;
 
 use crate::graphql::{
@@ -34,8 +34,9 @@ pub struct ExtendHoldMutation;
 #[Object]
 impl ExtendHoldMutation {
     /// Lets a hold begin its time anew, until the longest time that seats can be held.
+    #[graphql(directive = Cost::apply(5), requires_scopes = "holds:write")]
     async fn extend_hold(&self, ctx: &Context<'_>, input: ExtendHoldInput) -> Result<ExtendHoldPayload> {
-        let user = require_user(ctx)?;
+        let user = require_scope(ctx, Scope::HoldsWrite)?;
         let app = app(ctx)?;
         let Ok(id) = input.hold_id.parse::<HoldId>() else { return Ok(refused(no_such_hold())) };
         let answer = app.hold_extend(user, id).await;
@@ -46,7 +47,7 @@ impl ExtendHoldMutation {
                 let hold = HoldObject::new(&show, &hold, app.config.pricing.rates())?;
                 Ok(ExtendHoldPayload { hold: Some(hold), user_errors: Vec::new() })
             }
-            Err(error) => Ok(refused(refusal(error, None)?)),
+            Err(error) => Ok(refused(refusal(app, error, None)?)),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! `holdBestAvailable`.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use graphql_kit::{SeatKind, require_user};
+use graphql_kit::{Cost, Scope, SeatKind, require_scope};
 
+use crate::app::challenge::HoldKey;
 use crate::domain::hold::Hold;
 use crate::graphql::{
     error::{app, tell_degraded},
@@ -23,6 +24,9 @@ pub struct HoldBestAvailableInput {
     kind: Option<SeatKind>,
     /// Makes it safe to send this again: the same key gives the same hold.
     idempotency_key: String,
+    /// The token for a solved challenge, where `Show.challengeRequired`. Good for one hold; a repetition
+    /// of the same request needs none.
+    challenge_token: Option<String>,
 }
 
 /// What came of holding the best seats.
@@ -41,29 +45,31 @@ pub struct HoldBestAvailableMutation;
 impl HoldBestAvailableMutation {
     /// Chooses the best seats that are free side by side, and keeps them for the caller for some
     /// minutes, to check out.
+    #[graphql(directive = Cost::apply(10), requires_scopes = "holds:write")]
     async fn hold_best_available(
         &self,
         ctx: &Context<'_>,
         input: HoldBestAvailableInput,
     ) -> Result<HoldBestAvailablePayload> {
-        let user = require_user(ctx)?;
+        let user = require_scope(ctx, Scope::HoldsWrite)?;
         let app = app(ctx)?;
         let Ok(show) = input.show_id.parse() else { return Ok(refused(no_such_show())) };
         let show = match app.seats.show_to_hold(show).await {
             Ok(show) => show,
-            Err(error) => return Ok(refused(refusal(error, None)?)),
+            Err(error) => return Ok(refused(refusal(app, error, None)?)),
         };
         // What is no u16 is refused like zero.
         let quantity = u16::try_from(input.quantity).unwrap_or_default();
         let kind = input.kind.map(Into::into);
-        let answer = app.hold_best(user, &show, quantity, kind, &input.idempotency_key).await;
+        let ask = HoldKey { key: &input.idempotency_key, challenge: input.challenge_token.as_deref() };
+        let answer = app.hold_best(user, &show, quantity, kind, ask).await;
         tell_degraded(ctx, app, answer.as_ref().is_ok_and(Hold::is_durable));
         match answer {
             Ok(hold) => {
                 let hold = HoldObject::new(&show, &hold, app.config.pricing.rates())?;
                 Ok(HoldBestAvailablePayload { hold: Some(hold), user_errors: Vec::new() })
             }
-            Err(error) => Ok(refused(refusal(error, Some(&show))?)),
+            Err(error) => Ok(refused(refusal(app, error, Some(&show))?)),
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod extend_hold;
 pub mod hold_best_available;
 pub mod hold_seats;
 pub mod release_hold;
+pub mod set_show_challenge;
 
 use async_graphql::MergedObject;
 
@@ -18,4 +19,5 @@ pub struct Mutation(
     release_hold::ReleaseHoldMutation,
     checkout::CheckoutMutation,
     cancel_booking::CancelBookingMutation,
+    set_show_challenge::SetShowChallengeMutation,
 );

@@ -1,7 +1,7 @@
 //! `releaseHold`.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use graphql_kit::require_user;
+use graphql_kit::{Cost, Scope, require_scope};
 
 use crate::graphql::{
     error::{app, tell_degraded},
@@ -33,15 +33,16 @@ pub struct ReleaseHoldMutation;
 #[Object]
 impl ReleaseHoldMutation {
     /// Gives the seats of a hold back at once. Safe to send again.
+    #[graphql(directive = Cost::apply(5), requires_scopes = "holds:write")]
     async fn release_hold(&self, ctx: &Context<'_>, input: ReleaseHoldInput) -> Result<ReleaseHoldPayload> {
-        let user = require_user(ctx)?;
+        let user = require_scope(ctx, Scope::HoldsWrite)?;
         let app = app(ctx)?;
         let Ok(id) = input.hold_id.parse() else { return Ok(refused(no_such_hold())) };
         let answer = app.hold_release(user, id).await;
         tell_degraded(ctx, app, false);
         match answer {
             Ok(()) => Ok(ReleaseHoldPayload { released: true, user_errors: Vec::new() }),
-            Err(error) => Ok(refused(refusal(error, None)?)),
+            Err(error) => Ok(refused(refusal(app, error, None)?)),
         }
     }
 }

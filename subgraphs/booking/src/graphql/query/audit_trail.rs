@@ -1,7 +1,7 @@
 //! `auditTrail`.
 
 use async_graphql::{Context, ID, Object, Result};
-use graphql_kit::{ApiError, Connection, PageArgs, require_user};
+use graphql_kit::{ApiError, Connection, Cost, PageArgs, Paged, paging::complexity, require_user};
 
 use crate::app::audit::{AuditError, AuditQuery};
 use crate::domain::audit::Recorded;
@@ -15,6 +15,13 @@ pub struct AuditTrailQuery;
 impl AuditTrailQuery {
     /// Who changed what of a show or a booking, when and why; newest first. For managers and
     /// admins.
+    #[graphql(
+        directive = Cost::apply(10),
+        directive = Paged::apply(),
+        complexity = "complexity(first, child_complexity)",
+        requires_scopes = "role:manager",
+        requires_scopes = "role:admin"
+    )]
     async fn audit_trail(
         &self,
         ctx: &Context<'_>,

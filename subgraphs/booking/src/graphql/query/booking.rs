@@ -1,7 +1,7 @@
 //! `booking`, and the entity `Booking`.
 
 use async_graphql::{Context, ID, Object, Result};
-use graphql_kit::{caller, require_user};
+use graphql_kit::{Cost, Scope, caller, require_scope};
 use kernel::BookingId;
 
 use crate::app::bookings::may_see;
@@ -15,8 +15,9 @@ pub struct BookingQuery;
 #[Object]
 impl BookingQuery {
     /// A booking of the caller (staff see every booking); null when there is none.
+    #[graphql(directive = Cost::apply(1), requires_scopes = "bookings:write")]
     async fn booking(&self, ctx: &Context<'_>, id: ID) -> Result<Option<BookingObject>> {
-        let caller = require_user(ctx)?;
+        let caller = require_scope(ctx, Scope::BookingsWrite)?;
         let Ok(id) = id.parse::<BookingId>() else { return Ok(None) };
         let booking = app(ctx)?.booking_visible(caller, id).await.map_err(fault)?;
         Ok(booking.map(BookingObject))

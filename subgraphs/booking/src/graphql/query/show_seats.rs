@@ -3,12 +3,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, ID, Object, Result, dataloader::Loader};
+use graphql_kit::Cost;
 use kernel::ShowId;
 
 use crate::app::{App, seats::SeatsError};
 use crate::domain::availability;
 use crate::graphql::{
-    error::{app, tell_degraded},
+    error::{app, fault, tell_degraded},
     loaders::Loaders,
     model::{
         hold::failure,
@@ -27,6 +28,7 @@ impl Show {
     }
 
     /// The seats as they are now; null for a show that is not on sale yet.
+    #[graphql(directive = Cost::apply(2))]
     async fn seat_map(&self, ctx: &Context<'_>) -> Result<Option<SeatMap>> {
         let app = app(ctx)?;
         match app.seats.snapshot(self.0).await {
@@ -39,8 +41,14 @@ impl Show {
         }
     }
 
+    /// Whether holding seats needs a `challengeToken`; null when the show is not on sale yet.
+    async fn challenge_required(&self, ctx: &Context<'_>) -> Result<Option<bool>> {
+        app(ctx)?.challenge_required(self.0).await.map_err(fault)
+    }
+
     /// How full the show is; may lag behind the seat map by some seconds. Null when it is not on
     /// sale.
+    #[graphql(directive = Cost::apply(1))]
     async fn availability(&self, ctx: &Context<'_>) -> Result<Option<Availability>> {
         let badge = ctx.data::<Loaders>()?.availability.load_one(self.0).await;
         Ok(badge.map_err(|error| failure(&error))?.map(Availability::from))

@@ -3,6 +3,7 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use graphql_kit::AssumedSize;
 
 use crate::graphql::error::app;
 
@@ -24,6 +25,7 @@ pub struct TicketKeysQuery;
 impl TicketKeysQuery {
     /// The keys that tickets were and are signed with, the current one first. The same as
     /// `/.well-known/ticket-keys.json`.
+    #[graphql(directive = AssumedSize::apply(3))]
     async fn ticket_keys(&self, ctx: &Context<'_>) -> Result<Vec<TicketKey>> {
         let keys = app(ctx)?.tickets.public_keys().iter().map(|key| TicketKey {
             id: key.id().to_string(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Result, Subscription};
 use futures::Stream;
-use graphql_kit::{ApiError, require_user};
+use graphql_kit::{ApiError, Cost, RequiresScopes, Scope, require_scope};
 use kernel::BookingId;
 
 use crate::app::App;
@@ -18,12 +18,13 @@ pub struct BookingChangedSubscription;
 #[Subscription]
 impl BookingChangedSubscription {
     /// A booking of the caller: as it is now, and then after each change of its status.
+    #[graphql(directive = Cost::apply(5), directive = RequiresScopes::apply(&["bookings:write"]))]
     async fn booking_changed(
         &self,
         ctx: &Context<'_>,
         id: ID,
     ) -> Result<impl Stream<Item = Result<BookingObject>> + use<>> {
-        let caller = require_user(ctx)?;
+        let caller = require_scope(ctx, Scope::BookingsWrite)?;
         let no_such = || ApiError::bad_input("you have no such booking");
         let id: BookingId = id.parse().map_err(|_| no_such())?;
         let app = Arc::clone(app(ctx)?);

@@ -1,5 +1,8 @@
 -- Ends what is overdue, so that viewers see it without waiting for the next request.
--- Answers where the show stands, and when there may be something to do again, ms.
+-- Answers where the show stands, when there may be something to do again, ms, and how many holds have lapsed that
+-- no answer told of before.
 if not epoch then return { 'NOT_LOADED' } end
 commit()
-return { 'DONE', epoch, version, text(due), revision }
+local lapsed = redis.call('HGET', LEDGER, 'lapsed')
+if lapsed then redis.call('HDEL', LEDGER, 'lapsed') end
+return { 'DONE', epoch, version, text(due), revision, lapsed or 0 }

@@ -164,8 +164,10 @@ local function write(command, key, list)
     redis.call(command, key, unpack(list, from, math.min(from + 999, #list)))
   end
 end
+local lapsed = redis.call('HGET', LEDGER, 'lapsed')
 redis.call('DEL', LEDGER, DEADLINES, KEYS[4])
 redis.call('HSET', LEDGER, 'epoch', ARGV[5], 'version', 1, 'revision', ARGV[6], 'blocked', ARGV[8], 'due', text(due))
+if lapsed then redis.call('HSET', LEDGER, 'lapsed', lapsed) end
 write('HSET', LEDGER, ledger)
 write('ZADD', DEADLINES, deadlines)
 redis.call('SET', STATES, table.concat(letters))

@@ -1,6 +1,7 @@
 -- What every script of one show has around its own work. All keys share the hash tag {show:ID}.
 --
--- KEYS[1] ledger     hash. epoch, version, revision, blocked, due: facts of the show;
+-- KEYS[1] ledger     hash. epoch, version, revision, blocked, due: facts of the show; lapsed: how many of its
+--                    own holds Redis ended since somebody last asked (expire.lua);
 --                    h<hold>, b<booking> -> record
 -- KEYS[2] states     string, one letter per seat: A available, H held, S sold, B blocked
 -- KEYS[3] deadlines  sorted set: "h<hold>" or "b<booking>" -> when it needs attention, ms; and "end", so that it
@@ -48,6 +49,7 @@ end
 local function endings()
   local self = {}
   local blocked
+  local lapsed = 0
 
   -- Frees the runs of a record. A blocked seat that was sold becomes blocked again.
   function self.free(seats)
@@ -125,6 +127,7 @@ local function endings()
       if hold.status == 'L' then
         self.free(hold.seats)
         self.bury(token, hold, 'E')
+        if not self.is_durable(token) then lapsed = lapsed + 1 end
       else
         redis.call('HDEL', LEDGER, token)
         redis.call('ZREM', DEADLINES, token)
@@ -141,6 +144,7 @@ local function endings()
       due = tonumber(redis.call('ZRANGE', DEADLINES, 0, 0, 'WITHSCORES')[2]) or now + 1000
     until due > now
     redis.call('HSET', LEDGER, 'due', text(due))
+    if lapsed > 0 then redis.call('HINCRBY', LEDGER, 'lapsed', lapsed) end
   end
 
   return self

@@ -35,10 +35,10 @@ pub use hold::{Extended, HoldRecord, HoldRequest, Placed, Released, Wanted};
 pub use keys::{delta_channel, show_of_channel};
 pub use load::{Contents, Loaded, Replace, SeatOwner};
 pub use read::{Snapshot, Standing};
-pub use user::{Limits, Reservation, Reserved};
+pub use user::{Allotment, Limits, Reservation, Reserved};
 
 use keys::ShowKeys;
-use reply::Reply;
+pub(super) use reply::Reply;
 use scripts::Scripts;
 
 /// For scripts that are about no field of the ledger.
@@ -97,7 +97,7 @@ impl SeatStore {
 }
 
 /// Whole milliseconds, as scripts take them.
-fn ms(duration: Duration) -> i64 {
+pub(super) fn ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

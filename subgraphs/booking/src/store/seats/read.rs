@@ -9,7 +9,7 @@ use kernel::ShowId;
 use platform::redis::RedisError;
 
 use super::{NO_FIELD, SeatStore, moment, reply};
-use crate::domain::{delta::Position, seats};
+use crate::domain::{delta::Position, hold::HoldEnd, seats};
 
 /// All seats of a show at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +63,18 @@ impl SeatStore {
     pub async fn expire(&self, show: ShowId) -> Result<Option<Standing>, RedisError> {
         let reply = self.run(&self.scripts.expire, show, NO_FIELD, [], []).await?;
         match reply.word()? {
-            "DONE" => Ok(Some(Standing {
-                position: position(&reply)?,
-                next_end: moment(reply.number(3)?)?,
-                revision: reply.number(4)?,
-            })),
+            "DONE" => {
+                let lapsed = u64::try_from(reply.number(5)?).unwrap_or_default();
+                if lapsed > 0 {
+                    let reason = HoldEnd::Expired.label();
+                    metrics::counter!("booking_holds_ended_total", "reason" => reason).increment(lapsed);
+                }
+                Ok(Some(Standing {
+                    position: position(&reply)?,
+                    next_end: moment(reply.number(3)?)?,
+                    revision: reply.number(4)?,
+                }))
+            }
             "NOT_LOADED" => Ok(None),
             _ => Err(reply.unknown()),
         }

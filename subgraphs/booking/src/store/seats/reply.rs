@@ -11,17 +11,17 @@ use platform::redis::RedisError;
 
 /// The answer of a script.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(in crate::store) struct Reply {
     values: Vec<Value>,
 }
 
 impl Reply {
-    pub(super) fn new(value: Value) -> Self {
+    pub(in crate::store) fn new(value: Value) -> Self {
         Self { values: value.into_array() }
     }
 
     /// The first word, which says how to read the rest.
-    pub(super) fn word(&self) -> Result<&str, RedisError> {
+    pub(in crate::store) fn word(&self) -> Result<&str, RedisError> {
         match self.values.first() {
             Some(Value::String(word)) => Ok(word),
             other => Err(unexpected("a word", other)),
@@ -64,7 +64,7 @@ impl Reply {
     }
 
     /// This answer is none that the caller knows.
-    pub(super) fn unknown(&self) -> RedisError {
+    pub(in crate::store) fn unknown(&self) -> RedisError {
         unexpected("an answer of a script", &self.values)
     }
 }

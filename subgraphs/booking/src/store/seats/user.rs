@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use fred::interfaces::HashesInterface;
+use fred::types::Value;
 use kernel::{HoldId, UserId};
 use platform::redis::RedisError;
 
@@ -37,6 +38,19 @@ pub struct Reservation {
     pub ttl: Duration,
     /// How long the key is remembered.
     pub remember: Duration,
+    /// How many seats of this show, held and booked, there may be with this hold.
+    pub allotment: Option<Allotment>,
+}
+
+/// How many seats of one show somebody may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allotment {
+    /// Held and booked together.
+    pub max: u32,
+    /// How many are booked.
+    pub booked: u32,
+    /// The holds that those bookings were made of, which count no second time.
+    pub holds: Vec<HoldId>,
 }
 
 /// The answer to a [`Reservation`].
@@ -52,6 +66,8 @@ pub enum Reserved {
     TooManySeats,
     /// Too many shows with this hold.
     TooManyShows,
+    /// Too many seats of this show with this hold.
+    OverAllotment,
 }
 
 impl SeatStore {
@@ -66,7 +82,7 @@ impl SeatStore {
         limits: Limits,
         without_hold: bool,
     ) -> Result<Reserved, RedisError> {
-        let args = vec![
+        let mut args: Vec<Value> = vec![
             reservation.digest.as_str().into(),
             reservation.hold.to_string().into(),
             reservation.hold.show().to_string().into(),
@@ -78,6 +94,13 @@ impl SeatStore {
             reservation.attempt.as_str().into(),
             i64::from(without_hold).into(),
         ];
+        match &reservation.allotment {
+            Some(Allotment { max, booked, holds }) => {
+                args.extend([i64::from(*max).into(), i64::from(*booked).into()]);
+                args.extend(holds.iter().map(|hold| Value::from(hold.to_string())));
+            }
+            None => args.extend(["".into(), 0.into()]),
+        }
         let keys = self.reservation_keys(reservation);
         let reply = Reply::new(self.redis.eval(&self.scripts.user_reserve, keys, args).await?);
         match reply.word()? {
@@ -86,6 +109,7 @@ impl SeatStore {
             "REUSED" => Ok(Reserved::KeyReused),
             "SEATS" => Ok(Reserved::TooManySeats),
             "SHOWS" => Ok(Reserved::TooManyShows),
+            "ALLOTMENT" => Ok(Reserved::OverAllotment),
             _ => Err(reply.unknown()),
         }
     }

@@ -9,7 +9,7 @@ use booking::domain::signature;
 use chrono::{DateTime, Utc};
 use ed25519_dalek::{Signer as _, SigningKey};
 use graphql_kit::{AuthConfig, TokenVerifier};
-use kernel::{Clock as _, IdSource as _, SessionId, SystemIds, UserId};
+use kernel::{ApiKeyId, Clock as _, IdSource as _, SessionId, SystemIds, UserId};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -51,27 +51,59 @@ impl World {
         query: &str,
         variables: Value,
     ) -> Value {
-        let mut request = Request::post("/graphql").header("content-type", "application/json");
-        if let Some(user) = user {
-            request = request.header("authorization", format!("Bearer {}", self.token(user, roles)));
-        }
-        let body = json!({ "query": query, "variables": variables }).to_string();
-        let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK);
-        serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap()
+        let claims = user.map(|user| json!({ "sub": user, "roles": roles }));
+        self.post_claiming(claims, query, variables).await
     }
 
-    fn token(&self, user: UserId, roles: &[&str]) -> String {
+    /// Posts an operation as an API key of this account.
+    pub async fn post_by_key(
+        &self,
+        account: UserId,
+        scope: &str,
+        seats_per_show: u32,
+        query: &str,
+        variables: Value,
+    ) -> Value {
+        let claims = json!({
+            "sub": account, "roles": ["ADMIN"], "scope": scope,
+            "client_id": ApiKeyId::from_uuid(SystemIds.uuid()),
+            "partner": { "rate_per_minute": 60, "daily_quota": 1_000, "seats_per_show": seats_per_show },
+        });
+        self.post_claiming(Some(claims), query, variables).await
+    }
+
+    async fn post_claiming(&self, claims: Option<Value>, query: &str, variables: Value) -> Value {
+        let token = claims.map(|claims| self.token(claims));
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let (status, answer) = self.post_raw(token, body).await;
+        assert_eq!(status, StatusCode::OK);
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    /// Posts anything to `/graphql`.
+    pub async fn post_raw(&self, token: Option<String>, body: String) -> (StatusCode, String) {
+        let mut request = Request::post("/graphql").header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status();
+        let answer = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(answer.to_vec()).unwrap())
+    }
+
+    fn token(&self, who: Value) -> String {
         let now = self.clock.now().timestamp();
+        let mut claims = json!({
+            "sid": SessionId::from_uuid(SystemIds.uuid()), "iss": "marquee", "aud": "marquee",
+            "iat": now, "exp": now + 900, "jti": SystemIds.uuid().to_string(),
+        });
+        claims.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!(
             "{}.{}",
             part(json!({ "alg": "EdDSA", "typ": "JWT", "kid": "test" })),
-            part(json!({
-                "sub": user, "sid": SessionId::from_uuid(SystemIds.uuid()), "roles": roles,
-                "iss": "marquee", "aud": "marquee", "iat": now, "exp": now + 900,
-                "jti": SystemIds.uuid().to_string(),
-            }))
+            part(claims)
         );
         let signature = SigningKey::from_bytes(&TOKEN_SEED).sign(signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))

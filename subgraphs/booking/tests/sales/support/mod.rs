@@ -82,8 +82,25 @@ impl World {
     pub async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
         let world = Self::over(database().await, adjust).await;
         eventually("Redis answers", async || world.app.deps.redis.ping().await.ok()).await;
+        world.database_follows().await;
         world.tell(&ShowScheduled(world.show.clone())).await.unwrap();
         world
+    }
+
+    /// Lets time go on, for this process and for the database.
+    pub async fn advance(&self, by: TimeDelta) {
+        self.clock.advance(by);
+        self.database_follows().await;
+    }
+
+    /// Makes it for the database what it is for this process; both stand still in between.
+    async fn database_follows(&self) {
+        self.execute(&format!(
+            "create or replace function booking.now() returns timestamptz language sql stable
+                 as $$ select timestamptz '{}' $$",
+            self.clock.now().to_rfc3339()
+        ))
+        .await;
     }
 
     /// One whose PostgreSQL is away.
@@ -134,8 +151,9 @@ impl World {
     }
 
     /// Makes it this long before the show.
-    pub fn before_show(&self, left: TimeDelta) {
+    pub async fn before_show(&self, left: TimeDelta) {
         self.clock.set(self.show.starts_at - left);
+        self.database_follows().await;
     }
 
     pub fn person(&self) -> UserId {
@@ -198,7 +216,8 @@ impl World {
     }
 
     pub async fn checkout(&self, user: UserId, hold: HoldId, key: &str) -> Result<CheckedOut, CheckoutError> {
-        self.app.checkout(&CheckoutRequest { user, hold, idempotency_key: key.to_owned() }).await
+        let who = identity(user);
+        self.app.checkout(&CheckoutRequest { who, hold, idempotency_key: key.to_owned() }).await
     }
 
     /// A booking that waits for its payment.
@@ -224,7 +243,8 @@ impl World {
         booking: BookingId,
         key: &str,
     ) -> Result<Cancelled, CancelError> {
-        self.app.booking_cancel(&CancelRequest { user, booking, idempotency_key: key.to_owned() }).await
+        let who = identity(user);
+        self.app.booking_cancel(&CancelRequest { who, booking, idempotency_key: key.to_owned() }).await
     }
 
     /// Does `work` as far as it comes without writing to `table`, then `meanwhile`, then the rest.
@@ -292,7 +312,7 @@ impl World {
 /// Somebody whose token was verified.
 pub fn identity(user_id: UserId) -> Identity {
     let session_id = SessionId::from_uuid(SystemIds.uuid());
-    Identity { user_id, session_id, roles: vec![Role::Customer] }
+    Identity::person(user_id, session_id, vec![Role::Customer])
 }
 
 /// Waits until `probe` finds something.

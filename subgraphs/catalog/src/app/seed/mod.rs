@@ -5,6 +5,7 @@
 mod data;
 mod places;
 mod report;
+mod scaled;
 mod shows;
 
 use std::str::FromStr;
@@ -26,7 +27,13 @@ pub enum Scale {
     /// Three cities around the globe with two theaters each, so that at any hour there are shows
     /// soon: for tests. All movies.
     Small,
+    /// So many times ten theaters, which have about seven hundred shows a week, and a hundred movies:
+    /// for measuring how costs grow.
+    Times(u32),
 }
+
+/// The largest [`Scale::Times`].
+const MOST_TIMES: u32 = 1_000;
 
 impl FromStr for Scale {
     type Err = UnknownScale;
@@ -35,14 +42,17 @@ impl FromStr for Scale {
         match text {
             "full" => Ok(Self::Full),
             "small" => Ok(Self::Small),
-            _ => Err(UnknownScale),
+            _ => match text.parse() {
+                Ok(times @ 1..=MOST_TIMES) => Ok(Self::Times(times)),
+                _ => Err(UnknownScale),
+            },
         }
     }
 }
 
 /// The text names no [`Scale`].
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("not a scale: use full or small")]
+#[error("not a scale: use full, small, or a number from 1 to {MOST_TIMES}")]
 pub struct UnknownScale;
 
 /// What to seed.
@@ -107,7 +117,10 @@ pub async fn seed(
     let now = clock.now();
     let mut report = SeedReport::default();
 
-    let world = places::world(options.scale)?;
+    let world = match options.scale {
+        Scale::Times(times) => scaled::world(times)?,
+        scale => places::world(scale)?,
+    };
     let transaction = pg.begin().await?;
     insert_static(&transaction, &world, &mut report).await?;
     transaction.commit().await?;

@@ -24,10 +24,15 @@ const SMALL_CITIES: [&str; 3] = ["amsterdam", "los-angeles", "tokyo"];
 /// How many theaters each of them has.
 const SMALL_THEATERS: usize = 2;
 
+/// How many movies a city shows in a week.
+pub(super) const PROGRAMME: usize = 24;
+
 /// All that does not change from day to day.
 pub(super) struct World {
     pub cities: Vec<SeededCity>,
     pub movies: Vec<Movie>,
+    /// How many of the movies a city shows in a week.
+    pub programme: usize,
 }
 
 /// A city with its theaters, and how shows there are.
@@ -69,7 +74,7 @@ pub(super) fn world(scale: Scale) -> Result<World, SeedError> {
         }
     }
     let movies = data::movies()?.into_iter().map(movie).collect::<Result<_, _>>()?;
-    Ok(World { cities, movies })
+    Ok(World { cities, movies, programme: PROGRAMME })
 }
 
 fn layouts() -> Result<BTreeMap<String, Layout>, SeedError> {

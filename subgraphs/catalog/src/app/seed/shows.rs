@@ -20,8 +20,6 @@ use crate::{
     store::{self, SCHEMA},
 };
 
-/// How many movies a city shows in a week.
-const PROGRAMME: usize = 24;
 /// Shows that are inserted, with their events, in one transaction.
 const BATCH: usize = 200;
 
@@ -55,7 +53,7 @@ fn plan_city_day<'w>(
     planned: &mut Vec<Planned<'w>>,
 ) {
     let features: Vec<_> = world.movies.iter().filter_map(|movie| feature(movie, seeded, date)).collect();
-    let features = programme(seeded.city.id, programme_week(date), &features, PROGRAMME);
+    let features = programme(seeded.city.id, programme_week(date), &features, world.programme);
     let movies: BTreeMap<_, _> = world.movies.iter().map(|movie| (movie.id, movie)).collect();
     for theater in &seeded.theaters {
         let Some(open) = theater.theater.opening_hours.span(date, seeded.city.time_zone) else { continue };

@@ -6,7 +6,7 @@ use async_graphql::{ID, Object, SimpleObject};
 use kernel::seating::{Cell, seat_id};
 
 use crate::domain;
-use graphql_kit::SeatKind;
+use graphql_kit::{AssumedSize, SeatKind};
 
 /// How the seats of a screen stand: a grid of `rows` by `columns`.
 #[derive(Debug, Clone)]
@@ -18,6 +18,7 @@ pub(crate) struct LayoutRow {
     /// What people call it: `A`.
     pub label: String,
     /// Its seats, left to right as seen from behind; gaps show in their columns.
+    #[graphql(directive = AssumedSize::apply(20), complexity = "20 * child_complexity")]
     pub seats: Vec<LayoutSeat>,
 }
 
@@ -42,6 +43,7 @@ pub(crate) struct LayoutSeat {
 #[Object]
 impl SeatLayout {
     /// The rows, the one at the screen first.
+    #[graphql(directive = AssumedSize::apply(15), complexity = "15 * child_complexity")]
     async fn rows(&self) -> Vec<LayoutRow> {
         let layout = &self.0.layout;
         let seats = |row: &kernel::seating::Row| {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_graphql::{Context, ID, Object, SimpleObject};
-use graphql_kit::{ApiError, Date};
+use graphql_kit::{ApiError, AssumedSize, Cost, Date};
 use kernel::TheaterId;
 
 use super::{Show, ShowFormat, Theater, id};
@@ -58,6 +58,7 @@ pub(crate) struct TheaterShowtimes {
     /// Where.
     pub theater: Theater,
     /// Which, the earliest first.
+    #[graphql(directive = AssumedSize::apply(8), complexity = "8 * child_complexity")]
     pub shows: Vec<Show>,
 }
 
@@ -115,6 +116,7 @@ impl Movie {
     }
 
     /// Who plays, in order of billing.
+    #[graphql(directive = AssumedSize::apply(10), complexity = "10 * child_complexity")]
     async fn cast(&self) -> Vec<CastMember> {
         let member = |credit: &domain::Credit| CastMember {
             name: credit.name.clone(),
@@ -124,6 +126,7 @@ impl Movie {
     }
 
     /// Who made it.
+    #[graphql(directive = AssumedSize::apply(5), complexity = "5 * child_complexity")]
     async fn crew(&self) -> Vec<CrewMember> {
         let member =
             |member: &domain::CrewMember| CrewMember { name: member.name.clone(), job: member.job.clone() };
@@ -146,6 +149,7 @@ impl Movie {
     }
 
     /// What other catalogs call it.
+    #[graphql(directive = AssumedSize::apply(3))]
     async fn external_ids(&self) -> Vec<ExternalId> {
         let external =
             |(source, id): (&String, &String)| ExternalId { source: source.clone(), id: id.clone() };
@@ -158,6 +162,7 @@ impl Movie {
     }
 
     /// Its shows in a city on a day there that are still to come, by theater.
+    #[graphql(directive = Cost::apply(5), directive = AssumedSize::apply(10), complexity = "5 + 10 * child_complexity")]
     async fn showtimes(
         &self,
         ctx: &Context<'_>,

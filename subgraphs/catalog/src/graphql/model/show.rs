@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 use chrono::{DateTime, FixedOffset, Utc};
-use graphql_kit::{ApiError, MoneyObject, SeatKind};
+use graphql_kit::{ApiError, AssumedSize, MoneyObject, SeatKind};
 use kernel::Money;
 
 use super::{City, Movie, Screen, ShowFormat, ShowStatus, SpecialKind, Theater};
@@ -87,6 +87,7 @@ impl Show {
     }
 
     /// What each kind of seat on the screen costs.
+    #[graphql(directive = AssumedSize::apply(6), complexity = "6 * child_complexity")]
     async fn prices(&self) -> Vec<ShowPrice> {
         let price = |price: events::show::KindPrice| ShowPrice {
             kind: price.kind.into(),

@@ -6,7 +6,7 @@ use async_graphql::{
     Context, ID, Object, SimpleObject,
     connection::{self, OpaqueCursor},
 };
-use graphql_kit::{ApiError, Date, paging::TotalCount};
+use graphql_kit::{ApiError, AssumedSize, Cost, Date, paging::TotalCount};
 
 use super::{Amenity, City, Position, Screen, Show, Weekday};
 use crate::{
@@ -70,6 +70,7 @@ impl Theater {
     }
 
     /// When it is open, Monday first.
+    #[graphql(directive = AssumedSize::apply(7))]
     async fn opening_hours(&self) -> Vec<DayHours> {
         let clock = |time: chrono::NaiveTime| time.format("%H:%M").to_string();
         let day = |(day, hours): (chrono::Weekday, Option<domain::DayHours>)| DayHours {
@@ -86,12 +87,14 @@ impl Theater {
     }
 
     /// Its screens, in their order.
+    #[graphql(directive = Cost::apply(1), directive = AssumedSize::apply(8), complexity = "1 + 8 * child_complexity")]
     async fn screens(&self, ctx: &Context<'_>) -> Result<Vec<Screen>, ApiError> {
         let screens = Loaders::of(ctx).get(ScreensOf(self.0.id)).await?.unwrap_or_default();
         Ok(screens.into_iter().map(Screen).collect())
     }
 
     /// Its shows on a day that are still to come, the earliest first.
+    #[graphql(directive = Cost::apply(2), directive = AssumedSize::apply(40), complexity = "2 + 40 * child_complexity")]
     async fn shows(
         &self,
         ctx: &Context<'_>,

@@ -1,7 +1,7 @@
 //! `cancelShow`.
 
 use async_graphql::{Context, ID, InputObject, Object};
-use graphql_kit::{ApiError, require_user};
+use graphql_kit::{ApiError, Cost, require_user};
 
 use super::{CancelShowPayload, app};
 use crate::app::{CancelShow, Refusal};
@@ -22,6 +22,7 @@ pub struct CancelShowMutation;
 #[Object]
 impl CancelShowMutation {
     /// Cancels a show that is not over. Doing it twice is the same as once. For managers.
+    #[graphql(directive = Cost::apply(10), requires_scopes = "role:manager", requires_scopes = "role:admin")]
     async fn cancel_show(
         &self,
         ctx: &Context<'_>,

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object};
 use chrono::{DateTime, Utc};
-use graphql_kit::{ApiError, DecimalText, require_user};
+use graphql_kit::{ApiError, Cost, DecimalText, require_user};
 
 use super::{ScheduleShowPayload, ShowPriceInput, app};
 use crate::{
@@ -69,6 +69,7 @@ pub struct ScheduleShowMutation;
 #[Object]
 impl ScheduleShowMutation {
     /// Schedules a show. For managers.
+    #[graphql(directive = Cost::apply(10), requires_scopes = "role:manager", requires_scopes = "role:admin")]
     async fn schedule_show(
         &self,
         ctx: &Context<'_>,

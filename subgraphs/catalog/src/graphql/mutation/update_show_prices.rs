@@ -1,7 +1,7 @@
 //! `updateShowPrices`.
 
 use async_graphql::{Context, ID, InputObject, Object};
-use graphql_kit::{ApiError, DecimalText, require_user};
+use graphql_kit::{ApiError, Cost, DecimalText, require_user};
 
 use super::{ShowPriceInput, UpdateShowPricesPayload, app};
 use crate::app::{Refusal, UpdateShowPrices};
@@ -26,6 +26,7 @@ pub struct UpdateShowPricesMutation;
 impl UpdateShowPricesMutation {
     /// Changes the prices of a show that has not begun; holds and bookings keep theirs. For
     /// managers.
+    #[graphql(directive = Cost::apply(10), requires_scopes = "role:manager", requires_scopes = "role:admin")]
     async fn update_show_prices(
         &self,
         ctx: &Context<'_>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object};
-use graphql_kit::ApiError;
+use graphql_kit::{ApiError, AssumedSize, Cost};
 use kernel::CityId;
 
 use super::{app, named};
@@ -16,6 +16,7 @@ pub struct CityQuery;
 #[Object]
 impl CityQuery {
     /// Every city with theaters, by name.
+    #[graphql(directive = Cost::apply(1), directive = AssumedSize::apply(20), complexity = "1 + 20 * child_complexity")]
     async fn cities(&self, ctx: &Context<'_>) -> Result<Vec<City>, ApiError> {
         let cities = app(ctx).cities().await?;
         Ok(cities.into_iter().map(|city| City(Arc::new(city))).collect())

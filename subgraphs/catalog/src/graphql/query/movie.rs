@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object};
-use graphql_kit::{ApiError, Connection, Date, PageArgs};
+use graphql_kit::{ApiError, Connection, Cost, Date, PageArgs, Paged, paging::complexity};
 use kernel::MovieId;
 
 use super::{app, named};
@@ -71,6 +71,7 @@ pub struct MovieQuery;
 #[Object]
 impl MovieQuery {
     /// Movies, the newest first.
+    #[graphql(directive = Cost::apply(5), directive = Paged::apply(), complexity = "complexity(first, child_complexity)")]
     async fn movies(
         &self,
         ctx: &Context<'_>,

@@ -1,7 +1,7 @@
 //! Search.
 
 use async_graphql::{Context, Object};
-use graphql_kit::{ApiError, Connection, PageArgs};
+use graphql_kit::{ApiError, Connection, Cost, PageArgs, Paged, paging::complexity};
 use kernel::{MovieId, TheaterId};
 
 use super::app;
@@ -22,6 +22,7 @@ pub struct SearchQuery;
 impl SearchQuery {
     /// Movies and theaters that `text` may mean, the best first: by titles, people, names and
     /// addresses, by beginnings and parts of words, and in spite of a typo.
+    #[graphql(directive = Cost::apply(20), directive = Paged::apply(), complexity = "complexity(first, child_complexity)")]
     async fn search(
         &self,
         ctx: &Context<'_>,

@@ -6,7 +6,10 @@ use async_graphql::{
     Context, ID, InputObject, Object,
     connection::{Edge, OpaqueCursor},
 };
-use graphql_kit::{ApiError, PageArgs, paging::TotalCount};
+use graphql_kit::{
+    ApiError, Cost, PageArgs, Paged,
+    paging::{TotalCount, complexity},
+};
 use kernel::TheaterId;
 
 use super::{app, named};
@@ -38,6 +41,7 @@ pub struct TheaterQuery;
 #[Object]
 impl TheaterQuery {
     /// Theaters by name, or, when `near` is given, the nearest first.
+    #[graphql(directive = Cost::apply(5), directive = Paged::apply(), complexity = "complexity(first, child_complexity)")]
     async fn theaters(
         &self,
         ctx: &Context<'_>,

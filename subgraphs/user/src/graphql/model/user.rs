@@ -2,7 +2,7 @@
 
 use async_graphql::{ID, Object};
 use chrono::{DateTime, Utc};
-use graphql_kit::Role;
+use graphql_kit::{AssumedSize, RoleName};
 
 use crate::domain::Account;
 
@@ -38,8 +38,9 @@ impl User {
     }
 
     /// What the account may do.
-    async fn roles(&self) -> &[Role] {
-        &self.0.roles
+    #[graphql(directive = AssumedSize::apply(5))]
+    async fn roles(&self) -> Vec<RoleName> {
+        self.0.roles.iter().map(|&role| role.into()).collect()
     }
 
     /// When the person signed up.

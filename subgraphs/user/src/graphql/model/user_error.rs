@@ -1,7 +1,7 @@
 //! Refusals as data.
 
 use async_graphql::{Interface, SimpleObject};
-use graphql_kit::user_error::InvalidInputError;
+use graphql_kit::user_error::{InvalidInputError, LimitExceededError, NotAllowedError, NotFoundError};
 
 use crate::app::Refusal;
 
@@ -52,11 +52,15 @@ pub enum UserError {
     SessionExpired(SessionExpiredError),
     SessionRevoked(SessionRevokedError),
     TooManyAttempts(TooManyAttemptsError),
+    NotFound(NotFoundError),
+    NotAllowed(NotAllowedError),
+    LimitExceeded(LimitExceededError),
 }
 
 impl From<Refusal> for UserError {
     fn from(refusal: Refusal) -> Self {
         const TOKEN: [&str; 2] = ["input", "refreshToken"];
+        const ACCOUNT: [&str; 2] = ["input", "accountId"];
         match refusal {
             Refusal::Invalid(invalid) => {
                 InvalidInputError::new(invalid.message).at(&["input", invalid.field]).into()
@@ -92,6 +96,17 @@ impl From<Refusal> for UserError {
             Refusal::SessionRevoked => {
                 SessionRevokedError::new("the session has ended; log in again").at(&TOKEN).into()
             }
+            Refusal::NoSuchAccount => NotFoundError::new("there is no such account").at(&ACCOUNT).into(),
+            Refusal::NotAPartner => {
+                NotAllowedError::new("only accounts with the role PARTNER can have API keys: grant it first")
+                    .at(&ACCOUNT)
+                    .into()
+            }
+            Refusal::TooManyKeys { most } => {
+                let message = format!("the account has {most} keys already: revoke one first");
+                LimitExceededError::new(message).at(&ACCOUNT).into()
+            }
+            Refusal::NoSuchKey => NotFoundError::new("there is no such key").at(&["input", "id"]).into(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `changePassword`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
-use graphql_kit::require_user;
+use graphql_kit::{Cost, require_user};
 
 use crate::{
     app::ChangePassword,
@@ -37,6 +37,7 @@ pub struct ChangePasswordMutation;
 #[Object]
 impl ChangePasswordMutation {
     /// Changes the password of the person who is logged in, and ends their other sessions.
+    #[graphql(directive = Cost::apply(10), requires_scopes = "account")]
     async fn change_password(
         &self,
         ctx: &Context<'_>,

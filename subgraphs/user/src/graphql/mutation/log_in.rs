@@ -1,6 +1,7 @@
 //! `logIn`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use graphql_kit::Cost;
 
 use crate::{
     app::LogIn,
@@ -35,6 +36,7 @@ pub struct LogInMutation;
 #[Object]
 impl LogInMutation {
     /// Opens a session for the owner of an account.
+    #[graphql(directive = Cost::apply(10))]
     async fn log_in(&self, ctx: &Context<'_>, input: LogInInput) -> Result<LogInPayload> {
         let outcome = app(ctx)?.log_in(LogIn { email: input.email, password: input.password.into() }).await;
         let (grant, user_errors) = settle(outcome)?;

@@ -1,7 +1,7 @@
 //! `logOutEverywhere`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
-use graphql_kit::require_user;
+use graphql_kit::{Cost, require_user};
 
 use crate::{
     app::LogOutEverywhere,
@@ -34,6 +34,7 @@ pub struct LogOutEverywhereMutation;
 #[Object]
 impl LogOutEverywhereMutation {
     /// Ends all sessions of the person who is logged in.
+    #[graphql(directive = Cost::apply(10), requires_scopes = "account")]
     async fn log_out_everywhere(
         &self,
         ctx: &Context<'_>,

@@ -1,10 +1,12 @@
 //! Mutations, one per file.
 
 mod change_password;
+mod create_api_key;
 mod log_in;
 mod log_out;
 mod log_out_everywhere;
 mod refresh_session;
+mod revoke_api_key;
 mod sign_up;
 mod update_profile;
 
@@ -20,4 +22,6 @@ pub struct Mutation(
     log_out_everywhere::LogOutEverywhereMutation,
     update_profile::UpdateProfileMutation,
     change_password::ChangePasswordMutation,
+    create_api_key::CreateApiKeyMutation,
+    revoke_api_key::RevokeApiKeyMutation,
 );

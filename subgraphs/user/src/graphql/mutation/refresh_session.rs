@@ -1,6 +1,7 @@
 //! `refreshSession`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use graphql_kit::Cost;
 
 use crate::{
     app::RefreshSession,
@@ -33,6 +34,7 @@ pub struct RefreshSessionMutation;
 #[Object]
 impl RefreshSessionMutation {
     /// Trades a refresh token for a new pair of tokens. Needs no access token.
+    #[graphql(directive = Cost::apply(10))]
     async fn refresh_session(
         &self,
         ctx: &Context<'_>,

@@ -1,6 +1,7 @@
 //! `signUp`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use graphql_kit::Cost;
 
 use crate::{
     app::SignUp,
@@ -41,6 +42,7 @@ pub struct SignUpMutation;
 #[Object]
 impl SignUpMutation {
     /// Creates an account and logs it in.
+    #[graphql(directive = Cost::apply(10))]
     async fn sign_up(&self, ctx: &Context<'_>, input: SignUpInput) -> Result<SignUpPayload> {
         let outcome = app(ctx)?
             .sign_up(SignUp {

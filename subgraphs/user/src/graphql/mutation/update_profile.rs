@@ -1,7 +1,7 @@
 //! `updateProfile`.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, Result, SimpleObject};
-use graphql_kit::require_user;
+use graphql_kit::{Cost, require_user};
 
 use crate::{
     app::{Change, UpdateProfile},
@@ -37,6 +37,7 @@ pub struct UpdateProfileMutation;
 #[Object]
 impl UpdateProfileMutation {
     /// Changes the profile of the person who is logged in.
+    #[graphql(directive = Cost::apply(10), requires_scopes = "account")]
     async fn update_profile(
         &self,
         ctx: &Context<'_>,

@@ -1,7 +1,9 @@
 //! Queries.
 
-use async_graphql::{Context, ID, Object, Result};
-use graphql_kit::{Caller, caller, require_user};
+mod api_keys;
+
+use async_graphql::{Context, ID, MergedObject, Object, Result};
+use graphql_kit::{Caller, Cost, caller, require_user};
 use kernel::UserId;
 
 use super::{
@@ -11,12 +13,16 @@ use super::{
 };
 
 /// The root of queries.
-pub struct Query;
+#[derive(MergedObject, Default)]
+pub struct Query(AccountQuery, api_keys::ApiKeysQuery);
 
-/// The root of queries.
+#[derive(Default)]
+pub struct AccountQuery;
+
 #[Object]
-impl Query {
+impl AccountQuery {
     /// The person who is logged in; null without an access token.
+    #[graphql(directive = Cost::apply(1))]
     async fn me(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         if matches!(caller(ctx), Caller::Anonymous) {
             return Ok(None);

@@ -1,0 +1,128 @@
+//! What processes cost, from `/proc` (proc(5)).
+
+use std::{collections::BTreeMap, fs};
+
+/// A tick of the times in `/proc`: Linux gives them in hundredths of a second on every machine
+/// (`USER_HZ`).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// A process that is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// What reports call it.
+    pub name: String,
+    /// Its number.
+    pub pid: u32,
+}
+
+/// What everything else on the machine uses meanwhile is called.
+const OTHERS: &str = "others";
+
+/// CPU seconds that processes have used so far, their children included, by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Cpu {
+    by_name: BTreeMap<String, f64>,
+    /// Of the whole machine.
+    busy: f64,
+}
+
+struct Stat {
+    parent: u32,
+    /// User and system time, its own and that of ended children.
+    seconds: f64,
+}
+
+impl Cpu {
+    /// Looks at these processes now. One that has ended counts as nothing.
+    pub fn now(processes: &[Process]) -> Self {
+        let children = children();
+        let seconds = |pid: u32| {
+            let own = stat(pid).map_or(0.0, |stat| stat.seconds);
+            let of_children = children.get(&pid).into_iter().flatten().map(|child| child.seconds);
+            own + of_children.sum::<f64>()
+        };
+        let by_name = processes.iter().map(|process| (process.name.clone(), seconds(process.pid))).collect();
+        Self {
+            by_name,
+            busy: fs::read_to_string("/proc/stat").ok().and_then(|text| busy(&text)).unwrap_or(0.0),
+        }
+    }
+
+    /// What was used since `before`, without those that used nothing; and by all others together.
+    pub fn since(&self, before: &Self) -> BTreeMap<String, f64> {
+        let used = |name: &String, now: f64| now - before.by_name.get(name).copied().unwrap_or(0.0);
+        let mut used: BTreeMap<String, f64> =
+            self.by_name.iter().map(|(name, now)| (name.clone(), used(name, *now))).collect();
+        let known: f64 = used.values().sum();
+        used.insert(OTHERS.to_owned(), self.busy - before.busy - known);
+        // Nothing, or less than what the resolution of the times can tell.
+        used.retain(|_, seconds| *seconds > 0.0);
+        used
+    }
+}
+
+/// Of all processors since the machine began: all but idle times, and of guests, which are counted
+/// as user time too.
+fn busy(stat: &str) -> Option<f64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
+    let ticks: Vec<f64> = fields.map_while(|field| field.parse().ok()).collect();
+    let idle = [3, 4];
+    let busy = ticks.iter().take(8).enumerate().filter(|(at, _)| !idle.contains(at));
+    Some(busy.map(|(_, ticks)| ticks).sum::<f64>() / TICKS_PER_SECOND)
+}
+
+/// All processes of the machine by parent: PostgreSQL has one for each connection.
+fn children() -> BTreeMap<u32, Vec<Stat>> {
+    let mut by_parent: BTreeMap<u32, Vec<Stat>> = BTreeMap::new();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        if let Some(stat) = stat(pid) {
+            by_parent.entry(stat.parent).or_default().push(stat);
+        }
+    }
+    by_parent
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The name of the program is in brackets and may hold anything, brackets too.
+fn parse(text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    let ticks = number(11)? + number(12)? + number(13)? + number(14)?;
+    Some(Stat { parent: fields.get(1)?.parse().ok()?, seconds: ticks / TICKS_PER_SECOND })
+}
+
+/// Memory of a process that is in RAM.
+pub fn resident_bytes(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_a_process_and_its_dead_children_are_added() {
+        let text = "7 (a) b) S 3 7 7 0 -1 4194304 100 0 0 0 150 50 20 30 20 0 1 0 12345 1000 100";
+        let stat = parse(text).unwrap();
+        assert_eq!((stat.parent, stat.seconds), (3, 2.5));
+    }
+
+    #[test]
+    fn idle_time_is_not_busy() {
+        assert_eq!(busy("cpu  100 0 50 9000 9000 0 25 25 7 7\ncpu0 1 2"), Some(2.0));
+    }
+
+    #[test]
+    fn this_process_costs_something() {
+        assert!(resident_bytes(std::process::id()) > 100_000);
+        assert!(stat(std::process::id()).is_some());
+    }
+}

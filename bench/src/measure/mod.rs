@@ -1,0 +1,11 @@
+//! What is measured, and how it becomes one number.
+
+mod cpu;
+mod latency;
+mod outcome;
+mod stats;
+
+pub use cpu::{Cpu, Process, resident_bytes};
+pub use latency::{Latency, Recorder};
+pub use outcome::{Curve, Goal, Outcome, Pair, Point, Sample};
+pub use stats::{Spread, median};

@@ -1,0 +1,131 @@
+//! How costs grow with the catalog, with past bookings and with watchers.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::Instant;
+
+use super::{
+    CONNECTIONS, Plan, browse,
+    hold::load,
+    till::{customers, serve_all},
+    watching::{self, Traffic},
+};
+use crate::{
+    load::{Until, closed},
+    measure::{Curve, Outcome, Point},
+    stand::{Stand, count, execute},
+};
+
+/// Bookings of long ago, as many as there are to be. Each has a seat and a place in the history of
+/// one of ten thousand people.
+const PAST: &str = "
+insert into booking.bookings
+    (show_id, booking_no, user_id, reference, status, version, hold_no, idempotency_key, request_hash, currency,
+     subtotal_minor, fee_minor, tax_minor, total_minor, expires_at, created_at, updated_at)
+select lpad(to_hex(n / 100), 32, 'f')::uuid, n, lpad(to_hex(n % 10000), 32, '0')::uuid, 'R' || n, 'CONFIRMED', 2, n,
+       n::text, sha256('a'), 'EUR', 1200, 100, 0, 1300, now() - interval '20 days', now() - interval '20 days',
+       now() - interval '20 days'
+  from generate_series(FIRST::bigint, LAST) as n;
+insert into booking.booking_seats (show_id, booking_no, seat_no, label, kind, price_minor, fee_minor, tax_minor)
+select lpad(to_hex(n / 100), 32, 'f')::uuid, n, n % 100, 'A1', 'R', 1200, 100, 0 from generate_series(FIRST::bigint, LAST) as n;
+insert into booking.seat_allocations (show_id, seat_no, booking_no, sold)
+select lpad(to_hex(n / 100), 32, 'f')::uuid, n % 100, n, true from generate_series(FIRST::bigint, LAST) as n;
+insert into booking.booking_history (user_id, show_id, booking_no, version, status, created_at)
+select lpad(to_hex(n % 10000), 32, '0')::uuid, lpad(to_hex(n / 100), 32, 'f')::uuid, n, 2, 'CONFIRMED',
+       now() - interval '20 days'
+  from generate_series(FIRST::bigint, LAST) as n;
+analyze booking.bookings, booking.booking_seats, booking.seat_allocations, booking.booking_history;
+";
+/// Rows of one statement.
+const STEP: i64 = 100_000;
+
+/// See the module.
+pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
+    let mut outcome = Outcome::new("growth", "", None);
+    watchers(stand, plan, &mut outcome).await?;
+    bookings(stand, plan, &mut outcome).await?;
+    catalog(stand, plan, &mut outcome).await?;
+    Ok(vec![outcome])
+}
+
+/// A delivery costs the same, however many watch.
+async fn watchers(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result<()> {
+    let show = stand.shows.take_one(200)?;
+    load(stand, std::slice::from_ref(&show)).await?;
+    let (mut cost, mut late) = (Vec::new(), Vec::new());
+    for sockets in plan.of(&[100, 300, 1_000, 3_000, 9_500][..], &[100, 500][..]) {
+        let traffic = Traffic { sockets: *sockets, per_second: 5, deltas: plan.of(50, 10) };
+        let sample = watching::ours(stand, &show, traffic).await?;
+        let x = *sockets as f64;
+        cost.push(Point { x, y: 1e6 / sample.per_cpu_second(&["gateway", "booking"]) });
+        late.extend(sample.latency.map(|latency| Point { x, y: latency.p99_ms }));
+    }
+    push(outcome, "cost of a delivery", "sockets on one show", "µs of CPU in gateway and booking", cost);
+    push(outcome, "lateness of deltas", "sockets on one show", "p99, ms", late);
+    Ok(())
+}
+
+/// A booking takes as long, however many there were before.
+async fn bookings(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result<()> {
+    const CONFIRMED: &str = "select count(*) from booking.bookings where status = 'CONFIRMED' and created_at > now() - interval '1 day'";
+    let (mut rate, mut past) = (Vec::new(), 0_i64);
+    for wanted in plan.of(&[10_000_i64, 100_000, 1_000_000][..], &[1_000, 10_000][..]) {
+        while past < *wanted {
+            let last = (past + STEP).min(*wanted);
+            let sql = PAST.replace("FIRST", &(past + 1).to_string()).replace("LAST", &last.to_string());
+            execute(&stand.pg, &sql).await?;
+            past = last;
+        }
+        let number = plan.of(600, 60);
+        let customers = customers(stand, number).await?;
+        let all = count(&stand.pg, CONFIRMED).await? + number as i64;
+        let begin = Instant::now();
+        serve_all(stand, &customers).await?;
+        stand.until("all are confirmed", async |stand| Ok(count(&stand.pg, CONFIRMED).await? >= all)).await?;
+        rate.push(Point { x: *wanted as f64, y: number as f64 / begin.elapsed().as_secs_f64() });
+    }
+    push(
+        outcome,
+        "bookings while there are past ones",
+        "past bookings",
+        "bookings/s, hold to confirmed",
+        rate,
+    );
+    Ok(())
+}
+
+/// A page takes as long, however large the catalog is.
+async fn catalog(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result<()> {
+    let pages = browse::queries(stand.shows.all())?;
+    let (mut rate, mut told) = (Vec::new(), Vec::new());
+    for scale in plan.of(&[0, 10, 100][..], &[0, 1][..]) {
+        if *scale > 0 {
+            let before = count(&stand.pg, "select count(*) from catalog.shows").await?;
+            stand.command(&["seed", "--scale", &scale.to_string()])?;
+            let begin = Instant::now();
+            stand.learn_shows().await?;
+            let new = count(&stand.pg, "select count(*) from catalog.shows").await? - before;
+            told.push(Point { x: new as f64, y: begin.elapsed().as_secs_f64() });
+        }
+        let shows = count(&stand.pg, "select count(*) from catalog.shows").await?;
+        // What the catalog keeps for a moment is of the time before.
+        closed(stand.gateway(), CONNECTIONS, &pages, Until::Once, "\"data\"").await?;
+        let until = Until::Over(plan.of(Duration::from_secs(4), Duration::from_secs(1)));
+        let done = closed(stand.gateway(), CONNECTIONS, &pages, until, "\"data\"").await?;
+        rate.push(Point { x: shows as f64, y: done.operations as f64 / done.seconds });
+    }
+    push(outcome, "pages of a growing catalog", "shows in the catalog", "pages/s", rate);
+    push(
+        outcome,
+        "telling booking of new shows",
+        "new shows",
+        "seconds after the seed until all are known",
+        told,
+    );
+    Ok(())
+}
+
+fn push(outcome: &mut Outcome, name: &str, x: &str, y: &str, points: Vec<Point>) {
+    outcome.curves.push(Curve { name: name.to_owned(), x: x.to_owned(), y: y.to_owned(), points });
+}

@@ -1,0 +1,186 @@
+use std::sync::Arc;
+
+use kernel::{
+    ApiKeyId, Clock, SystemClock, UserId,
+    source::{IdSource, SystemIds},
+};
+use platform::{Shutdown, redis::RedisConfig};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+
+use super::{bucket::Bucket, *};
+
+const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+
+fn redis(shutdown: &Shutdown) -> Redis {
+    let url = std::env::var("MARQUEE_TEST_REDIS_URL")
+        .expect("MARQUEE_TEST_REDIS_URL is not set: run `cargo xtask test`, which starts the services");
+    let prefix = format!("gateway-{}:", SystemIds.uuid().simple());
+    let config = RedisConfig { url: url.into(), prefix, ..RedisConfig::default() };
+    Redis::connect(&config, shutdown).unwrap()
+}
+
+/// Returns as soon as Redis answers.
+async fn connected(redis: &Redis) {
+    let wait = async {
+        while redis.ping().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), wait).await.expect("Redis of the tests");
+}
+
+fn counts(class: Class, number: u32) -> Counts {
+    let mut counts = Counts::default();
+    (0..number).for_each(|_| counts.add(class));
+    counts
+}
+
+fn user() -> Subject {
+    Subject::User(UserId::from_uuid(SystemIds.uuid()))
+}
+
+/// The script decides as the rule does, whatever is asked when.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_script_has_the_rule_of_the_bucket() {
+    let shutdown = Shutdown::new();
+    let redis = redis(&shutdown);
+    connected(&redis).await;
+    // With a time that the test decides.
+    let script = Script::new(&format!("local now = tonumber(table.remove(ARGV))\n{TAKE}"));
+    let runtime = tokio::runtime::Handle::current();
+    let steps = prop::collection::vec((0_u64..40_000_000, 1_u64..5, 0_u64..4), 1..40);
+    let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
+    let check = tokio::task::spawn_blocking(move || {
+        runner.run(&((1_u32..40), (1_u32..40), steps), |(first, second, steps)| {
+            let keys: [String; 2] = std::array::from_fn(|_| redis.key(&SystemIds.uuid().to_string()));
+            let buckets = [first, second].map(Bucket::per_minute);
+            let (mut now, mut full_at) = (1_790_000_000_000_000_u64, [0, 0]);
+            for (pause, a, b) in steps {
+                now += pause;
+                let taken = [buckets[0].take(full_at[0], now, a), buckets[1].take(full_at[1], now, b)];
+                let waits = taken.map(|taken| taken.err().unwrap_or_default());
+                let expected = if waits == [0, 0] {
+                    full_at = taken.map(Result::unwrap);
+                    (0, 0)
+                } else if waits[1] > waits[0] {
+                    (2, waits[1])
+                } else {
+                    (1, waits[0])
+                };
+                let numbers = [
+                    2,
+                    buckets[0].interval,
+                    buckets[0].burst,
+                    a,
+                    buckets[1].interval,
+                    buckets[1].burst,
+                    b,
+                    now,
+                ];
+                let args = numbers.iter().map(|number| Value::from(number.to_string())).collect();
+                let answer = runtime.block_on(redis.eval(&script, keys.to_vec(), args)).unwrap();
+                prop_assert_eq!(answer.convert::<(i64, u64)>().unwrap(), expected);
+            }
+            Ok(())
+        })
+    });
+    check.await.unwrap().unwrap();
+    shutdown.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn gateways_share_the_limits_of_a_caller() {
+    let shutdown = Shutdown::new();
+    let redis = redis(&shutdown);
+    connected(&redis).await;
+    let gateways = [0, 1]
+        .map(|_| RateLimiter::new(RateLimits { hold: 4, ..RateLimits::default() }, Some(redis.clone())));
+    let (user, now) = (user(), SystemClock.now());
+    for gateway in &gateways {
+        gateway.take(&user, ADDRESS, counts(Class::Hold, 2), now).await.unwrap();
+    }
+    for gateway in &gateways {
+        let limited = gateway.take(&user, ADDRESS, counts(Class::Hold, 1), now).await.unwrap_err();
+        let Limited::Until(wait) = limited else { panic!("{limited:?}") };
+        assert!(wait <= Duration::from_secs(15) && wait > Duration::from_secs(10), "{wait:?}");
+        // The other classes have their own.
+        gateway.take(&user, ADDRESS, counts(Class::General, 1), now).await.unwrap();
+    }
+    shutdown.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn who_is_known_to_lack_tokens_does_not_reach_redis() {
+    let shutdown = Shutdown::new();
+    let redis = redis(&shutdown);
+    connected(&redis).await;
+    let limiter = RateLimiter::new(RateLimits { payment: 1, ..RateLimits::default() }, Some(redis.clone()));
+    let (user, now) = (user(), SystemClock.now());
+    limiter.take(&user, ADDRESS, counts(Class::Payment, 1), now).await.unwrap();
+    limiter.take(&user, ADDRESS, counts(Class::Payment, 1), now).await.unwrap_err();
+    // Redis forgets all, and the answer is the same: nobody asked it.
+    let demands = demands(&limiter.limits, &user, ADDRESS, counts(Class::Payment, 1));
+    redis.delete(demands.iter().map(|demand| redis.key(&demand.key)).collect()).await.unwrap();
+    limiter.take(&user, ADDRESS, counts(Class::Payment, 1), now).await.unwrap_err();
+    shutdown.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn the_uses_of_a_key_are_counted_and_end_at_its_quota() {
+    let shutdown = Shutdown::new();
+    let redis = redis(&shutdown);
+    connected(&redis).await;
+    let limiter = RateLimiter::new(RateLimits::default(), Some(redis.clone()));
+    let id = ApiKeyId::from_uuid(SystemIds.uuid());
+    let key = Subject::Key { id, rate_per_minute: 1_000, daily_quota: 5 };
+    let now = "2026-11-20T23:00:00Z".parse().unwrap();
+    let mut mixed = counts(Class::General, 2);
+    mixed.add(Class::Hold);
+    limiter.take(&key, ADDRESS, mixed, now).await.unwrap();
+    let refused = limiter.take(&key, ADDRESS, mixed, now).await.unwrap_err();
+    assert_eq!(refused, Limited::Quota(Duration::from_hours(1)));
+    limiter.take(&key, ADDRESS, counts(Class::Hold, 2), now).await.unwrap();
+    let script = Script::new("return redis.call('HGETALL', KEYS[1])");
+    let uses = redis.key(&usage_key(id, "2026-11-20".parse().unwrap()));
+    let found = redis.eval(&script, vec![uses], Vec::new()).await.unwrap();
+    let found = found.convert::<std::collections::BTreeMap<String, u64>>().unwrap();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [("general".to_owned(), 2), ("hold".to_owned(), 3)]);
+    // The next day is another.
+    limiter.take(&key, ADDRESS, mixed, "2026-11-21T00:00:00Z".parse().unwrap()).await.unwrap();
+    shutdown.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn without_redis_the_same_limits_hold_in_this_process() {
+    let shutdown = Shutdown::new();
+    let nowhere = RedisConfig { url: "redis://127.0.0.1:1".into(), ..RedisConfig::default() };
+    let away = Redis::connect(&nowhere, &shutdown).unwrap();
+    for redis in [None, Some(away)] {
+        let limiter = RateLimiter::new(RateLimits { hold: 3, ..RateLimits::default() }, redis);
+        let (user, now) = (user(), SystemClock.now());
+        limiter.take(&user, ADDRESS, counts(Class::Hold, 3), now).await.unwrap();
+        let limited = limiter.take(&user, ADDRESS, counts(Class::Hold, 1), now).await.unwrap_err();
+        assert!(matches!(limited, Limited::Until(_)), "{limited:?}");
+        limiter.take(&self::user(), ADDRESS, counts(Class::Hold, 1), now).await.unwrap();
+    }
+    shutdown.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn an_operation_that_can_never_pass_says_so() {
+    let limiter = RateLimiter::new(RateLimits::default(), None);
+    let limited = limiter.take(&user(), ADDRESS, counts(Class::Hold, 11), SystemClock.now()).await;
+    assert_eq!(limited, Err(Limited::TooMuch { class: Class::Hold, most: 10 }));
+}
+
+#[tokio::test]
+async fn limits_can_be_off() {
+    let limiter = Arc::new(RateLimiter::new(RateLimits { enabled: false, ..RateLimits::default() }, None));
+    let now = SystemClock.now();
+    for _ in 0..300 {
+        limiter.take(&Subject::Stranger, ADDRESS, counts(Class::Payment, 7), now).await.unwrap();
+    }
+}

@@ -1,0 +1,358 @@
+//! What every operation of every transport passes before the router sees it:
+//!
+//! 1. Its parameters are read, completely or not at all ([`params`]).
+//!    A document that is named by an id gets its text ([`crate::documents`]).
+//! 2. What is too much is refused unread ([`crate::guard`]). Its document is looked at, once for each text ([`document`]): what it asks for at the root.
+//! 3. Its caller is found out: an access token is verified, an API key is exchanged for one
+//!    ([`caller`], [`exchange`]). From here on the request has a token, whatever it came with.
+//! 4. Its tokens are taken from the buckets of the caller ([`limits`]).
+//!
+//! Which fields the caller may read is decided where the router knows their types, and still before
+//! anything is fetched ([`crate::plugins::authorization`]); it uses what was found out here
+//! ([`Admitted`]).
+//!
+//! Architecture invariant: nothing is passed on that was not understood. A body that could be read in
+//! two ways is refused.
+//!
+//! Architecture invariant: a bad token makes a stranger and not an error. Public fields answer
+//! everybody; fields that need a caller say what is wrong with the token. A bad API key is an error,
+//! as whoever uses one wants to know.
+
+mod address;
+mod caller;
+mod config;
+mod document;
+mod exchange;
+mod limits;
+mod oauth;
+mod params;
+mod request_id;
+mod scopes;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use kernel::{SharedClock, SharedIds, error::ErrorCode};
+use ntex::{
+    http::{HeaderMap, header::HeaderValue},
+    util::Bytes,
+};
+use platform::{
+    Redis,
+    auth::{TokenError, TokenVerifier},
+};
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+pub use address::{Network, NotANetwork};
+pub use config::{Auth, RateLimits, Store};
+
+pub(crate) use caller::Caller;
+#[cfg(test)]
+pub(crate) use document::tests::Usual;
+pub(crate) use document::{Document, Documents, Kind, Names, Operation};
+pub(crate) use oauth::{LIMIT as OAUTH_LIMIT, OAUTH_TOKEN, OAuth};
+pub(crate) use params::{Params, asks, from_query};
+pub(crate) use request_id::{REQUEST_ID, request_id};
+pub(crate) use scopes::Scopes;
+
+use crate::{
+    Config, GatewayError, Introspection,
+    documents::{Ids, Known},
+    guard::Guard,
+    refusal::Refusal,
+    settings::AUTHORIZATION,
+    subscription::{Rules, Subscription},
+};
+use exchange::{KeyExchange, NoToken, PREFIX};
+pub(crate) use limits::Subject;
+use limits::{Class, Counts, Limited, RateLimiter};
+
+/// Long enough to fetch the keys once. Whoever waits for others to fetch them in vain is told so.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+/// The other header for API keys.
+pub(crate) const API_KEY: &str = "x-api-key";
+
+/// What goes with a request through the router: who asks, and what they may read.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    pub(crate) scopes: Arc<Scopes>,
+    /// Whether the id of the request was made by the gateway.
+    pub(crate) made_id: bool,
+    /// From where it was sent.
+    pub(crate) address: IpAddr,
+}
+
+/// An operation that may be executed.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    pub(crate) admitted: Admitted,
+    /// What the operation subscribes to, if it does.
+    pub(crate) subscription: Option<Subscription>,
+    /// The operation as JSON.
+    pub(crate) body: Bytes,
+}
+
+/// Lets operations pass, or says why not.
+pub(crate) struct Gate {
+    identities: Option<Identities>,
+    limiter: RateLimiter,
+    guard: Guard,
+    known: Known,
+    introspection: Introspection,
+    documents: Documents,
+    scopes: Arc<Scopes>,
+    rules: Arc<Rules>,
+    proxies: Vec<Network>,
+    clock: SharedClock,
+    pub(crate) ids: SharedIds,
+    pub(crate) oauth: Option<OAuth>,
+}
+
+/// Who can tell who callers are.
+struct Identities {
+    verifier: TokenVerifier,
+    keys: KeyExchange,
+}
+
+/// What the gateway uses of its process.
+pub struct Outside {
+    /// The time.
+    pub clock: SharedClock,
+    /// Ids of requests.
+    pub ids: SharedIds,
+    /// Where rate limits are shared; without it each gateway has its own.
+    pub redis: Option<Redis>,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        config: &Config,
+        scopes: Arc<Scopes>,
+        rules: Arc<Rules>,
+        outside: Outside,
+    ) -> Result<Self, GatewayError> {
+        let Outside { clock, ids, redis } = outside;
+        let auth = Some(&config.auth).filter(|auth| auth.enabled);
+        let identities = auth
+            .map(|auth| {
+                let verifier = TokenVerifier::new(auth.verifier(), Arc::clone(&clock))?;
+                Ok(Identities { verifier, keys: KeyExchange::new(auth.token_url.clone())? })
+            })
+            .transpose()
+            .map_err(GatewayError::HttpClient)?;
+        let oauth = auth.map(|auth| OAuth::new(auth.token_url.clone())).transpose();
+        Ok(Self {
+            identities,
+            limiter: RateLimiter::new(config.rate_limits.clone(), redis),
+            guard: Guard::new(config.limits.clone()),
+            known: Known::load(&config.documents)?,
+            introspection: config.introspection,
+            documents: Documents::new(),
+            scopes,
+            rules,
+            proxies: config.trusted_proxies.clone(),
+            clock,
+            ids,
+            oauth: oauth.map_err(GatewayError::HttpClient)?,
+        })
+    }
+
+    /// The address of whoever sent a request with these headers.
+    pub(crate) fn address(&self, peer: Option<std::net::SocketAddr>, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+        address::of_client(peer, headers, &self.proxies)
+    }
+
+    /// Admits an operation. `headers` are those of its request; afterwards they are those that it
+    /// is executed with.
+    pub(crate) async fn admit(
+        &self,
+        headers: &mut HeaderMap,
+        address: IpAddr,
+        body: Bytes,
+    ) -> Result<Admission, Refusal> {
+        self.guard.body(&body)?;
+        let mut params = Params::parse(&body)?;
+        let replaced = self.named(&mut params)?;
+        for (name, values) in [("variables", params.variables), ("extensions", params.extensions)] {
+            values.map_or(Ok(()), |values| self.guard.values(name, values.get()))?;
+        }
+        let document = self.document(params.query.as_deref().unwrap_or_default())?;
+        let operation =
+            document.as_ref().and_then(|document| document.operation(params.operation_name.as_deref()));
+        let caller = self.caller(headers).await?;
+        if document.as_ref().is_some_and(|document| document.traits.introspects) {
+            self.may_introspect(&caller)?;
+        }
+        // What the router will refuse costs as much as the simplest query.
+        let counts = operation.map_or(Counts::one(Class::General), |operation| operation.counts);
+        self.take(&caller, address, counts).await?;
+        let subscription = match (&document, operation) {
+            (Some(document), Some(operation)) if operation.kind == Kind::Subscription => {
+                Subscription::new(document, operation, &params, caller.partition())
+            }
+            _ => None,
+        };
+        let admitted = Admitted { caller, scopes: Arc::clone(&self.scopes), made_id: false, address };
+        let body = replaced.unwrap_or_else(|| body.clone());
+        Ok(Admission { admitted, subscription, body })
+    }
+
+    /// Gives parameters that name a document by an id its text. They then make another body.
+    fn named(&self, params: &mut Params<'_>) -> Result<Option<Bytes>, Refusal> {
+        let extensions = params.extensions.map(RawValue::get);
+        let ids = Ids { document: params.document_id.as_deref(), extensions };
+        let text = self.known.resolve(params.query.as_deref(), &ids)?;
+        Ok(text.map(|text| {
+            params.query = Some(text.to_string());
+            params.body()
+        }))
+    }
+
+    /// What is known of a document, if it is one and may be sent.
+    fn document(&self, text: &str) -> Result<Option<Arc<Document>>, Refusal> {
+        self.documents.get(text, || {
+            let traits = self.guard.document(text)?;
+            Ok(Document::parse(text, self).map(|document| Arc::new(document.with(traits))))
+        })
+    }
+
+    fn may_introspect(&self, caller: &Caller) -> Result<(), Refusal> {
+        let message = match self.introspection {
+            Introspection::Development => return Ok(()),
+            Introspection::Keyed if caller.is_trusted() => return Ok(()),
+            Introspection::Keyed => "The schema is for callers with an API key (gateway.introspection).",
+            Introspection::Off => "The schema cannot be read here (gateway.introspection).",
+        };
+        Err(Refusal::new(ErrorCode::Forbidden, message))
+    }
+
+    /// Who sends these headers. They lose what is wrong with them, and an API key becomes the token
+    /// that it stands for.
+    pub(crate) async fn caller(&self, headers: &mut HeaderMap) -> Result<Caller, Refusal> {
+        let Some(identities) = &self.identities else { return Ok(Caller::Stranger) };
+        let token = only(headers, AUTHORIZATION);
+        let key = only(headers, API_KEY);
+        headers.remove(API_KEY);
+        let caller = match (token, key) {
+            (None, None) => Caller::Stranger,
+            (Some(token), None) => match api_key(&token) {
+                Some(key) => identities.of_key(headers, key).await?,
+                None => identities.of_token(&token).await,
+            },
+            (None, Some(key)) => identities.of_key(headers, &key).await?,
+            (Some(_), Some(_)) => {
+                let message = "Send an access token or an API key, not both.";
+                return Err(Refusal::bad(message));
+            }
+        };
+        Ok(caller)
+    }
+
+    /// Takes the tokens for what an operation asks for.
+    async fn take(&self, caller: &Caller, address: IpAddr, counts: Counts) -> Result<(), Refusal> {
+        let taken = self.limiter.take(&caller.subject(), address, counts, self.clock.now()).await;
+        taken.map_err(|limited| match limited {
+            Limited::Until(wait) => {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                let message = format!("Too many requests: try again in {seconds} s.");
+                Refusal::new(ErrorCode::RateLimited, message).with_retry_after(seconds)
+            }
+            Limited::TooMuch { class, most } => {
+                let message = format!(
+                    "This is too much for one operation: {most} root fields of the class `{}` may be asked for \
+                     in a minute.",
+                    class.as_str()
+                );
+                Refusal::new(ErrorCode::RateLimited, message).with_retry_after(60)
+            }
+            Limited::Quota(wait) => {
+                let message = "The API key has used up its quota of this day (UTC).";
+                Refusal::new(ErrorCode::RateLimited, message).with_retry_after(wait.as_secs().max(1))
+            }
+        })
+    }
+
+    /// Takes a token of those who open sessions.
+    pub(crate) async fn take_sign_in(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.take(&Caller::Stranger, address, Counts::one(Class::SignIn)).await
+    }
+
+    /// How long a token is good, in seconds from now; at most.
+    pub(crate) fn seconds_left(&self, caller: &Caller) -> Option<u64> {
+        let left = caller.expires_at()? - self.clock.now().timestamp();
+        Some(u64::try_from(left).unwrap_or_default())
+    }
+}
+
+impl Names for Gate {
+    fn class(&self, field: &str) -> Class {
+        self.limiter.class(field)
+    }
+
+    fn is_shared(&self, field: &str) -> bool {
+        self.rules.is_shared(field)
+    }
+}
+
+impl Identities {
+    async fn of_token(&self, authorization: &str) -> Caller {
+        match timeout(PATIENCE, self.verifier.verify(authorization)).await {
+            Ok(Ok(claims)) => Caller::from(claims),
+            Ok(Err(error)) => Caller::Rejected(error),
+            Err(_) => Caller::Rejected(TokenError::KeysUnavailable),
+        }
+    }
+
+    async fn of_key(&self, headers: &mut HeaderMap, key: &str) -> Result<Caller, Refusal> {
+        // The key itself goes no further.
+        headers.remove(AUTHORIZATION);
+        let authorization = match self.keys.authorization(key).await {
+            Ok(authorization) => authorization,
+            Err(NoToken::Refused) => {
+                let message = "The API key is not valid: it is wrong, has expired or was revoked.";
+                return Err(Refusal::new(ErrorCode::Unauthenticated, message));
+            }
+            Err(NoToken::Unavailable) => return Ok(Caller::Rejected(TokenError::KeysUnavailable)),
+        };
+        if let Ok(value) = HeaderValue::try_from(&*authorization) {
+            headers.insert(ntex::http::header::AUTHORIZATION, value);
+        }
+        Ok(self.of_token(&authorization).await)
+    }
+}
+
+/// The value of a header that is there once and is text. Otherwise it is removed: the router would
+/// compare and forward such headers differently.
+fn only(headers: &mut HeaderMap, name: &str) -> Option<String> {
+    let mut values = headers.get_all(name);
+    let first = values.next().map(|value| value.to_str().ok().map(str::to_owned));
+    let several = values.next().is_some();
+    match first? {
+        Some(value) if !several => Some(value),
+        _ => {
+            headers.remove(name);
+            None
+        }
+    }
+}
+
+/// The API key in an `Authorization` value.
+fn api_key(authorization: &str) -> Option<&str> {
+    let (scheme, credentials) = authorization.split_once(' ')?;
+    let key = credentials.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && key.starts_with(PREFIX)).then_some(key)
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate").field("limiter", &self.limiter).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Outside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outside").field("redis", &self.redis.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,226 @@
+//! Which fields need which scopes: `@authenticated` and `@requiresScopes` of the supergraph, which
+//! composition takes over from the subgraphs.
+
+use std::collections::HashMap;
+
+use hive_router::{
+    graphql_tools::parser::schema::{Definition, Directive, Document, Field, TypeDefinition, Value},
+    query_planner::utils::parsing::safe_parse_schema,
+};
+
+use super::caller::Caller;
+
+/// What a caller must be. Alternatives are lists of scopes of which all are needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Need {
+    Known,
+    OneOf(Vec<Vec<String>>),
+}
+
+/// All of these needs.
+type Needs = Vec<Need>;
+
+/// The needs of types and fields. Nearly none has any.
+#[derive(Debug, Default)]
+pub(crate) struct Scopes {
+    types: HashMap<String, Needs>,
+    fields: HashMap<String, HashMap<String, Needs>>,
+}
+
+impl Scopes {
+    /// Reads a supergraph. What is no schema has no scopes; others say that it is none.
+    pub(crate) fn of(sdl: &str) -> Self {
+        let Ok(document) = safe_parse_schema(sdl) else { return Self::default() };
+        let mut scopes = Self::default();
+        for definition in types(&document) {
+            let (name, directives, fields) = parts(definition);
+            insert(&mut scopes.types, name, needs(directives));
+            for field in fields {
+                scopes.add_field(name, &field.name, needs(&field.directives));
+            }
+        }
+        scopes.spread_to_interfaces(&document);
+        scopes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.types.is_empty() && self.fields.is_empty()
+    }
+
+    /// Whether `caller` may read a field; if not, what they lack.
+    pub(crate) fn check_field<'s>(
+        &'s self,
+        caller: &Caller,
+        parent: &str,
+        field: &str,
+        output: &str,
+    ) -> Result<(), &'s [Vec<String>]> {
+        let of_field = self.fields.get(parent).and_then(|fields| fields.get(field));
+        let needs = [self.types.get(parent), of_field, self.types.get(output)];
+        satisfied(needs.into_iter().flatten().flatten(), caller)
+    }
+
+    /// Whether `caller` may read objects of a type.
+    pub(crate) fn check_type<'s>(&'s self, caller: &Caller, name: &str) -> Result<(), &'s [Vec<String>]> {
+        satisfied(self.types.get(name).into_iter().flatten(), caller)
+    }
+
+    fn add_field(&mut self, parent: &str, field: &str, needs: Needs) {
+        if !needs.is_empty() {
+            let fields = self.fields.entry(parent.to_owned()).or_default();
+            fields.entry(field.to_owned()).or_default().extend(needs);
+        }
+    }
+
+    /// Who asks an interface for a field may get it from any of its types, and so needs what the
+    /// strictest of them needs.
+    fn spread_to_interfaces(&mut self, document: &Document<'static, String>) {
+        for definition in types(document) {
+            let TypeDefinition::Object(object) = definition else { continue };
+            let own = self.fields.get(&object.name).cloned().unwrap_or_default();
+            let of_type = self.types.get(&object.name).cloned().unwrap_or_default();
+            for interface in &object.implements_interfaces {
+                let members = types(document).find_map(|definition| match definition {
+                    TypeDefinition::Interface(found) if found.name == *interface => Some(&found.fields),
+                    _ => None,
+                });
+                for field in members.into_iter().flatten() {
+                    let needs = own.get(&field.name).into_iter().flatten().chain(&of_type).cloned().collect();
+                    self.add_field(interface, &field.name, needs);
+                }
+            }
+        }
+    }
+}
+
+fn satisfied<'s>(
+    mut needs: impl Iterator<Item = &'s Need>,
+    caller: &Caller,
+) -> Result<(), &'s [Vec<String>]> {
+    let lacking = needs.find_map(|need| match need {
+        Need::Known => (!caller.is_known()).then_some(&[] as &[Vec<String>]),
+        Need::OneOf(lists) => (!caller.has_one_of(lists)).then_some(lists.as_slice()),
+    });
+    lacking.map_or(Ok(()), Err)
+}
+
+fn types<'d>(
+    document: &'d Document<'static, String>,
+) -> impl Iterator<Item = &'d TypeDefinition<'static, String>> {
+    document.definitions.iter().filter_map(|definition| match definition {
+        Definition::TypeDefinition(definition) => Some(definition),
+        _ => None,
+    })
+}
+
+fn parts<'d>(
+    definition: &'d TypeDefinition<'static, String>,
+) -> (&'d str, &'d [Directive<'static, String>], &'d [Field<'static, String>]) {
+    match definition {
+        TypeDefinition::Object(object) => (&object.name, &object.directives, &object.fields),
+        TypeDefinition::Interface(interface) => (&interface.name, &interface.directives, &interface.fields),
+        TypeDefinition::Scalar(scalar) => (&scalar.name, &scalar.directives, &[]),
+        TypeDefinition::Enum(list) => (&list.name, &list.directives, &[]),
+        TypeDefinition::Union(union) => (&union.name, &union.directives, &[]),
+        TypeDefinition::InputObject(input) => (&input.name, &input.directives, &[]),
+    }
+}
+
+fn insert(map: &mut HashMap<String, Needs>, name: &str, needs: Needs) {
+    if !needs.is_empty() {
+        map.insert(name.to_owned(), needs);
+    }
+}
+
+fn needs(directives: &[Directive<'static, String>]) -> Needs {
+    let need = |directive: &Directive<'static, String>| match directive.name.as_str() {
+        "authenticated" => Some(Need::Known),
+        "requiresScopes" => {
+            let (_, scopes) = directive.arguments.iter().find(|(name, _)| name == "scopes")?;
+            Some(Need::OneOf(lists(scopes).map(|list| lists(list).filter_map(text).collect()).collect()))
+        }
+        _ => None,
+    };
+    directives.iter().filter_map(need).collect()
+}
+
+fn lists<'v>(value: &'v Value<'static, String>) -> impl Iterator<Item = &'v Value<'static, String>> {
+    let items: &[Value<'static, String>] = match value {
+        Value::List(items) => items,
+        _ => &[],
+    };
+    items.iter()
+}
+
+fn text(value: &Value<'static, String>) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::{super::caller::tests::claims, *};
+
+    const SDL: &str = r#"
+        type Query {
+            movies: [Movie!]!
+            me: User @requiresScopes(scopes: [["account"]])
+            trail: [Entry!]! @requiresScopes(scopes: [["role:manager"], ["role:admin"]])
+            secret: Secret
+            node: Node
+        }
+        type Movie implements Node { id: ID! }
+        type Entry { id: ID! }
+        type User implements Node @authenticated { id: ID! email: String @requiresScopes(scopes: [["account"]]) }
+        interface Node { id: ID! }
+        scalar Secret @requiresScopes(scopes: [["role:admin"]])
+    "#;
+
+    fn check(caller: &Caller, parent: &str, field: &str, output: &str, allowed: bool) {
+        let found = Scopes::of(SDL).check_field(caller, parent, field, output).is_ok();
+        assert_eq!(found, allowed, "{caller:?} {parent}.{field}");
+    }
+
+    fn person(role: &str) -> Caller {
+        Caller::from(Arc::new(claims(json!({ "roles": [role] }))))
+    }
+
+    #[test]
+    fn fields_need_what_they_say() {
+        check(&Caller::Stranger, "Query", "movies", "Movie", true);
+        check(&Caller::Stranger, "Query", "me", "User", false);
+        check(&person("CUSTOMER"), "Query", "me", "User", true);
+        check(&person("CUSTOMER"), "Query", "trail", "Entry", false);
+        check(&person("MANAGER"), "Query", "trail", "Entry", true);
+    }
+
+    #[test]
+    fn fields_need_what_their_types_need() {
+        check(&Caller::Stranger, "User", "id", "ID", false);
+        check(&person("CUSTOMER"), "User", "id", "ID", true);
+        check(&person("MANAGER"), "Query", "secret", "Secret", false);
+        check(&person("ADMIN"), "Query", "secret", "Secret", true);
+        assert!(Scopes::of(SDL).check_type(&Caller::Stranger, "User").is_err());
+        assert!(Scopes::of(SDL).check_type(&Caller::Stranger, "Movie").is_ok());
+    }
+
+    #[test]
+    fn an_interface_is_as_strict_as_its_strictest_type() {
+        check(&Caller::Stranger, "Node", "id", "ID", false);
+        check(&Caller::Stranger, "Movie", "id", "ID", true);
+        check(&person("CUSTOMER"), "Node", "id", "ID", true);
+    }
+
+    #[test]
+    fn most_supergraphs_have_none() {
+        assert!(Scopes::of("type Query { a: Int }").is_empty());
+        assert!(Scopes::of("nonsense").is_empty());
+        assert!(!Scopes::of(SDL).is_empty());
+    }
+}

@@ -1,0 +1,55 @@
+//! The section `gateway.caps`: what may be open at once.
+
+use garde::Validate;
+use serde::Deserialize;
+
+/// What may be open at once. A socket takes about 15 KB, and an open file.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Caps {
+    /// Sockets.
+    #[garde(range(min = 1))]
+    pub sockets: usize,
+    /// Of these, those of one address. An office or a provider may have but one for many people.
+    /// Addresses of this machine have no limit of their own: that is a proxy, or whoever works here.
+    #[garde(range(min = 1))]
+    pub sockets_per_address: usize,
+    /// Of these, those of one user or API key.
+    #[garde(range(min = 1))]
+    pub sockets_per_user: usize,
+    /// Subscriptions, of all transports.
+    #[garde(range(min = 1))]
+    pub subscriptions: usize,
+    /// Of these, those of one address; as with sockets.
+    #[garde(range(min = 1))]
+    pub subscriptions_per_address: usize,
+    /// Of these, those of one user or API key.
+    #[garde(range(min = 1))]
+    pub subscriptions_per_user: usize,
+    /// Operations that one socket may have running.
+    #[garde(range(min = 1))]
+    pub operations_per_socket: usize,
+    /// Events of one subscription kept for a reader that is behind. It misses what is older, and is told
+    /// so with the next event.
+    #[garde(range(min = 1))]
+    pub events_per_reader: usize,
+    /// How long a client may leave unread what it was sent, in milliseconds, until its socket is closed.
+    #[garde(range(min = 100))]
+    pub slow_reader_ms: u64,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self {
+            sockets: 20_000,
+            sockets_per_address: 200,
+            sockets_per_user: 20,
+            subscriptions: 40_000,
+            subscriptions_per_address: 400,
+            subscriptions_per_user: 60,
+            operations_per_socket: 64,
+            events_per_reader: 64,
+            slow_reader_ms: 10_000,
+        }
+    }
+}
