@@ -214,6 +214,23 @@ impl<'a> Facts<'a> {
         bookings.chain(holds).chain(audited).collect()
     }
 
+    /// When the trail says that a hold made way for captured money, if there was such money: for a
+    /// booking that had ended with some of its seats. (Somebody may have been faster to take them.)
+    pub(super) fn outranked(&self, hold: &Hold<'_>) -> Option<Millis> {
+        let seats = hold.any_seats();
+        let paid = |booking: &Booking| {
+            let payments = self.observed.payments.iter();
+            payments.filter(|payment| payment.booking == booking.id).any(|payment| payment.status == "SUCCEEDED")
+        };
+        let money = self.observed.bookings.iter().any(|booking| {
+            let meets = booking.show == hold.show && booking.seats.iter().any(|seat| seats.contains(seat));
+            meets && paid(booking) && self.was(&booking.id, "EXPIRED") == Some(true)
+        });
+        let mut entries = self.observed.audit.iter().filter(|entry| entry.id == hold.id);
+        let entry = entries.find(|entry| entry.to == "LOST" && entry.reason == "outranked")?;
+        money.then_some(entry.at - SLACK)
+    }
+
     /// When the cache may have lost holds.
     pub(super) fn losses(&self) -> Vec<Window> {
         let faults = self.history.faults.iter().filter(|fault| fault.lost_redis);

@@ -38,6 +38,8 @@ use crate::store::shows::show_lock_shared;
 use crate::store::{SCHEMA, StoreError};
 
 const CONSUMER: &str = "booking.payments";
+/// Seats that somebody had to leave may be held again before they are claimed: so often it is tried.
+const TRIES: u32 = 4;
 
 /// A booking that changed, and its seats.
 struct Changed {
@@ -78,16 +80,25 @@ impl App {
     pub async fn payment_succeeded(&self, envelope: &Envelope) -> Result<(), HandlerError> {
         let paid: PaymentSucceeded = envelope.decode()?;
         let show = self.show(paid.booking_id.show()).await?;
-        let mut settled = self.payment_settle(envelope, &paid, &show, false).await?;
-        if let Settled::SeatsTaken(seats) = settled {
-            // The money for a show that sells nothing more goes back: nobody has to make way for it.
-            if self.show_closed(&self.deps.pg, show.id).await?.is_none() {
-                let actor = Actor::system(CONSUMER);
-                self.owners_outrank(&show, paid.booking_id, &seats, actor).await?;
-            }
-            settled = self.payment_settle(envelope, &paid, &show, true).await?;
-        }
-        if let Settled::Done(outcome, changed) = settled {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            let settled = self.payment_settle(envelope, &paid, &show, left == 0).await?;
+            let (outcome, changed) = match settled {
+                Settled::Done(outcome, changed) => (outcome, changed),
+                Settled::SeatsTaken(seats) => {
+                    // The money for a show that sells nothing more goes back: nobody has to make way
+                    // for it.
+                    let way = self.show_closed(&self.deps.pg, show.id).await?.is_none()
+                        && self
+                            .owners_outrank(&show, paid.booking_id, &seats, Actor::system(CONSUMER))
+                            .await?;
+                    if !way {
+                        left = 1;
+                    }
+                    continue;
+                }
+            };
             outbox::wake(SCHEMA);
             metrics::counter!("booking_payments_total", "outcome" => outcome).increment(1);
             tracing::info!(booking = %paid.booking_id, outcome, "payment settled");
@@ -95,8 +106,8 @@ impl App {
                 self.announce(&changed.booking, &changed.seats).await;
                 reach("confirm.announced").await;
             }
+            return Ok(());
         }
-        Ok(())
     }
 
     async fn payment_settle(

@@ -128,6 +128,7 @@ fn hold_chances(facts: &Facts<'_>, hold: &Hold<'_>, wrong_clocks: &[Window]) -> 
             chances.ends.extend(booking_chances(facts, booking).returns);
         }
     }
+    chances.ends.extend(facts.outranked(hold).map(Window::since));
     chances.ends.extend(facts.show_cancelled(hold.show).map(Window::since));
     chances.ends.extend_from_slice(wrong_clocks);
     chances.extends.extend_from_slice(wrong_clocks);

@@ -39,25 +39,26 @@ impl App {
     }
 
     /// Makes way for a booking whose money was captured: claims to its seats that are over end, and
-    /// then, unless another booking owns a seat, the durable holds (ADR 10).
+    /// then, unless another booking owns a seat, the durable holds (ADR 10). Tells whether the way was
+    /// free then.
     pub(crate) async fn owners_outrank(
         &self,
         show: &Show,
         booking: BookingId,
         seats: &[u16],
         actor: Actor,
-    ) -> Result<(), AppError> {
+    ) -> Result<bool, AppError> {
         let owners = self.owners_besides(show.id, booking, seats).await?;
         self.owners_end_overdue(show, &owners, actor.clone()).await?;
         // That took its time: others may have come.
         let (bookings, holds) = apart(&self.owners_besides(show.id, booking, seats).await?);
         if !bookings.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let cause = actor.because(Reason::Outranked);
         let lost = hold_end(&self.deps.pg, show.id, &holds, Ending::Lost, &cause).await?;
         self.holds_ended(&lost).await;
-        Ok(())
+        Ok(true)
     }
 
     /// Who else has these seats.
