@@ -104,7 +104,7 @@ impl Edge {
         mut request: WebRequest<DefaultError>,
         admission: Admission,
     ) -> Result<WebResponse, web::Error> {
-        let Admission { admitted, subscription, body } = admission;
+        let Admission { admitted, subscription, body, meter } = admission;
         let headers = request.headers();
         let (events, parts) = (request::accepts_events(headers), request::accepts_parts(headers));
         let mut held = None;
@@ -112,6 +112,10 @@ impl Edge {
             let left = self.router.gate.seconds_left(&admitted.caller).filter(|_| !subscription.is_shared());
             if events {
                 let viewer = self.router.view(subscription, headers.clone(), body, admitted);
+                match &viewer {
+                    Ok(_) => meter.opened(),
+                    Err(full) => meter.refused(&full.refusal()),
+                }
                 return Ok(self.stream(request, viewer, left));
             }
             match self.router.place(&admitted) {
@@ -132,8 +136,11 @@ impl Edge {
             request::put_back(&mut request, body);
         }
         let Some((place, left)) = held else {
-            return pass(&self.router.queries, request, Some(admitted)).await;
+            let response = pass(&self.router.queries, request, Some(admitted)).await?;
+            meter.answered_with(response.status(), response.response().body());
+            return Ok(response);
         };
+        meter.opened();
         // In parts, which the router makes; they end as events do.
         let response = pass(&self.router.subscriptions, request, Some(admitted)).await?;
         Ok(response.map_body(|_, body| {

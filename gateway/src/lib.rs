@@ -35,6 +35,7 @@ mod edge;
 mod error;
 mod guard;
 mod open_files;
+mod operations;
 mod ops;
 mod origin;
 mod places;

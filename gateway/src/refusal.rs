@@ -20,6 +20,8 @@ pub(crate) struct Refusal {
     message: Cow<'static, str>,
     /// When it may work, in seconds.
     retry_after: Option<u64>,
+    /// Whether the text of the operation is no document.
+    unparsed: bool,
 }
 
 impl Refusal {
@@ -32,12 +34,17 @@ impl Refusal {
             ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { code, status, message: message.into(), retry_after: None }
+        Self { code, status, message: message.into(), retry_after: None, unparsed: false }
     }
 
     /// A request that can never work.
     pub(crate) fn bad(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::BadUserInput, message)
+    }
+
+    /// The text of the operation is no document.
+    pub(crate) fn unparsed(message: String) -> Self {
+        Self { unparsed: true, ..Self::bad(message) }
     }
 
     /// With another status than the usual of its code.
@@ -57,6 +64,9 @@ impl Refusal {
         if let (Some(seconds), ErrorCode::RateLimited) = (self.retry_after, self.code) {
             errors[0]["extensions"]["retryAfterSeconds"] = seconds.into();
         }
+        if self.unparsed {
+            errors[0]["extensions"]["reason"] = "GRAPHQL_PARSE_FAILED".into();
+        }
         errors
     }
 
@@ -67,7 +77,9 @@ impl Refusal {
             true => GRAPHQL_RESPONSE,
             false => "application/json",
         };
-        let mut response = HttpResponse::build(self.status);
+        // Clients of the old protocol take any other status for a failure of the transport.
+        let status = if self.unparsed && kind != GRAPHQL_RESPONSE { StatusCode::OK } else { self.status };
+        let mut response = HttpResponse::build(status);
         response.content_type(kind).header(header::CACHE_CONTROL, "no-store");
         if let Some(seconds) = self.retry_after {
             response.header(header::RETRY_AFTER, seconds.to_string());

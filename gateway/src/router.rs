@@ -24,7 +24,7 @@ use ntex::{
 };
 
 use crate::{
-    admission::{Admission, Admitted, Caller, Gate},
+    admission::{Admitted, Caller, Gate},
     audience::{Audiences, Viewer},
     places::{Full, Place},
     request,
@@ -117,9 +117,10 @@ impl Router {
     pub(crate) async fn answer(
         &self,
         headers: HeaderMap,
-        admission: Admission,
+        body: Bytes,
+        admitted: Admitted,
     ) -> Result<WebResponse, web::Error> {
-        self.queries.call(request::post(headers, admission.body, admission.admitted)).await
+        self.queries.call(request::post(headers, body, admitted)).await
     }
 }
 

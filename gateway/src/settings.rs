@@ -30,6 +30,13 @@ pub(crate) fn caller_headers(config: &Config) -> Vec<String> {
         .collect()
 }
 
+/// Headers that decide what the answer is: whoever asks for another type of answer gets another one.
+fn deciding_headers(config: &Config) -> Vec<String> {
+    let mut names = caller_headers(config);
+    names.push("accept".to_owned());
+    names
+}
+
 /// All headers that subgraphs get; lower case.
 pub(crate) fn forwarded_headers(config: &Config) -> Vec<String> {
     let mut names = caller_headers(config);
@@ -139,7 +146,10 @@ fn sensible(config: &Config, supergraph: &Supergraph) -> Result<Value, GatewayEr
                 "keep_alive": "75s",
             },
         },
-        "telemetry": { "metrics": { "exporters": [{ "kind": "prometheus", "path": METRICS }] } },
+        "telemetry": { "metrics": {
+            "exporters": [{ "kind": "prometheus", "path": METRICS }],
+            "instrumentation": { "instruments": instruments() },
+        } },
     }))
 }
 
@@ -159,12 +169,28 @@ fn depended_on(config: &Config, supergraph: &Supergraph, address: SocketAddr) ->
         "subscriptions": { "broadcast_capacity": config.caps.events_per_reader },
         "headers": { "all": { "request": [{ "propagate": { "named": forwarded_headers(config) } }] } },
         "traffic_shaping": { "router": {
-            "dedupe": { "headers": { "include": caller_headers(config) } },
+            "dedupe": { "headers": { "include": deciding_headers(config) } },
         } },
         "plugins": plugins::settings(config),
         // The plugin `errors` decides what is told; the router's masking knows no codes.
         "error_masking": { "enabled": false },
     })
+}
+
+/// The router's metrics that have names of operations as labels do without: clients choose those.
+fn instruments() -> Value {
+    let names = [
+        "http.server.request.duration",
+        "hive.router.request.overhead.duration",
+        "hive.router.request.external_wait.duration",
+        "http.server.request.body.size",
+        "http.server.response.body.size",
+        "hive.router.demand_control.cost.estimated",
+        "hive.router.demand_control.cost.actual",
+        "hive.router.demand_control.cost.delta",
+    ];
+    let nameless = json!({ "attributes": { "graphql.operation.name": false } });
+    Value::Object(names.into_iter().map(|name| (name.to_owned(), nameless.clone())).collect())
 }
 
 /// What operations may cost is decided for whole operations, by the directives in the schema.
@@ -252,7 +278,7 @@ mod tests {
     fn defaults_are_safe() {
         let settings = settings(&Config::default()).unwrap();
         let router = &settings["traffic_shaping"]["router"];
-        assert_eq!(router["dedupe"]["headers"]["include"], json!(["authorization", "accept-language"]));
+        assert_eq!(router["dedupe"]["headers"]["include"], json!(["authorization", "accept-language", "accept"]));
         assert_eq!(router["dedupe"]["enabled"], true);
         assert_eq!(settings["subscriptions"]["websocket"]["subgraphs"]["booking"]["path"], "/ws");
         for limit in ["max_depth", "max_aliases", "max_directives", "max_tokens"] {

@@ -96,3 +96,37 @@ fn read(files: &Tls) -> Result<CertifiedKey, GatewayError> {
         .ok_or_else(|| refused(&files.key, "this build has no cryptography".to_owned()))?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| refused(&files.key, error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> std::path::PathBuf {
+        [env!("CARGO_MANIFEST_DIR"), "tests/fixture/tls", name].iter().collect()
+    }
+
+    #[test]
+    fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
+        hive_router::init_rustls_crypto_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let files = Tls { certificate: folder.path().join("a.pem"), key: folder.path().join("a.key") };
+        let put = |name: &str| {
+            std::fs::copy(fixture(&format!("{name}.pem")), &files.certificate).unwrap();
+            std::fs::copy(fixture(&format!("{name}.key.pem")), &files.key).unwrap();
+        };
+        put("first");
+        let certificate = Certificate::load(&files).unwrap();
+        let current = || certificate.current.read().unwrap().1.end_entity_cert().unwrap().to_vec();
+        let first = current();
+        certificate.look();
+        assert_eq!(current(), first);
+
+        std::fs::write(&files.certificate, "nothing").unwrap();
+        certificate.look();
+        assert_eq!(current(), first);
+
+        put("second");
+        certificate.look();
+        assert_ne!(current(), first);
+    }
+}

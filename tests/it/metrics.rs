@@ -49,6 +49,9 @@ const RARE: [(&str, &[&str]); 7] = [
     ("there is a bug", &["task_panics_total"]),
 ];
 
+/// A metric, labels, and what the series that have them add up to.
+type Fact<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
 const ROLES: [&str; 5] = ["gateway", "catalog", "booking", "user", "worker"];
 
 #[tokio::test]
@@ -117,7 +120,7 @@ async fn what_is_repeated_is_counted_once() {
     ada.booking_in(id, "REFUNDED").await;
     stack.sandbox().resend("payment_intent.succeeded").await;
 
-    let facts: [(&str, &[(&str, &str)], f64); 12] = [
+    let facts: [Fact<'_>; 12] = [
         ("booking_holds_total", &[("outcome", "held")], 2.0),
         ("booking_holds_total", &[("outcome", "repeated")], 1.0),
         ("booking_hold_extensions_total", &[("outcome", "extended")], 1.0),
@@ -145,7 +148,8 @@ async fn a_hold_that_lapses_is_counted_once() {
     let show = stack.show().await;
     let ada = stack.customer("Ada").await;
     let hold = ada.hold(&show, &show.pick([3, 4])).await.ok();
-    let expired = async || stack.metrics("booking").await.sum("booking_holds_ended_total", &[("reason", "expired")]);
+    let expired =
+        async || stack.metrics("booking").await.sum("booking_holds_ended_total", &[("reason", "expired")]);
     eventually("the lapse is counted", async || expired().await.filter(|count| *count > 0.0)).await;
     // Whoever looks again does not end it again; another one counts for itself.
     ada.release(&hold).await.refused("HoldExpiredError");

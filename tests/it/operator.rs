@@ -18,7 +18,9 @@ async fn a_booking_is_looked_up_by_what_its_buyer_reads_out() {
     assert!(story.contains("PENDING_PAYMENT -> CONFIRMED [A1]"), "{story}");
     let typed = format!("{}-{}", &reference[..3].to_lowercase(), &reference[3..]);
     assert_eq!(audit(&typed).expect("the trail"), story);
-    assert!(audit("ZZZZZZZ").expect_err("nobody's").to_string().contains("no booking with the reference ZZZZZZZ"));
+    assert!(
+        audit("ZZZZZZZ").expect_err("nobody's").to_string().contains("no booking with the reference ZZZZZZZ")
+    );
     assert!(audit("K1").expect_err("no name").to_string().contains("nor a reference, such as K7MPQ2X"));
 }
 

@@ -65,7 +65,8 @@ async fn one_booking_is_one_trace() {
     .await;
     eprintln!("{}", tree(&spans));
     for (step, cause) in STEPS {
-        let under = |span: &Span| cause.is_empty() || causes(&spans, span).any(|above| above.starts_with(cause));
+        let under =
+            |span: &Span| cause.is_empty() || causes(&spans, span).any(|above| above.starts_with(cause));
         let found = spans.iter().any(|span| span.name.starts_with(step) && under(span));
         assert!(found, "{step} is not under {cause}:\n{}", tree(&spans));
     }
@@ -90,7 +91,11 @@ async fn one_booking_is_one_trace() {
             let personal = [ada.email.as_str(), &ada.id, reference, "127.0.0.1:"];
             let told = personal.iter().any(|secret| value.contains(secret)) && key != "url.full";
             assert!(!told, "{} tells {key} = {value}", span.name);
-            assert!(!key.starts_with("client.") && !key.starts_with("user_agent"), "{} tells {key}", span.name);
+            assert!(
+                !key.starts_with("client.") && !key.starts_with("user_agent"),
+                "{} tells {key}",
+                span.name
+            );
         }
     }
 

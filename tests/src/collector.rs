@@ -135,13 +135,7 @@ pub fn tree(spans: &[Span]) -> String {
     text
 }
 
-fn branch(
-    text: &mut String,
-    children: &BTreeMap<&str, Vec<&Span>>,
-    parent: &str,
-    first: u64,
-    depth: usize,
-) {
+fn branch(text: &mut String, children: &BTreeMap<&str, Vec<&Span>>, parent: &str, first: u64, depth: usize) {
     let milliseconds = |nanoseconds: u64| nanoseconds as f64 / 1e6;
     for span in children.get(parent).into_iter().flatten() {
         let begun = milliseconds(span.start.saturating_sub(first));

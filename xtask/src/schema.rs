@@ -24,6 +24,8 @@ use crate::{
 const SUBGRAPHS: [&str; 3] = ["catalog", "booking", "user"];
 const SUPERGRAPH: &str = "supergraph.graphql";
 const OPERATIONS: &str = "operations.graphql";
+/// The manifest of these operations, for gateways that know documents by ids.
+const DOCUMENTS: &str = "documents.json";
 const HEADER: &str = "# Made by `cargo xtask schema`. Do not edit.\n\n";
 
 /// Makes the schemas; with `check`, changes nothing and fails when one is out of date.
@@ -52,6 +54,11 @@ pub fn run(check: bool, root: &Path) -> Result<()> {
         bail!("out of date: {}. Run `cargo xtask schema` and commit what it changes", stale.join(", "));
     }
     schemas.node("validate.mjs", &[SUPERGRAPH, OPERATIONS])?;
+    let operations = schemas.folder.join(OPERATIONS);
+    let documents = capture(Command::new(&marquee).arg("documents").arg(operations))?;
+    if let Some(stale) = schemas.put_as_is(DOCUMENTS, &format!("{}\n", documents.trim()))? {
+        bail!("out of date: {stale}. Run `cargo xtask schema` and commit what it changes");
+    }
     console::done(if check { "the schemas are up to date" } else { "schema/" }, began.elapsed());
     Ok(())
 }
@@ -63,16 +70,8 @@ struct Schemas {
 }
 
 impl Schemas {
-    /// Installs the script's dependencies, unless those of the lock file are there.
     fn install(&self, interrupt: &Interrupt) -> Result<()> {
-        let installed = modified(&self.folder.join("node_modules/.package-lock.json"));
-        if installed.is_some() && installed >= modified(&self.folder.join("package-lock.json")) {
-            return Ok(());
-        }
-        present("npm")?;
-        let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-fund", "--no-audit", "--loglevel=error"]).current_dir(&self.folder);
-        run_seen(&mut npm, interrupt).context("the dependencies of schema/compose.mjs cannot be installed")
+        install(&self.folder, interrupt)
     }
 
     /// The output of a script of the folder.
@@ -83,21 +82,37 @@ impl Schemas {
 
     /// Writes a schema, or says that it is not what is there.
     fn put(&self, name: &str, schema: &str) -> Result<Option<String>> {
+        self.put_as_is(name, &format!("{HEADER}{}\n", schema.trim()))
+    }
+
+    fn put_as_is(&self, name: &str, text: &str) -> Result<Option<String>> {
         let file = self.folder.join(name);
-        let text = format!("{HEADER}{}\n", schema.trim());
         let present = fs::read_to_string(&file).ok();
-        if present.as_deref() == Some(&text) {
+        if present.as_deref() == Some(text) {
             return Ok(None);
         }
         if !self.check {
             fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
             return Ok(None);
         }
-        Ok(Some(match present.map(|present| first_difference(&present, &text)) {
+        Ok(Some(match present.map(|present| first_difference(&present, text)) {
             Some(line) => format!("schema/{name} (line {line})"),
             None => format!("schema/{name} (missing)"),
         }))
     }
+}
+
+/// Installs the dependencies of the scripts in a folder, unless those of the lock file are there.
+pub(crate) fn install(folder: &Path, interrupt: &Interrupt) -> Result<()> {
+    let installed = modified(&folder.join("node_modules/.package-lock.json"));
+    if installed.is_some() && installed >= modified(&folder.join("package-lock.json")) {
+        return Ok(());
+    }
+    present("npm")?;
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-fund", "--no-audit", "--loglevel=error"]).current_dir(folder);
+    run_seen(&mut npm, interrupt)
+        .with_context(|| format!("the dependencies of the scripts in {} cannot be installed", folder.display()))
 }
 
 /// The number of the first line in which two texts differ, from 1.

@@ -207,7 +207,16 @@ struct Reader<'d, 'l> {
 impl<'d, 'l> Reader<'d, 'l> {
     const fn new(limits: &'l Limits) -> Self {
         let definitions = Vec::new();
-        Self { limits, definitions, tokens: 0, directives: 0, sets: 0, values: 0, in_head: false, next: Next::Usual }
+        Self {
+            limits,
+            definitions,
+            tokens: 0,
+            directives: 0,
+            sets: 0,
+            values: 0,
+            in_head: false,
+            next: Next::Usual,
+        }
     }
 
     fn take(&mut self, token: Token<'d>) -> Result<(), Excess> {

@@ -18,9 +18,7 @@ pub mod user_error;
 mod operation;
 
 pub use auth::{AuthConfig, Claims, TokenVerifier};
-pub use caller::{
-    Caller, Grant, Identity, Role, RoleName, Scope, caller, require_scope, require_user,
-};
+pub use caller::{Caller, Grant, Identity, Role, RoleName, Scope, caller, require_scope, require_user};
 pub use directive::{AssumedSize, Cost, Paged, RequiresScopes};
 pub use error::ApiError;
 pub use limits::Limits;

@@ -181,7 +181,9 @@ mod tests {
         assert_eq!(rank("FORBIDDEN"), "forbidden");
         assert_eq!(rank("UNAVAILABLE"), "unavailable");
         assert_eq!(rank("A_NEW_ONE"), "internal");
-        for code in ["BAD_USER_INPUT", "RATE_LIMITED", "UNAUTHENTICATED", "FORBIDDEN", "UNAVAILABLE", "INTERNAL"] {
+        for code in
+            ["BAD_USER_INPUT", "RATE_LIMITED", "UNAUTHENTICATED", "FORBIDDEN", "UNAVAILABLE", "INTERNAL"]
+        {
             assert!(OUTCOMES.contains(&code.to_ascii_lowercase().as_str()), "{code}");
         }
     }

@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn a_page_costs_as_much_as_it_may_have_nodes() {
-        for (first, cost) in [(Some(1), 4), (None, 61), (Some(100), 301), (Some(i32::MAX), 301), (Some(-5), 4)] {
+        for (first, cost) in
+            [(Some(1), 4), (None, 61), (Some(100), 301), (Some(i32::MAX), 301), (Some(-5), 4)]
+        {
             assert_eq!(complexity(first, 3), cost);
         }
         assert_eq!(complexity(Some(100), usize::MAX), usize::MAX);

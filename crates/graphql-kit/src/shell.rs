@@ -4,12 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_graphql::{
     BatchRequest, Data, Executor, ObjectType, Request, Response, SDLExportOptions, Schema, ServerError,
-    SubscriptionType,
-    futures_util::stream::BoxStream, http::ALL_WEBSOCKET_PROTOCOLS,
+    SubscriptionType, futures_util::stream::BoxStream, http::ALL_WEBSOCKET_PROTOCOLS,
 };
-use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, GraphQLWebSocket};
+use async_graphql_axum::{GraphQLProtocol, GraphQLResponse, GraphQLWebSocket};
 use axum::{
-    Router,
+    Json, Router,
     extract::{DefaultBodyLimit, State, WebSocketUpgrade},
     http::{HeaderMap, header::AUTHORIZATION},
     response::IntoResponse,
@@ -113,7 +112,8 @@ struct Shell<E> {
     stop: CancellationToken,
 }
 
-/// Routes for `schema` of the subgraph with this name, which was built with the same [`limits`](Limits::on). Sockets are closed with code 1001 (going away) when `stop` is cancelled.
+/// Routes for `schema` of the subgraph with this name, which was built with the same
+/// [`limits`](Limits::on). Sockets are closed with code 1001 (going away) when `stop` is cancelled.
 pub fn routes<Q, M, S>(
     name: &'static str,
     schema: Schema<Q, M, S>,
@@ -156,13 +156,14 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()
 }
 
+/// JSON and nothing else; the library's own extractor takes other forms, too, and bodies of any size.
 async fn query<E: Executor>(
     State(shell): State<Shell<E>>,
     headers: HeaderMap,
-    request: GraphQLRequest,
+    Json(request): Json<Request>,
 ) -> GraphQLResponse {
     let caller = shell.verifier.caller(authorization(&headers)).await;
-    shell.executor.execute_batch(BatchRequest::Single(request.into_inner().data(caller))).await.into()
+    shell.executor.execute_batch(BatchRequest::Single(request.data(caller))).await.into()
 }
 
 async fn socket<E: Executor>(

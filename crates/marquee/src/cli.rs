@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use graphql_kit::Role;
 
-use crate::{audit, dlq::DlqCommand, keys::KeysCommand, mails::MailsCommand, reconcile::ReconcileCommand, smoke};
+use crate::{
+    audit, dlq::DlqCommand, keys::KeysCommand, mails::MailsCommand, reconcile::ReconcileCommand, smoke,
+};
 
 /// Marquee: book cinema and event seats.
 #[derive(Debug, Parser)]
@@ -41,6 +43,12 @@ pub enum Command {
     Schema {
         /// Whose.
         subgraph: Subgraph,
+    },
+    /// Print a manifest of the operations in files: what `gateway.documents.manifest` reads.
+    Documents {
+        /// Files of operations, such as schema/operations.graphql.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
     /// Book one ticket from outside, and say what was seen.
     Smoke(smoke::Args),

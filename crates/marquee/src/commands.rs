@@ -1,6 +1,9 @@
 //! One function for each command.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use graphql_kit::Role;
@@ -34,6 +37,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             print_schema(subgraph);
             Ok(())
         }
+        Command::Documents { files } => print_documents(&files),
         Command::Smoke(args) => smoke::run(&args).await,
         Command::Queues(command) => with_broker(file, async |rabbit| queues(rabbit, &command).await).await,
         Command::Dlq(command) => with_broker(file, async |rabbit| dlq::run(rabbit, command).await).await,
@@ -82,6 +86,11 @@ async fn seed(file: Option<&Path>, scale: catalog::Scale) -> Result<()> {
     let options = catalog::SeedOptions { scale, ..catalog::SeedOptions::default() };
     let report = catalog::seed(&pg, &kernel::SystemClock, &kernel::SystemIds, &options, say).await?;
     say(&report.to_string());
+    Ok(())
+}
+
+fn print_documents(files: &[PathBuf]) -> Result<()> {
+    say(gateway::manifest(files)?.trim_end());
     Ok(())
 }
 

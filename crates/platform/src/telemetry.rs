@@ -59,11 +59,7 @@ pub struct TelemetryConfig {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self {
-            format: LogFormat::Text,
-            filter: DEFAULT_FILTER.to_owned(),
-            traces: TracesConfig::default(),
-        }
+        Self { format: LogFormat::Text, filter: DEFAULT_FILTER.to_owned(), traces: TracesConfig::default() }
     }
 }
 
@@ -127,7 +123,12 @@ pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
         }
     };
     let traces = Traces::start(&config.traces)?;
-    tracing_subscriber::registry().with(lines).with(traces.as_ref().map(Traces::layer)).try_init()?;
+    let subscriber = tracing_subscriber::registry().with(lines);
+    match &traces {
+        Some(traces) => subscriber.with(traces.layer()).try_init()?,
+        // A layer that is none would count as one that wants every span.
+        None => subscriber.try_init()?,
+    }
     Ok(Telemetry { metrics: recorder()?.install_recorder()?, traces })
 }
 

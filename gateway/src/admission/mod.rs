@@ -1,8 +1,9 @@
 //! What every operation of every transport passes before the router sees it:
 //!
-//! 1. Its parameters are read, completely or not at all ([`params`]).
-//!    A document that is named by an id gets its text ([`crate::documents`]).
-//! 2. What is too much is refused unread ([`crate::guard`]). Its document is looked at, once for each text ([`document`]): what it asks for at the root.
+//! 1. Its parameters are read, completely or not at all ([`params`]). A document that is named by an
+//!    id gets its text ([`crate::documents`]).
+//! 2. What is too much is refused unread ([`crate::guard`]). The document is looked at, once for each
+//!    text ([`document`]): what it asks for at the root.
 //! 3. Its caller is found out: an access token is verified, an API key is exchanged for one
 //!    ([`caller`], [`exchange`]). From here on the request has a token, whatever it came with.
 //! 4. Its tokens are taken from the buckets of the caller ([`limits`]).
@@ -59,6 +60,7 @@ use crate::{
     Config, GatewayError, Introspection,
     documents::{Ids, Known},
     guard::Guard,
+    operations::Meter,
     refusal::Refusal,
     settings::AUTHORIZATION,
     subscription::{Rules, Subscription},
@@ -91,6 +93,8 @@ pub(crate) struct Admission {
     pub(crate) subscription: Option<Subscription>,
     /// The operation as JSON.
     pub(crate) body: Bytes,
+    /// Is told how it ends.
+    pub(crate) meter: Meter,
 }
 
 /// Lets operations pass, or says why not.
@@ -98,6 +102,7 @@ pub(crate) struct Gate {
     identities: Option<Identities>,
     limiter: RateLimiter,
     guard: Guard,
+    names: crate::operations::Names,
     known: Known,
     introspection: Introspection,
     documents: Documents,
@@ -142,11 +147,14 @@ impl Gate {
             .transpose()
             .map_err(GatewayError::HttpClient)?;
         let oauth = auth.map(|auth| OAuth::new(auth.token_url.clone())).transpose();
+        let known = Known::load(&config.documents)?;
+        let named = known.texts().flat_map(crate::documents::names).collect();
         Ok(Self {
             identities,
             limiter: RateLimiter::new(config.rate_limits.clone(), redis),
             guard: Guard::new(config.limits.clone()),
-            known: Known::load(&config.documents)?,
+            names: crate::operations::Names::new(named),
+            known,
             introspection: config.introspection,
             documents: Documents::new(),
             scopes,
@@ -172,6 +180,23 @@ impl Gate {
         address: IpAddr,
         body: Bytes,
     ) -> Result<Admission, Refusal> {
+        let mut meter = self.names.meter(Class::General.as_str());
+        match self.pass(headers, address, body, &mut meter).await {
+            Ok((admitted, subscription, body)) => Ok(Admission { admitted, subscription, body, meter }),
+            Err(refusal) => {
+                meter.refused(&refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn pass(
+        &self,
+        headers: &mut HeaderMap,
+        address: IpAddr,
+        body: Bytes,
+        meter: &mut Meter,
+    ) -> Result<(Admitted, Option<Subscription>, Bytes), Refusal> {
         self.guard.body(&body)?;
         let mut params = Params::parse(&body)?;
         let replaced = self.named(&mut params)?;
@@ -181,6 +206,10 @@ impl Gate {
         let document = self.document(params.query.as_deref().unwrap_or_default())?;
         let operation =
             document.as_ref().and_then(|document| document.operation(params.operation_name.as_deref()));
+        if let Some(operation) = operation {
+            let class = operation.counts.classes().last().map_or(Class::General, |(class, _)| class);
+            self.names.tell(meter, operation.name.as_deref(), class.as_str());
+        }
         let caller = self.caller(headers).await?;
         if document.as_ref().is_some_and(|document| document.traits.introspects) {
             self.may_introspect(&caller)?;
@@ -196,7 +225,7 @@ impl Gate {
         };
         let admitted = Admitted { caller, scopes: Arc::clone(&self.scopes), made_id: false, address };
         let body = replaced.unwrap_or_else(|| body.clone());
-        Ok(Admission { admitted, subscription, body })
+        Ok((admitted, subscription, body))
     }
 
     /// Gives parameters that name a document by an id its text. They then make another body.
@@ -214,7 +243,15 @@ impl Gate {
     fn document(&self, text: &str) -> Result<Option<Arc<Document>>, Refusal> {
         self.documents.get(text, || {
             let traits = self.guard.document(text)?;
-            Ok(Document::parse(text, self).map(|document| Arc::new(document.with(traits))))
+            match Document::try_parse(text, self) {
+                Ok(document) => Ok(Some(Arc::new(document.with(traits)))),
+                // There is none; the router says so.
+                Err(_) if text.is_empty() => Ok(None),
+                Err(reason) => Err(Refusal::unparsed(format!(
+                    "Failed to parse GraphQL operation: {}",
+                    reason.trim_end()
+                ))),
+            }
         })
     }
 

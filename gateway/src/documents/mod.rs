@@ -84,12 +84,13 @@ struct PersistedQuery {
 }
 
 impl Known {
-    /// Reads the manifest, if documents may be in one.
+    /// Reads the manifest. Where documents are not known by ids it need not be there; if it is, operations
+    /// are still known by their names.
     pub(crate) fn load(config: &PersistedDocuments) -> Result<Self, GatewayError> {
-        if config.mode == DocumentMode::Off {
+        let path = std::path::absolute(&config.manifest).unwrap_or_else(|_| config.manifest.clone());
+        if config.mode == DocumentMode::Off && !path.exists() {
             return Ok(Self::new(config.mode, BTreeMap::new()));
         }
-        let path = std::path::absolute(&config.manifest).unwrap_or_else(|_| config.manifest.clone());
         let unreadable = |reason: String| GatewayError::Manifest { path: path.clone(), reason };
         let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
         let manifest: Manifest = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
@@ -229,6 +230,12 @@ fn operations(file: &Path) -> Result<Vec<(String, String)>, GatewayError> {
     let refused = |reason: String| GatewayError::Manifest { path: file.to_path_buf(), reason };
     let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
     split::operations(&text).map_err(refused)
+}
+
+/// The names of the operations in a text.
+pub(crate) fn names(text: &str) -> Vec<Arc<str>> {
+    let operations = split::operations(text).unwrap_or_default();
+    operations.into_iter().map(|(name, _)| name.into()).collect()
 }
 
 mod split;

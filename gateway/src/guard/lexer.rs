@@ -98,10 +98,16 @@ const fn ends_number(byte: u8) -> bool {
 /// Bytes of the string that `rest` begins with; `None` if it does not end.
 fn string(rest: &[u8]) -> Option<usize> {
     if let Some(block) = rest.strip_prefix(br#"""""#) {
-        let end = block.windows(3).enumerate().position(|(at, three)| {
-            three == br#"""""# && at.checked_sub(1).is_none_or(|before| block.get(before) != Some(&b'\\'))
-        })?;
-        return Some(end + 6);
+        // As in the router's lexer, where quotes that are escaped take the two after them along.
+        let mut at = 0;
+        loop {
+            at += block.get(at..)?.windows(3).position(|three| three == br#"""""#)?;
+            let escaped = at.checked_sub(1).and_then(|before| block.get(before)) == Some(&b'\\');
+            if !escaped {
+                return Some(at + 6);
+            }
+            at += 3;
+        }
     }
     let mut escaped = false;
     for (at, byte) in rest.iter().enumerate().skip(1) {

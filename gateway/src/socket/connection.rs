@@ -19,8 +19,8 @@ use ntex::{
     util::Bytes,
     web::ws,
 };
-use serde_json::value::RawValue;
 use platform::auth::TokenError;
+use serde_json::value::RawValue;
 use tokio::{
     sync::Notify,
     time::{MissedTickBehavior, interval, sleep, sleep_until, timeout},
@@ -30,7 +30,7 @@ use super::{
     Sockets, headers, operation,
     protocol::{self, Close, Incoming},
 };
-use crate::{admission::Caller, refusal, places::Place, router::Router};
+use crate::{admission::Caller, places::Place, refusal, router::Router};
 
 /// How often a socket is pinged, and how long it may take to be initialised.
 const PING_EVERY: Duration = Duration::from_secs(10);

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     admission::Admission,
     audience::{Event, Viewer},
+    operations::Meter,
     refusal, request,
 };
 
@@ -24,18 +25,23 @@ pub(super) async fn run(owing: Owing, id: String, mut headers: HeaderMap, body: 
     let router = &connection.router;
     match router.gate.admit(&mut headers, connection.address, body).await {
         Err(refusal) => connection.deliver(protocol::error(&id, &refusal.errors().to_string())).await,
-        Ok(Admission { admitted, subscription: Some(subscription), body }) => {
+        Ok(Admission { admitted, subscription: Some(subscription), body, meter }) => {
             drop(owing);
             match router.view(subscription, headers, body, admitted) {
-                Ok(viewer) => relay(&connection, &id, viewer).await,
+                Ok(viewer) => {
+                    meter.opened();
+                    relay(&connection, &id, viewer).await;
+                }
                 Err(full) => {
-                    let errors = full.refusal().errors().to_string();
+                    let refusal = full.refusal();
+                    meter.refused(&refusal);
+                    let errors = refusal.errors().to_string();
                     connection.deliver(protocol::error(&id, &errors)).await;
                 }
             }
         }
-        Ok(admission) => match router.answer(headers, admission).await {
-            Ok(response) => answer(&connection, &id, response).await,
+        Ok(Admission { admitted, body, meter, .. }) => match router.answer(headers, body, admitted).await {
+            Ok(response) => answer(&connection, &id, response, meter).await,
             Err(error) => {
                 tracing::error!(%error, "the router failed on an operation of a socket");
                 connection.deliver(unexplained(&id, StatusCode::INTERNAL_SERVER_ERROR)).await;
@@ -65,9 +71,10 @@ async fn relay(connection: &Connection, id: &str, mut viewer: Viewer) {
     connection.deliver(protocol::complete(id)).await;
 }
 
-async fn answer(connection: &Connection, id: &str, mut response: WebResponse) {
+async fn answer(connection: &Connection, id: &str, mut response: WebResponse, meter: Meter) {
     let status = response.status();
     let body = request::read_answer(response.take_body()).await;
+    meter.answered(status, &body);
     if serde_json::from_slice::<Outcome<'_>>(&body).is_ok_and(|outcome| outcome.executed) {
         connection.deliver(Answers::to(id).next(&body)).await;
         connection.deliver(protocol::complete(id)).await;

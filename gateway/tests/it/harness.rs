@@ -4,14 +4,14 @@ use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use futures::{SinkExt, StreamExt};
 use gateway::{Config, GatewayError, Outside};
 use kernel::{SystemClock, SystemIds};
-use platform::{Shutdown, Telemetry};
+use platform::{Shutdown, Telemetry, telemetry::TelemetryConfig};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
@@ -47,6 +47,13 @@ pub async fn until(mut holds: impl FnMut() -> bool) {
 fn client() -> Client {
     // Streams may last, so only the beginning has a limit.
     Client::builder().connect_timeout(DEADLINE).build().unwrap()
+}
+
+/// The metrics of this process, of which gateways in other tests may be a part.
+pub fn telemetry() -> Telemetry {
+    static TELEMETRY: LazyLock<Telemetry> =
+        LazyLock::new(|| platform::telemetry::init(&TelemetryConfig::default()).unwrap());
+    TELEMETRY.clone()
 }
 
 /// What a process gives its gateway, without Redis.
@@ -105,7 +112,7 @@ impl Gateway {
         let listener = gateway::bind(&config).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = Shutdown::new();
-        let telemetry = Telemetry::detached().unwrap();
+        let telemetry = telemetry();
         let ended = tokio::spawn(gateway::run(config, outside, telemetry, listener, shutdown.clone()));
         let gateway = Self { address, booking, catalog, shutdown, http: client(), ended };
         within(async { while gateway.ready().await != Some(StatusCode::OK) {} }).await;

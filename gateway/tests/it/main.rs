@@ -3,11 +3,17 @@
 #[cfg(test)]
 mod api_keys;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod callers;
+#[cfg(test)]
+mod caps;
 #[cfg(test)]
 mod deduplication;
 #[cfg(test)]
 mod degraded;
+#[cfg(test)]
+mod documents;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
@@ -34,5 +40,7 @@ mod sockets;
 mod subgraphs;
 #[cfg(test)]
 mod subscriptions;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod tokens;

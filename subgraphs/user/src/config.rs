@@ -1,6 +1,9 @@
 //! Section `[user]` of the configuration.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use chrono::TimeDelta;
 use garde::Validate;
@@ -27,6 +30,13 @@ pub struct Config {
     /// and remove that once `access_token_ttl_seconds` has passed.
     #[garde(skip)]
     pub previous_keys: Vec<String>,
+    /// A file (TOML) with `signing_key` and `previous_keys`, which are used instead of the settings of
+    /// these names. It is read again when it has changed, so that keys are rotated without restart.
+    #[garde(skip)]
+    pub keys_file: Option<PathBuf>,
+    /// How often it is looked at whether that file has changed, in milliseconds.
+    #[garde(range(min = 10, max = 3_600_000))]
+    pub keys_file_every_ms: u64,
     /// `iss` of access tokens; every verifier must expect the same.
     #[garde(length(min = 1))]
     pub issuer: String,
@@ -65,6 +75,8 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 4003)),
             signing_key: SecretString::from(""),
             previous_keys: Vec::new(),
+            keys_file: None,
+            keys_file_every_ms: 10_000,
             issuer: "marquee".to_owned(),
             audience: "marquee".to_owned(),
             access_token_ttl_seconds: 15 * 60,

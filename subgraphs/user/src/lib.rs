@@ -15,13 +15,14 @@ mod jwks;
 mod oauth;
 mod store;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use graphql_kit::TokenVerifier;
 use platform::{
     Deps, Shutdown, Telemetry,
     http::{self, Readiness},
+    job,
 };
 use tokio::net::TcpListener;
 
@@ -47,12 +48,28 @@ pub enum RunError {
 /// # Errors
 /// [`SetupError`] names the setting that cannot work.
 pub fn routes(config: Config, deps: &Deps, shutdown: &Shutdown) -> Result<Router, SetupError> {
-    let limits = config.limits;
+    let (limits, watch) = (config.limits, config.keys_file.is_some());
+    let every = Duration::from_millis(config.keys_file_every_ms);
     let app = Arc::new(App::new(config, deps)?);
-    let keys = app.keys().published().clone();
-    let verifier = TokenVerifier::fixed(app.auth_config(), deps.clock.clone(), &keys);
+    let ring = app.keys().ring();
+    let verifier = TokenVerifier::fixed(app.auth_config(), deps.clock.clone(), ring.published());
+    if watch {
+        follow_keys(&app, &verifier, every, shutdown);
+    }
     let tokens = oauth::routes(Arc::clone(&app));
-    Ok(jwks::routes(keys).merge(tokens).merge(graphql::routes(app, verifier, limits, shutdown)))
+    Ok(jwks::routes(Arc::clone(&app)).merge(tokens).merge(graphql::routes(app, verifier, limits, shutdown)))
+}
+
+/// Uses the keys of the file as they change.
+fn follow_keys(app: &Arc<App>, verifier: &TokenVerifier, every: Duration, shutdown: &Shutdown) {
+    let (app, verifier) = (Arc::clone(app), verifier.clone());
+    job::every("users-keys-file", every, shutdown, move || {
+        let changed = app.keys().reload();
+        if let Ok(Some(ring)) = &changed {
+            verifier.replace(ring.published());
+        }
+        async { changed.map(|_| ()) }
+    });
 }
 
 /// Runs the role `user` until `shutdown`.

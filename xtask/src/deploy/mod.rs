@@ -124,7 +124,9 @@ fn check(root: &Path) -> Result<Vec<String>> {
         }
         let cases = files.tested.iter().filter(|tested| *tested == alert).count();
         if cases < CASES {
-            wrong.push(format!("the alert {alert} has {cases} tests; it needs {CASES}: it fires, it does not"));
+            wrong.push(format!(
+                "the alert {alert} has {cases} tests; it needs {CASES}: it fires, it does not"
+            ));
         }
     }
     wrong.extend(runbooks.iter().map(|runbook| format!("no alert leads to {runbook}")));

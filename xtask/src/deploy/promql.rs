@@ -97,7 +97,11 @@ mod tests {
     use super::*;
 
     fn check(expression: &str, expect: &[&str]) {
-        assert_eq!(metrics(expression).iter().map(String::as_str).collect::<Vec<_>>(), expect, "{expression}");
+        assert_eq!(
+            metrics(expression).iter().map(String::as_str).collect::<Vec<_>>(),
+            expect,
+            "{expression}"
+        );
     }
 
     #[test]

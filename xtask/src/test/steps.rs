@@ -44,6 +44,8 @@ impl Context<'_> {
     }
 
     fn tests(&self) -> Result<()> {
+        // The public audit of the gateway's endpoint is one of the tests.
+        schema::install(&self.root.join("gateway/tests/audit"), self.interrupt)?;
         // Before the services: the longest part, and they need not wait for it.
         let programs = cargo::build(&self.root, &[], self.interrupt)?;
         let fixture = Fixture::start(self.interrupt)?;

@@ -40,7 +40,10 @@ fn selections_are_counted_wherever_they_hide() {
     for (document, expected) in [
         ("{ a }", 1),
         ("query Q { a b, c }", 3),
-        ("query Q($v: [Int!]! = [1, 2], $o: O = {a: {b: 1}}) @d(x: {y: z}) { a(v: $v, o: {c: [d, {e: f}]}) @e { b } }", 2),
+        (
+            "query Q($v: [Int!]! = [1, 2], $o: O = {a: {b: 1}}) @d(x: {y: z}) { a(v: $v, o: {c: [d, {e: f}]}) @e { b } }",
+            2,
+        ),
         ("{ alias: a { x: __typename } }", 2),
         ("{ a ... { b } ... @include(if: true) { c } ... on T @d { e } }", 7),
         ("{ ...F } fragment F on T { a b }", 5),
@@ -132,12 +135,15 @@ fn what_is_too_long_wide_or_deep_is_refused() {
 
 #[test]
 fn a_subgraph_describes_itself_only_when_it_may() {
-    for document in ["{ __schema { a } }", "{ x: _service { sdl } }", "{ ... { __type(name: \"T\") { a } } }"] {
+    for document in ["{ __schema { a } }", "{ x: _service { sdl } }", "{ ... { __type(name: \"T\") { a } } }"]
+    {
         assert_eq!(check(document), Err(Excess::Introspection), "{document}");
         let limits = Limits { introspection: true, ..LIMITS };
         assert_eq!(super::check(document, &limits), Ok(()), "{document}");
     }
-    for document in ["{ __typename }", "{ a(name: \"__schema\", x: _service) }", "query __schema { a @__type }"] {
+    for document in
+        ["{ __typename }", "{ a(name: \"__schema\", x: _service) }", "query __schema { a @__type }"]
+    {
         assert_eq!(check(document), Ok(()), "{document}");
     }
 }
@@ -202,7 +208,13 @@ impl Dice {
                     text += &self.set(from, depth - 1);
                 }
                 2 if depth > 0 => {
-                    text += self.pick(&["a", "on :a", "a(x:1)", "a@d", "fragment(s: \"{\\\"{\", t: \"\"\"}\\\"\"\"{\"\"\")"]);
+                    text += self.pick(&[
+                        "a",
+                        "on :a",
+                        "a(x:1)",
+                        "a@d",
+                        "fragment(s: \"{\\\"{\", t: \"\"\"}\\\"\"\"{\"\"\")",
+                    ]);
                     text += &self.set(from, depth - 1);
                 }
                 _ => {
@@ -235,7 +247,9 @@ fn the_count_is_that_of_the_parser() {
 fn no_text_makes_it_panic() {
     let mut dice = Dice(1);
     for _ in 0..2_000 {
-        let pieces = ["{", "}", "(", "]", "...", "@", ":", "on", "fragment", "F", "\"", "\"\"\"", "\\", "#", "ü", ". "];
+        let pieces = [
+            "{", "}", "(", "]", "...", "@", ":", "on", "fragment", "F", "\"", "\"\"\"", "\\", "#", "ü", ". ",
+        ];
         let text: String = (0..30).map(|_| dice.pick(&pieces)).collect();
         let _ = check(&text);
     }

@@ -121,6 +121,14 @@ impl TokenVerifier {
         Self(Arc::new(Inner { config, clock, source, keys, fetching: Mutex::new(()), verified }))
     }
 
+    /// From now on these are the known keys, for a verifier that was made with [`fixed`](Self::fixed).
+    pub fn replace(&self, keys: &JwkSet) {
+        let mut known = self.0.keys.write().unwrap_or_else(PoisonError::into_inner);
+        known.by_id = decoding_keys(keys);
+        // Tokens of a withdrawn key must not live on here.
+        self.0.verified.invalidate_all();
+    }
+
     /// Who sent this `Authorization` value (`Bearer …`).
     pub async fn caller(&self, authorization: Option<&str>) -> Caller {
         let Some(authorization) = authorization else { return Caller::Anonymous };

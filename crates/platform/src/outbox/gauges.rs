@@ -1,9 +1,6 @@
 //! What the relay tells of its outbox.
 
-use std::{
-    sync::Mutex,
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use metrics::Gauge;
 use tokio::time::Instant;

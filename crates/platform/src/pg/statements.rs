@@ -108,10 +108,19 @@ mod tests {
     fn a_statement_is_named_by_what_it_does() {
         for (sql, name) in [
             ("select 1", "SELECT"),
-            ("SELECT \"movies\".\"id\" FROM \"catalog\".\"movies\" WHERE \"id\" = $1", "SELECT catalog.movies"),
-            ("select * from booking.shows s join booking.sales using (show_id) for update", "SELECT booking.shows"),
+            (
+                "SELECT \"movies\".\"id\" FROM \"catalog\".\"movies\" WHERE \"id\" = $1",
+                "SELECT catalog.movies",
+            ),
+            (
+                "select * from booking.shows s join booking.sales using (show_id) for update",
+                "SELECT booking.shows",
+            ),
             ("insert into booking.inbox (key) values ($1) on conflict do nothing", "INSERT booking.inbox"),
-            ("insert into booking.payments as p values ($1) on conflict do update set a = 1", "INSERT booking.payments"),
+            (
+                "insert into booking.payments as p values ($1) on conflict do update set a = 1",
+                "INSERT booking.payments",
+            ),
             ("delete from booking.outbox using unnest($1) as sent", "DELETE booking.outbox"),
             (
                 "with line as (select * from unnest($1::text[]) as l), booked as (insert into booking.bookings \

@@ -89,13 +89,7 @@ impl Processor {
             return;
         }
         let attempts = topology::attempts(&delivery.properties);
-        let span = tracing::info_span!(
-            "event",
-            queue = self.queue.name,
-            name = Empty,
-            id = Empty,
-            attempts,
-        );
+        let span = tracing::info_span!("event", queue = self.queue.name, name = Empty, id = Empty, attempts,);
         let processing = async {
             reach("consumer.received").await;
             if mutant("ack_before_commit") {

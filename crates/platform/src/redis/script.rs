@@ -43,12 +43,7 @@ impl Script {
     pub fn new(source: &str) -> Self {
         let digest = Sha1::digest(source.as_bytes());
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self {
-            name: "unnamed",
-            source: Str::from(source),
-            sha: Str::from(hex),
-            timings: Arc::default(),
-        }
+        Self { name: "unnamed", source: Str::from(source), sha: Str::from(hex), timings: Arc::default() }
     }
 
     /// The script, called `name` in metrics (`redis_script_seconds`) and traces.

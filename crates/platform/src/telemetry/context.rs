@@ -72,7 +72,8 @@ pub fn new_trace() -> String {
 /// The `traceparent` of the work at hand, if any: for what it causes elsewhere.
 #[must_use]
 pub fn current_trace() -> Option<String> {
-    let recorded = traces::are_on().then(|| Context::map_current(|context| text(context.span().span_context())));
+    let recorded =
+        traces::are_on().then(|| Context::map_current(|context| text(context.span().span_context())));
     recorded.flatten().or_else(|| TRACE.try_with(Clone::clone).ok().flatten())
 }
 

@@ -82,9 +82,6 @@ mod tests {
             KeyValue::new(URL, "/graphql?query={me{email}}&variables={}"),
         ];
         clean_attributes(&mut attributes);
-        assert_eq!(
-            attributes,
-            [KeyValue::new("http.route", "/graphql"), KeyValue::new(URL, "/graphql")]
-        );
+        assert_eq!(attributes, [KeyValue::new("http.route", "/graphql"), KeyValue::new(URL, "/graphql")]);
     }
 }

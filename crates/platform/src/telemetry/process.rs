@@ -55,10 +55,7 @@ fn stat(text: &str) -> Option<Stat> {
     let (_, after_name) = text.rsplit_once(')')?;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
     let ticks = |number: usize| fields.get(number - 3)?.parse::<f64>().ok();
-    Some(Stat {
-        cpu_seconds: (ticks(14)? + ticks(15)?) / TICKS,
-        started_seconds: ticks(22)? / TICKS,
-    })
+    Some(Stat { cpu_seconds: (ticks(14)? + ticks(15)?) / TICKS, started_seconds: ticks(22)? / TICKS })
 }
 
 /// The number after `name` at the beginning of a line.

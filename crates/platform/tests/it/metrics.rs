@@ -51,7 +51,8 @@ async fn a_worker_tells_how_it_does() {
     told(&telemetry, "postgres_query_seconds_count{kind=\"insert\"}", |count| count >= 1.0).await;
 
     until("Redis", || async { deps.redis.ping().await.is_ok() }).await;
-    let (echo, broken) = (Script::new("return ARGV[1]").named("echo"), Script::new("return nothing()").named("broken"));
+    let (echo, broken) =
+        (Script::new("return ARGV[1]").named("echo"), Script::new("return nothing()").named("broken"));
     deps.redis.eval(&echo, vec![], vec!["1".into()]).await.unwrap();
     deps.redis.eval(&broken, vec![], vec![]).await.unwrap_err();
     let ran = |script: &str, outcome: &str| {

@@ -110,9 +110,10 @@ impl ChallengeConfig {
             ChallengeMode::Http if !given(&self.secret) => {
                 Some("`http` needs challenge.secret, which the service gives to its customers")
             }
-            ChallengeMode::Http => self.site_key.is_empty().then_some(
-                "`http` needs challenge.site_key, which browsers get a challenge with",
-            ),
+            ChallengeMode::Http => self
+                .site_key
+                .is_empty()
+                .then_some("`http` needs challenge.site_key, which browsers get a challenge with"),
         };
         missing.map_or(Ok(()), |what| Err(garde::Error::new(what)))
     }

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::{StoreError, decode, sql};
 use crate::domain::audit::{
-    Actor, ActorKind, Cause, ChallengeState, Change, Entity, Entry, FindingState, HoldState, Reason, Recorded,
-    trace_id,
+    Actor, ActorKind, Cause, ChallengeState, Change, Entity, Entry, FindingState, HoldState, Reason,
+    Recorded, trace_id,
 };
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{PaymentStatus, RefundStatus};

@@ -29,8 +29,7 @@ const BEST: &str = "mutation($input: HoldBestAvailableInput!) {
 const REQUIRED: &str = "query($shows: [_Any!]!) {
     _entities(representations: $shows) { ... on Show { challengeRequired } }
 }";
-const TRAIL: &str =
-    "query($show: ID) { auditTrail(showId: $show) { nodes { entity entityId from to reason actor { id } } } }";
+const TRAIL: &str = "query($show: ID) { auditTrail(showId: $show) { nodes { entity entityId from to reason actor { id } } } }";
 
 fn of_this_process(config: &mut Config) {
     config.challenge.mode = ChallengeMode::Static;
@@ -57,7 +56,8 @@ async fn mark(world: &World, role: &str, show: ShowId, required: bool) -> (UserI
 
 /// What one wants to hold, and with which token.
 fn seats(world: &World, seats: &[u16], key: &str, token: Option<&str>) -> Value {
-    let ids: Vec<String> = seats.iter().map(|seat| seat_id(world.show.screen_id, *seat).to_string()).collect();
+    let ids: Vec<String> =
+        seats.iter().map(|seat| seat_id(world.show.screen_id, *seat).to_string()).collect();
     json!({ "input": {
         "showId": world.show_id(), "seatIds": ids, "idempotencyKey": key, "challengeToken": token,
     } })
@@ -113,8 +113,7 @@ async fn managers_mark_shows_and_the_trail_says_so() {
             "actor": { "id": by },
         })
     };
-    let entries =
-        [entry("REQUIRED", "NOT_REQUIRED", admin), entry("NOT_REQUIRED", "REQUIRED", manager)];
+    let entries = [entry("REQUIRED", "NOT_REQUIRED", admin), entry("NOT_REQUIRED", "REQUIRED", manager)];
     assert_eq!(trail["data"]["auditTrail"]["nodes"], json!(entries), "{trail}");
 }
 

@@ -122,7 +122,8 @@ async fn redis_says_when_a_hold_of_its_is_over() {
     let user = world.person();
     let hold = world.hold(user, &[1]).await;
     // Our own clock stands still.
-    eventually("the hold ends", async || world.app.hold_get(hold).await.unwrap().is_none().then_some(())).await;
+    eventually("the hold ends", async || world.app.hold_get(hold).await.unwrap().is_none().then_some(()))
+        .await;
     let refused = world.checkout(user, hold, "k").await.unwrap_err();
     assert!(matches!(refused, CheckoutError::HoldExpired), "{refused}");
 }

@@ -22,7 +22,10 @@ async fn hostile_documents_are_refused_at_once() {
     for (document, words) in [
         (bomb, "selects more than"),
         (format!("{{ {aliases} }}"), "tokens"),
-        ("{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }".to_owned(), "spread themselves"),
+        (
+            "{ ...F } fragment F on Query { ...G } fragment G on Query { ...F }".to_owned(),
+            "spread themselves",
+        ),
         ("{a".repeat(10_000), "nests deeper"),
         (format!("{{ ticketKeys(x: {}) }}", "[".repeat(10_000)), "nests deeper"),
         (format!("{{ ticketKeys {} {{ id }} }}", "@skip(if: false) ".repeat(600)), "directives"),
@@ -40,8 +43,10 @@ async fn hostile_documents_are_refused_at_once() {
     let (status, _) = world.post_raw(None, huge.to_string()).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let batch = json!([{ "query": "{ ticketKeys { id } }" }, { "query": "{ ticketKeys { id } }" }]);
-    let (status, _) = world.post_raw(None, batch.to_string()).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
+    for body in [batch.to_string(), "{".to_owned(), String::new()] {
+        let (status, _) = world.post_raw(None, body).await;
+        assert!(status.is_client_error(), "{status}");
+    }
     let guess = world.post(None, "{ ticketKey { id } }", json!({})).await;
     assert!(!guess.to_string().contains("ticketKeys"), "{guess}");
 }
@@ -66,7 +71,8 @@ async fn what_lists_multiply_is_limited() {
 async fn what_the_gateway_fetches_passes() {
     let world = World::new().await;
     // A page of shows, as the gateway asks for their seats, with a fetch of users beside it.
-    let shows: Vec<Value> = (0..100).map(|_| json!({ "__typename": "Show", "id": world.show_id() })).collect();
+    let shows: Vec<Value> =
+        (0..100).map(|_| json!({ "__typename": "Show", "id": world.show_id() })).collect();
     let document = "query($shows: [_Any!]!, $users: [_Any!]!) {
         _e0: _entities(representations: $shows) {
             __typename

@@ -42,7 +42,10 @@ async fn durable_holds_and_bookings_are_counted_together() {
     over(hold(&house.app, &house, &key, &[4], "d").await);
     check_out(&house.app, &key, second.id).await.unwrap();
     // The same request again is no further one.
-    assert_eq!(hold(&house.app, &house, &key, &[3], "c").await.unwrap_err().to_string(), "the hold has ended");
+    assert_eq!(
+        hold(&house.app, &house, &key, &[3], "c").await.unwrap_err().to_string(),
+        "the hold has ended"
+    );
     // A person has no allotment, and a smaller one is full.
     let third = hold(&house.app, &house, &account, &[5], "e").await.unwrap();
     check_out(&house.app, &key, third.id).await.unwrap_err();

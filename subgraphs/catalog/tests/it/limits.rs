@@ -28,5 +28,10 @@ async fn the_largest_pages_of_clients_pass_and_what_multiplies_them_does_not() {
         assert_eq!(code, "BAD_USER_INPUT", "{operation}");
     }
     // Small pages of the same are nobody's harm.
-    catalog.ask("{ theaters(first: 2) { nodes { screens { layout { rows { seats { id label } } } } } } }", json!({})).await;
+    catalog
+        .ask(
+            "{ theaters(first: 2) { nodes { screens { layout { rows { seats { id label } } } } } } }",
+            json!({}),
+        )
+        .await;
 }

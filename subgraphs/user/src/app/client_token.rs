@@ -142,7 +142,8 @@ impl App {
         let ttl = TimeDelta::seconds(self.config.api_keys.token_ttl_seconds.into());
         let expires_at = key.terms.expires_at.min(now + ttl);
         let scope = Scope::join(&scopes);
-        let access_token = self.keys.sign(&self.client_claims(&key, scope.clone(), now, expires_at))?;
+        let access_token =
+            self.keys.ring().sign(&self.client_claims(&key, scope.clone(), now, expires_at))?;
         Ok(ClientToken { access_token, expires_in: expires_at.timestamp() - now.timestamp(), scope })
     }
 

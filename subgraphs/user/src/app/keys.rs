@@ -1,5 +1,7 @@
 //! The keys that sign access tokens.
 
+use std::{io, path::PathBuf};
+
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
@@ -35,6 +37,12 @@ pub enum KeyError {
          (`x` in /.well-known/jwks.json)"
     )]
     Published(usize),
+    /// The file with the keys cannot be read.
+    #[error("user.keys_file: {} cannot be read: {}", .0.display(), .1)]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// The file with the keys holds something else.
+    #[error("user.keys_file: {} is not TOML with `signing_key` and `previous_keys`", .0.display())]
+    NoKeys(PathBuf),
     /// The library refuses the key.
     #[error("user.signing_key cannot be encoded")]
     Encoding(#[from] ed25519_dalek::pkcs8::Error),

@@ -5,6 +5,7 @@ mod api_keys;
 mod change_password;
 mod client_token;
 mod failure;
+mod key_store;
 mod keys;
 mod log_in;
 mod log_out;
@@ -28,6 +29,7 @@ pub use api_keys::{ApiKeyPage, CreateApiKey, CreatedApiKey};
 pub use change_password::ChangePassword;
 pub use client_token::{ClientToken, NoToken};
 pub use failure::{Failure, Fault, Refusal};
+pub use key_store::KeyStore;
 pub use keys::{KeyError, KeyRing};
 pub use log_in::LogIn;
 pub use log_out::{LogOut, LogOutEverywhere};
@@ -50,7 +52,7 @@ pub struct App {
     clock: SharedClock,
     ids: SharedIds,
     passwords: Passwords,
-    keys: KeyRing,
+    keys: KeyStore,
     pace: Pace,
     config: Config,
 }
@@ -77,14 +79,14 @@ impl App {
             clock: deps.clock.clone(),
             ids: deps.ids.clone(),
             passwords: Passwords::new(&config.password, deps.ids.clone()).map_err(SetupError::Password)?,
-            keys: KeyRing::new(&config.signing_key, &config.previous_keys)?,
+            keys: KeyStore::load(&config)?,
             pace: Pace::new(),
             config,
         })
     }
 
     /// The keys that access tokens are signed with.
-    pub const fn keys(&self) -> &KeyRing {
+    pub const fn keys(&self) -> &KeyStore {
         &self.keys
     }
 

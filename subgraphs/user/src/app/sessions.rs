@@ -60,7 +60,7 @@ impl App {
             .await?;
 
         let expires_at = now + TimeDelta::seconds(self.config.access_token_ttl_seconds.into());
-        let access_token = self.keys.sign(&Claims {
+        let access_token = self.keys.ring().sign(&Claims {
             sub: account.id,
             sid: session.id,
             roles: account.roles.clone(),

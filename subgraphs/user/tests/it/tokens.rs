@@ -5,7 +5,12 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::Request, http::header::CACHE_CONTROL};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::Request,
+    http::header::CACHE_CONTROL,
+};
 use chrono::TimeDelta;
 use graphql_kit::{AuthConfig, Caller, Role, TokenVerifier, auth::TokenError};
 use kernel::{Clock as _, SharedClock};
@@ -15,7 +20,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 use user::{Config, app::KeyRing};
 
-use crate::support::{SEED, World, config, device, error_code};
+use crate::support::{SEED, World, config, device, error_code, until};
 
 const OTHER_SEED: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 
@@ -197,6 +202,46 @@ async fn a_key_that_nobody_announced_is_found_within_seconds() {
     assert_eq!(verifier.verify(&fresh).await, Err(TokenError::Invalid));
     old.advance(TimeDelta::seconds(5));
     assert!(verifier.verify(&fresh).await.is_ok());
+}
+
+/// The same without a connection.
+async fn listed(world: &World) -> Vec<Value> {
+    let request = Request::get("/.well-known/jwks.json").body(Body::empty()).unwrap();
+    let body = world.router().oneshot(request).await.unwrap().into_body();
+    let keys: Value = serde_json::from_slice(&to_bytes(body, usize::MAX).await.unwrap()).unwrap();
+    keys["keys"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn keys_of_a_file_are_changed_without_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("keys.toml");
+    let write = |text: String| {
+        // As operators should: nobody reads half a file.
+        let next = dir.path().join("next");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(next, &file).unwrap();
+    };
+    write(format!("signing_key = '{SEED}'"));
+    let from_file =
+        Config { signing_key: "".into(), keys_file: Some(file.clone()), keys_file_every_ms: 10, ..config() };
+    let world = World::with(from_file).await;
+    let ada = world.person("ada@example.com").await;
+    let old = listed(&world).await[0].clone();
+    let x = old["x"].as_str().unwrap();
+
+    write(format!("signing_key = '{OTHER_SEED}'\nprevious_keys = ['{x}']"));
+    until("the new key signs", async || listed(&world).await[0] != old).await;
+    assert_eq!(listed(&world).await[1], old);
+    let fresh = world.other_device("ada@example.com").await;
+    for token in [&ada.access, &fresh.access] {
+        assert!(world.me(Some(token)).await.get("errors").is_none());
+    }
+
+    write(format!("signing_key = '{OTHER_SEED}'"));
+    until("the old key is withdrawn", async || listed(&world).await.len() == 1).await;
+    assert_eq!(error_code(&world.me(Some(&ada.access)).await), "UNAUTHENTICATED");
+    assert!(world.me(Some(&fresh.access)).await.get("errors").is_none());
 }
 
 #[tokio::test]

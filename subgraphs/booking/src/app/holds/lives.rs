@@ -5,8 +5,8 @@ use graphql_kit::Identity;
 use kernel::HoldId;
 use platform::faults::reach;
 
-use super::may_hold;
 use super::super::seats::{Hold, HoldRefusal, count_ended};
+use super::may_hold;
 use crate::app::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::hold::{HoldEnd, is_durable};

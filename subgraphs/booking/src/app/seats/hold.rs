@@ -22,8 +22,8 @@ use crate::store::{
     hold_lists::booking_list_owned,
     holds::{DurableHold, hold_get},
     seats::{
-        Allotment,
-        Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Room, Wanted,
+        Allotment, Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Room,
+        Wanted,
     },
 };
 

@@ -1,8 +1,8 @@
 //! `cancelBooking`.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use graphql_kit::{ApiError, Cost, Scope, require_scope};
 use graphql_kit::user_error::{ConflictError, NotFoundError};
+use graphql_kit::{ApiError, Cost, Scope, require_scope};
 
 use crate::app::cancel::{CancelError, CancelRequest, Cancelled};
 use crate::graphql::error::{app, fault};

@@ -1,8 +1,8 @@
 //! `checkout`.
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use graphql_kit::{ApiError, Cost, Scope, require_scope};
 use graphql_kit::user_error::{ConflictError, LimitExceededError, NotFoundError};
+use graphql_kit::{ApiError, Cost, Scope, require_scope};
 
 use crate::app::checkout::{CheckedOut, CheckoutError, CheckoutRequest, PaymentState};
 use crate::graphql::error::{app, fault, tell_degraded};

@@ -62,7 +62,8 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             hold: show_script!("hold_prelude", "hold", "hold_place").named("hold"),
-            best_available: show_script!("hold_prelude", "best_available", "hold_place").named("best_available"),
+            best_available: show_script!("hold_prelude", "best_available", "hold_place")
+                .named("best_available"),
             extend: show_script!("extend").named("extend"),
             release: show_script!("release").named("release"),
             lookup: show_script!("lookup").named("lookup"),

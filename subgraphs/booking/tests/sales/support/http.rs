@@ -100,11 +100,8 @@ impl World {
         });
         claims.as_object_mut().unwrap().extend(who.as_object().unwrap().clone());
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!(
-            "{}.{}",
-            part(json!({ "alg": "EdDSA", "typ": "JWT", "kid": "test" })),
-            part(claims)
-        );
+        let signed =
+            format!("{}.{}", part(json!({ "alg": "EdDSA", "typ": "JWT", "kid": "test" })), part(claims));
         let signature = SigningKey::from_bytes(&TOKEN_SEED).sign(signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }

@@ -1,0 +1,144 @@
+//! What may be open at once, readers that do not read, and what of it is told.
+
+use futures::StreamExt;
+use reqwest::header;
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use crate::{
+    harness::{Events, Gateway, until, within},
+    subgraphs::Event,
+};
+
+const SEAT_MAP: &str = "subscription { seatMapChanged(showId: 1) { version padding } }";
+
+async fn metrics(gateway: &Gateway) -> String {
+    let response = within(gateway.http.get(gateway.url("/metrics")).send()).await.unwrap();
+    within(response.text()).await.unwrap()
+}
+
+/// Behind a proxy, so that clients can be of different addresses.
+async fn behind_a_proxy(change: impl FnOnce(&mut gateway::Config)) -> Gateway {
+    Gateway::with(|config| {
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        change(config);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_address_has_only_so_many_sockets() {
+    let gateway = behind_a_proxy(|config| config.caps.sockets_per_address = 2).await;
+    let open = async |address: &str| gateway.raw_socket(&[("x-forwarded-for", address)]).await;
+    let first = open("192.0.2.1").await.unwrap();
+    let _second = open("192.0.2.1").await.unwrap();
+    match open("192.0.2.1").await.err() {
+        Some(Error::Http(response)) => {
+            assert_eq!(response.status(), 429);
+            assert!(response.headers().contains_key(header::RETRY_AFTER));
+        }
+        other => panic!("expected a refusal, not {other:?}"),
+    }
+    let _other = open("192.0.2.2").await.unwrap();
+    drop(first);
+    within(async { while open("192.0.2.1").await.is_err() {} }).await;
+    let told = metrics(&gateway).await;
+    assert!(told.contains(r#"gateway_sockets_refused_total{reason="address"}"#), "{told}");
+    assert!(told.contains("gateway_sockets_limit 20000"), "{told}");
+}
+
+#[tokio::test]
+async fn an_address_has_only_so_many_subscriptions() {
+    let gateway = behind_a_proxy(|config| config.caps.subscriptions_per_address = 1).await;
+    let mut socket = gateway.raw_socket(&[("x-forwarded-for", "192.0.2.1")]).await.unwrap();
+    socket.init(json!({})).await;
+    socket.subscribe("1", SEAT_MAP).await;
+    socket.subscribe("2", SEAT_MAP).await;
+    let refused = socket.message().await;
+    assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!("2")));
+    assert_eq!(refused["payload"][0]["extensions"]["code"], "RATE_LIMITED");
+    // By events, too.
+    let request = gateway.post(SEAT_MAP).header("accept", "text/event-stream");
+    let refused = within(request.header("x-forwarded-for", "192.0.2.1").send()).await.unwrap();
+    assert_eq!(refused.status(), 429);
+    let _other = Events::of(gateway.post(SEAT_MAP).header("x-forwarded-for", "192.0.2.2")).await;
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_is_closed() {
+    let gateway = Gateway::with(|config| {
+        config.caps.events_per_reader = 16;
+        config.caps.slow_reader_ms = 200;
+    })
+    .await;
+    let mut slow = gateway.socket(json!({})).await;
+    slow.subscribe("map", SEAT_MAP).await;
+    until(|| gateway.booking.subscriptions() == 1).await;
+    let mut version = 0;
+    // More than the buffers between us have room for.
+    within(async {
+        while !metrics(&gateway).await.contains(r#"gateway_sockets_closed_total{reason="slow"}"#) {
+            version += 1;
+            // Nobody takes it when the socket has just been closed.
+            let _ = gateway.booking.events.send(Event { version, padding: 64 * 1024 });
+        }
+    })
+    .await;
+    // It ends, with the reason if that still gets through.
+    let mut code = None;
+    while let Some(Ok(message)) = within(slow.stream.next()).await {
+        if let Message::Close(frame) = message {
+            code = frame.map(|frame| u16::from(frame.code));
+        }
+    }
+    assert!(code.is_none_or(|code| code == 4450), "{code:?}");
+    until(|| gateway.booking.subscriptions() == 0).await;
+}
+
+#[tokio::test]
+async fn whoever_missed_events_is_told_to_read_anew() {
+    let gateway = Gateway::with(|config| config.caps.events_per_reader = 4).await;
+    let mut slow = gateway.socket(json!({})).await;
+    slow.subscribe("map", SEAT_MAP).await;
+    let mut fast = gateway.socket(json!({})).await;
+    fast.subscribe("map", SEAT_MAP).await;
+    fast.query("sync", "{ whoami }").await;
+    until(|| gateway.booking.subscriptions() == 1).await;
+    for version in 1..=400 {
+        gateway.booking.events.send(Event { version, padding: 64 * 1024 }).unwrap();
+        assert_eq!(fast.next("map").await["extensions"], Value::Null);
+    }
+    let mut seen = 0;
+    while seen < 400 {
+        let event = slow.next("map").await;
+        let version = event["data"]["seatMapChanged"]["version"].as_i64().unwrap();
+        assert_eq!(event["extensions"]["resync"] == json!(true), version != seen + 1, "{seen} then {version}");
+        seen = version;
+    }
+    let told = metrics(&gateway).await;
+    assert!(told.contains(r#"gateway_resyncs_total{cause="slow"}"#), "{told}");
+}
+
+#[tokio::test]
+async fn operations_are_told_by_name_and_outcome() {
+    let gateway = Gateway::start().await;
+    gateway.query("query Who { whoami }").await;
+    gateway.query("query Private { refused }").await;
+    gateway.query("{ nothing }").await;
+    let mut socket = gateway.socket(json!({})).await;
+    socket.query("1", "query OnSocket { whoami }").await;
+    let told = metrics(&gateway).await;
+    let count = |operation: &str, outcome: &str| {
+        let labels = [format!("operation=\"{operation}\""), format!("outcome=\"{outcome}\"")];
+        told.lines().any(|line| {
+            line.starts_with("gateway_operations_total{") && labels.iter().all(|label| line.contains(label))
+        })
+    };
+    for (operation, outcome) in
+        [("Who", "ok"), ("OnSocket", "ok"), ("Private", "forbidden"), ("other", "bad_user_input")]
+    {
+        assert!(count(operation, outcome), "{operation} {outcome}: {told}");
+    }
+    assert!(told.contains(r#"gateway_operation_seconds_bucket{operation="Who""#), "{told}");
+    assert!(!told.contains("graphql_operation_name"), "names of clients are labels of the router: {told}");
+}
