@@ -9,7 +9,9 @@
 //! hostile request is unlike all before it, so that nothing is known of it; ordinary clients repeat theirs.
 #![recursion_limit = "256"]
 
-use std::{collections::BTreeMap, error::Error, fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, error::Error, fs, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use axum::{Json, Router};
 use gateway::{Config, Outside};
@@ -81,9 +83,8 @@ type Make = Box<dyn Fn(u32) -> String + Send>;
 
 /// Bodies that are too much, each different for each number.
 fn hostile() -> Vec<(&'static str, Make)> {
-    let document = |text: String| -> Make {
-        Box::new(move |n| json!({ "query": format!("#{n}\n{text}") }).to_string())
-    };
+    let document =
+        |text: String| -> Make { Box::new(move |n| json!({ "query": format!("#{n}\n{text}") }).to_string()) };
     let aliases: String = (0..10_000).map(|n| format!("a{n}:cities{{id}} ")).collect();
     let few: String = (0..2_000).map(|n| format!("a{n}:cities{{id}} ")).collect();
     let bomb: String =
@@ -109,14 +110,27 @@ fn hostile() -> Vec<(&'static str, Make)> {
         ),
         (
             "variables, 60 KB",
-            Box::new(|n| json!({ "query": "{cities{id}}", "variables": { "a": n, "b": "x".repeat(60_000) } }).to_string()),
+            Box::new(|n| {
+                json!({ "query": "{cities{id}}", "variables": { "a": n, "b": "x".repeat(60_000) } })
+                    .to_string()
+            }),
         ),
         (
             "variables, 30,000 levels",
-            Box::new(|n| format!(r#"{{"query":"{{cities{{id}}}}","n":{n},"variables":{{"a":{}"#, "[".repeat(30_000))),
+            Box::new(|n| {
+                format!(r#"{{"query":"{{cities{{id}}}}","n":{n},"variables":{{"a":{}"#, "[".repeat(30_000))
+            }),
         ),
-        ("body, 1 MB", Box::new(|n| json!({ "query": "{cities{id}}", "n": n, "pad": "x".repeat(1_000_000) }).to_string())),
-        ("batch of 1,000", Box::new(|n| format!("[{}1]", format!(r#"{{"query":"{{cities{{id}}}} #{n}"}},"#).repeat(1_000)))),
+        (
+            "body, 1 MB",
+            Box::new(|n| {
+                json!({ "query": "{cities{id}}", "n": n, "pad": "x".repeat(1_000_000) }).to_string()
+            }),
+        ),
+        (
+            "batch of 1,000",
+            Box::new(|n| format!("[{}1]", format!(r#"{{"query":"{{cities{{id}}}} #{n}"}},"#).repeat(1_000))),
+        ),
     ]
 }
 

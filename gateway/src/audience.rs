@@ -97,13 +97,7 @@ fn resync(json: &Bytes) -> Bytes {
 
 impl Audiences {
     pub(crate) fn new(places: Arc<Places>, capacity: usize, share: bool) -> Arc<Self> {
-        Arc::new(Self {
-            open: Mutex::default(),
-            places,
-            capacity,
-            share,
-            alone: AtomicU64::new(0),
-        })
+        Arc::new(Self { open: Mutex::default(), places, capacity, share, alone: AtomicU64::new(0) })
     }
 
     /// Joins the audience of a subscription, in a place of [`Audiences::places`]; the first viewer has
@@ -250,7 +244,9 @@ mod tests {
 
     #[test]
     fn whoever_was_behind_is_told_so() {
-        let told = |json: &'static str| String::from_utf8(resync(&Bytes::from_static(json.as_bytes())).to_vec()).unwrap();
+        let told = |json: &'static str| {
+            String::from_utf8(resync(&Bytes::from_static(json.as_bytes())).to_vec()).unwrap()
+        };
         assert_eq!(told(r#"{"data":{"a":1}}"#), r#"{"data":{"a":1},"extensions":{"resync":true}}"#);
         let both: Value = serde_json::from_str(&told(r#"{"data":1,"extensions":{"b":2}}"#)).unwrap();
         assert_eq!(both["extensions"], json!({ "b": 2, "resync": true }));

@@ -101,7 +101,8 @@ impl Meter {
 
     fn ended(self, outcome: &'static str) {
         let seconds = self.begun.elapsed();
-        metrics::histogram!("gateway_operation_seconds", "operation" => Arc::clone(&self.name)).record(seconds);
+        metrics::histogram!("gateway_operation_seconds", "operation" => Arc::clone(&self.name))
+            .record(seconds);
         self.count(outcome);
     }
 
@@ -155,7 +156,8 @@ mod tests {
 
     #[test]
     fn an_outcome_is_the_code_of_the_first_error() {
-        let check = |body: &str, expected| assert_eq!(outcome(StatusCode::OK, body.as_bytes()), expected, "{body}");
+        let check =
+            |body: &str, expected| assert_eq!(outcome(StatusCode::OK, body.as_bytes()), expected, "{body}");
         check(r#"{"data":{"a":1}}"#, "ok");
         check(r#"{"data":null,"errors":[{"message":"m","extensions":{"code":"FORBIDDEN"}}]}"#, "forbidden");
         check(r#"{"data":{"signUp":{"userErrors":[{"code":"EMAIL_TAKEN"}]}}}"#, "ok");

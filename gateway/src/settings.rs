@@ -278,7 +278,10 @@ mod tests {
     fn defaults_are_safe() {
         let settings = settings(&Config::default()).unwrap();
         let router = &settings["traffic_shaping"]["router"];
-        assert_eq!(router["dedupe"]["headers"]["include"], json!(["authorization", "accept-language", "accept"]));
+        assert_eq!(
+            router["dedupe"]["headers"]["include"],
+            json!(["authorization", "accept-language", "accept"])
+        );
         assert_eq!(router["dedupe"]["enabled"], true);
         assert_eq!(settings["subscriptions"]["websocket"]["subgraphs"]["booking"]["path"], "/ws");
         for limit in ["max_depth", "max_aliases", "max_directives", "max_tokens"] {

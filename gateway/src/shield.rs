@@ -6,6 +6,7 @@
 //! read by that page, but they cost something, so they are refused too, unless a header shows that the
 //! browser has asked before, or that the page is one of ours.
 
+use kernel::error::ErrorCode;
 use ntex::{
     Middleware, SharedCfg,
     http::{
@@ -15,7 +16,6 @@ use ntex::{
     service::{Service, ServiceCtx},
     web::{self, DefaultError, WebRequest, WebResponse},
 };
-use kernel::error::ErrorCode;
 
 use crate::{
     Config,
@@ -84,9 +84,8 @@ impl Shield {
     }
 
     fn cover(&self, headers: &mut HeaderMap) {
-        let is_page = headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+        let is_page =
+            headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
         let policy = if is_page { self.explorer.clone() } else { NOTHING };
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         for (name, value) in [
@@ -181,7 +180,12 @@ mod tests {
         check(Method::GET, QUERY, &[image, ("content-type", "text/plain;a=application/json")], true);
         check(Method::GET, QUERY, &[("origin", "https://evil.example")], true);
         check(Method::GET, QUERY, &[("origin", "null"), ("x-requested-with", "it")], true);
-        check(Method::POST, "", &[("origin", "https://evil.example"), ("content-type", "application/json")], true);
+        check(
+            Method::POST,
+            "",
+            &[("origin", "https://evil.example"), ("content-type", "application/json")],
+            true,
+        );
         check(Method::POST, "", &[image], true);
     }
 

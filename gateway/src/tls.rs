@@ -90,8 +90,8 @@ fn read(files: &Tls) -> Result<CertifiedKey, GatewayError> {
     if chain.is_empty() {
         return Err(refused(&files.certificate, "it has no certificate in PEM".to_owned()));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| refused(&files.key, error.to_string()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| refused(&files.key, error.to_string()))?;
     let provider = CryptoProvider::get_default()
         .ok_or_else(|| refused(&files.key, "this build has no cryptography".to_owned()))?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| refused(&files.key, error.to_string()))

@@ -75,8 +75,9 @@ impl KeyExchange {
         }
         match self.fresh.try_get_with(fingerprint, self.ask(key)).await {
             Ok(authorization) => {
-                // Cheap, and seldom needed: a copy for the time when nobody can tell.
-                if !self.last.contains_key(&fingerprint) {
+                // The newest, for the time when nobody can tell.
+                let known = self.last.get(&fingerprint);
+                if !known.is_some_and(|known| Arc::ptr_eq(&known, &authorization)) {
                     self.last.insert(fingerprint, Arc::clone(&authorization));
                 }
                 Ok(authorization)

@@ -93,7 +93,8 @@ impl Known {
         }
         let unreadable = |reason: String| GatewayError::Manifest { path: path.clone(), reason };
         let text = std::fs::read_to_string(&path).map_err(|error| unreadable(error.to_string()))?;
-        let manifest: Manifest = serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        let manifest: Manifest =
+            serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
         let documents = manifest.documents();
         if documents.is_empty() {
             return Err(unreadable("it has no documents".to_owned()));
@@ -133,7 +134,9 @@ impl Known {
             },
             (Some(text), _, mode) => {
                 if hash.as_deref().is_some_and(|hash| hash != hex(&Sha256::digest(text.as_bytes()))) {
-                    return Err(Refusal::bad("`extensions.persistedQuery.sha256Hash` is not the hash of `query`."));
+                    return Err(Refusal::bad(
+                        "`extensions.persistedQuery.sha256Hash` is not the hash of `query`.",
+                    ));
                 }
                 let digest = || <[u8; 32]>::from(Sha256::digest(text.as_bytes()));
                 match mode == DocumentMode::Require && !self.hashes.contains(&digest()) {

@@ -36,7 +36,8 @@ fn apart<'q>(
         OperationDefinition::Mutation(mutation) => (mutation.name, &mutation.selection_set),
         OperationDefinition::Subscription(subscription) => (subscription.name, &subscription.selection_set),
     };
-    let name = name.ok_or("it has an operation without a name: name it, so that it can be told from others")?;
+    let name =
+        name.ok_or("it has an operation without a name: name it, so that it can be told from others")?;
     let mut used = BTreeSet::new();
     collect(selections, fragments, &mut used)?;
     let mut definitions = vec![Definition::Operation(operation.clone())];

@@ -72,8 +72,7 @@ fn a_manifest_has_each_operation_with_its_fragments() {
     std::fs::write(&file, text).unwrap();
     let path = folder.path().join("documents.json");
     std::fs::write(&path, manifest(std::slice::from_ref(&file)).unwrap()).unwrap();
-    let known =
-        Known::load(&PersistedDocuments { mode: DocumentMode::Require, manifest: path }).unwrap();
+    let known = Known::load(&PersistedDocuments { mode: DocumentMode::Require, manifest: path }).unwrap();
     let mut texts: Vec<_> = known.texts().collect();
     texts.sort_by_key(|text| text.len());
     let [b, a] = texts[..] else { panic!("{texts:?}") };

@@ -65,7 +65,8 @@ impl<'t> Iterator for Lexer<'t> {
         self.skip_ignored();
         let rest = self.rest();
         let length = match *rest.first()? {
-            byte @ (b'!' | b'$' | b'&' | b'(' | b')' | b':' | b'=' | b'@' | b'[' | b']' | b'{' | b'|' | b'}') => {
+            byte @ (b'!' | b'$' | b'&' | b'(' | b')' | b':' | b'=' | b'@' | b'[' | b']' | b'{' | b'|'
+            | b'}') => {
                 self.at += 1;
                 return Some(Token::Punctuator(byte));
             }
@@ -90,8 +91,24 @@ impl<'t> Iterator for Lexer<'t> {
 const fn ends_number(byte: u8) -> bool {
     matches!(
         byte,
-        b' ' | b'\n' | b'\r' | b'\t' | b',' | b'#' | b'!' | b'$' | b':' | b'=' | b'@' | b'|' | b'&' | b'('
-            | b')' | b'[' | b']' | b'{' | b'}'
+        b' ' | b'\n'
+            | b'\r'
+            | b'\t'
+            | b','
+            | b'#'
+            | b'!'
+            | b'$'
+            | b':'
+            | b'='
+            | b'@'
+            | b'|'
+            | b'&'
+            | b'('
+            | b')'
+            | b'['
+            | b']'
+            | b'{'
+            | b'}'
     )
 }
 
@@ -133,7 +150,8 @@ mod tests {
 
     #[test]
     fn tokens_are_what_the_specification_says() {
-        let text = "\u{feff}query Q($a:[Int!]=-1.5e3){a:b(s:\"x\\\"}\",t:\"\"\"\n\"}\\\"\"\"{\"\"\")...F#}\n@x}";
+        let text =
+            "\u{feff}query Q($a:[Int!]=-1.5e3){a:b(s:\"x\\\"}\",t:\"\"\"\n\"}\\\"\"\"{\"\"\")...F#}\n@x}";
         let names: Vec<_> = tokens(text)
             .into_iter()
             .filter_map(|token| if let Token::Name(name) = token { Some(name) } else { None })

@@ -90,7 +90,12 @@ impl Guard {
     }
 
     fn deep(&self, what: &str) -> Refusal {
-        Refusal::bad(more(what, self.limits.variables_depth, "levels of lists and objects", "variables_depth"))
+        Refusal::bad(more(
+            what,
+            self.limits.variables_depth,
+            "levels of lists and objects",
+            "variables_depth",
+        ))
     }
 
     fn told(&self, excess: Excess) -> Cow<'static, str> {

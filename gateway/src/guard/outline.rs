@@ -85,7 +85,15 @@ struct Outline<'t, 'l> {
 impl<'t, 'l> Outline<'t, 'l> {
     const fn new(text: &'t str, limits: &'l Limits) -> Self {
         let tokens = Lexer::new(text);
-        Self { tokens, limits, seen: 0, directives: 0, aliases: 0, introspects: false, definitions: Vec::new() }
+        Self {
+            tokens,
+            limits,
+            seen: 0,
+            directives: 0,
+            aliases: 0,
+            introspects: false,
+            definitions: Vec::new(),
+        }
     }
 
     /// The next token. `None` at the end, and at what is no token.

@@ -78,7 +78,10 @@ fn everything_is_counted() {
     check(&format!("{{ {} }}", "a ".repeat(20)), "");
     check(&format!("{{ {} }}", "a ".repeat(21)), "20 root fields (gateway.limits.root_fields)");
     check(&format!("{{ x {{ {} }} }}", "a ".repeat(501)), "gateway.limits.fields");
-    check(&format!("{{ a {} }}", "@include(if: true) ".repeat(51)), "50 directives (gateway.limits.directives)");
+    check(
+        &format!("{{ a {} }}", "@include(if: true) ".repeat(51)),
+        "50 directives (gateway.limits.directives)",
+    );
     check(&format!("query Q({}) {{ a }}", "$a: Int @x ".repeat(51)), "gateway.limits.directives");
     check(&format!("{{ a(b: [{}]) }}", "1 ".repeat(4_000)), "4000 tokens (gateway.limits.tokens)");
     check(&format!("{{ {} }}", "a ".repeat(10_000)), "has more than");
@@ -119,7 +122,11 @@ fn introspection_is_known_and_cannot_explode() {
     assert!(introspects("{ ...F } fragment F on Query { __type(name: \"A\") { name } }"));
     assert!(!introspects("{ __typename a { __typename } }"));
     let bomb = |levels: usize| {
-        format!("{{ __schema {{ types {{ {} name {} }} }} }}", "fields { type { ".repeat(levels), "} } ".repeat(levels))
+        format!(
+            "{{ __schema {{ types {{ {} name {} }} }} }}",
+            "fields { type { ".repeat(levels),
+            "} } ".repeat(levels)
+        )
     };
     check(&bomb(2), "");
     check(&bomb(3), "ask for names");
@@ -132,7 +139,20 @@ fn introspection_is_known_and_cannot_explode() {
 
 #[test]
 fn what_is_no_document_is_left_to_the_router() {
-    for text in ["", "{", "}", "{ a", "query", "{ a ? }", "fragment", "fragment A on", "...", "{ { a } }", "\"", "{a(b:\"}"] {
+    for text in [
+        "",
+        "{",
+        "}",
+        "{ a",
+        "query",
+        "{ a ? }",
+        "fragment",
+        "fragment A on",
+        "...",
+        "{ { a } }",
+        "\"",
+        "{a(b:\"}",
+    ] {
         check(text, "");
     }
     // What was read up to there counts.

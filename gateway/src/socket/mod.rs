@@ -18,13 +18,7 @@ mod headers;
 mod operation;
 mod protocol;
 
-use std::{
-    cell::Cell,
-    io,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, io, rc::Rc, sync::Arc, time::Duration};
 
 use ntex::{
     http::header,
@@ -144,11 +138,7 @@ pub(crate) async fn upgrade(
     .await
 }
 
-fn refusal(
-    mut response: web::HttpResponseBuilder,
-    reason: &'static str,
-    why: &'static str,
-) -> HttpResponse {
+fn refusal(mut response: web::HttpResponseBuilder, reason: &'static str, why: &'static str) -> HttpResponse {
     metrics::counter!("gateway_sockets_refused_total", "reason" => reason).increment(1);
     response.header(header::RETRY_AFTER, "5").body(why)
 }

@@ -112,7 +112,11 @@ async fn whoever_missed_events_is_told_to_read_anew() {
     while seen < 400 {
         let event = slow.next("map").await;
         let version = event["data"]["seatMapChanged"]["version"].as_i64().unwrap();
-        assert_eq!(event["extensions"]["resync"] == json!(true), version != seen + 1, "{seen} then {version}");
+        assert_eq!(
+            event["extensions"]["resync"] == json!(true),
+            version != seen + 1,
+            "{seen} then {version}"
+        );
         seen = version;
     }
     let told = metrics(&gateway).await;

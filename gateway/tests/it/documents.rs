@@ -48,9 +48,7 @@ async fn a_document_is_known_by_its_id_everywhere() {
         assert!(refusal(&unknown).contains("PersistedQueryNotFound"), "{unknown}");
 
         let mut socket = gateway.socket(json!({})).await;
-        let subscribe = |id: &str, document: &str| {
-            json!({ "type": "subscribe", "id": id, "payload": { "documentId": document } })
-        };
+        let subscribe = |id: &str, document: &str| json!({ "type": "subscribe", "id": id, "payload": { "documentId": document } });
         socket.send(subscribe("1", "who")).await;
         assert_eq!(socket.next("1").await, whoami());
         socket.send(subscribe("2", "map")).await;
@@ -91,6 +89,7 @@ async fn without_a_manifest_ids_are_not_understood() {
     let named = json!({ "documentId": "who" });
     let refused = answer(gateway.http.post(gateway.url("/graphql")).json(&named)).await;
     assert!(refusal(&refused).contains("gateway.documents.mode"), "{refused}");
-    let forged = json!({ "query": WHOAMI, "extensions": { "persistedQuery": { "version": 1, "sha256Hash": "00" } } });
+    let forged =
+        json!({ "query": WHOAMI, "extensions": { "persistedQuery": { "version": 1, "sha256Hash": "00" } } });
     refusal(&answer(gateway.http.post(gateway.url("/graphql")).json(&forged)).await);
 }

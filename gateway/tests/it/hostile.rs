@@ -10,9 +10,8 @@ use crate::harness::{Gateway, answer, within};
 /// A document and the setting, or the words, that its refusal names.
 fn documents() -> Vec<(&'static str, String, &'static str)> {
     let aliases: String = (0..10_000).map(|n| format!("a{n}:whoami ")).collect();
-    let bomb: String = (0..40)
-        .map(|n| format!("fragment F{n} on Show{{id ...F{m} ...F{m}}}", m = n + 1))
-        .collect();
+    let bomb: String =
+        (0..40).map(|n| format!("fragment F{n} on Show{{id ...F{m} ...F{m}}}", m = n + 1)).collect();
     vec![
         ("deep", "{show(id:1)".repeat(5_000), "limits.depth"),
         ("no document", "{show(id:1){".repeat(5_000), ""),
@@ -47,14 +46,22 @@ async fn hostile_documents_are_refused_by_http() {
     let gateway = Gateway::start().await;
     for (name, document, setting) in documents() {
         let response = within(gateway.post(&document).send()).await.unwrap();
-        assert!(response.status().is_client_error() || name == "no document", "{name}: {}", response.status());
+        assert!(
+            response.status().is_client_error() || name == "no document",
+            "{name}: {}",
+            response.status()
+        );
         let refusal: Value = within(response.json()).await.unwrap();
-        is_refused(&refusal["errors"][0], match document.len() {
-            65_000.. => "limits.body_bytes",
-            _ => setting,
-        });
+        is_refused(
+            &refusal["errors"][0],
+            match document.len() {
+                65_000.. => "limits.body_bytes",
+                _ => setting,
+            },
+        );
     }
-    let answered = gateway.query("{ shows { id ...F } } fragment F on Show { title ... on Show { available } }").await;
+    let answered =
+        gateway.query("{ shows { id ...F } } fragment F on Show { title ... on Show { available } }").await;
     assert_eq!(answered["data"]["shows"][0]["available"], 42);
 }
 
@@ -93,7 +100,8 @@ async fn a_frame_that_is_too_long_ends_its_socket() {
 async fn bodies_and_variables_are_bounded() {
     let gateway = Gateway::start().await;
     let send = async |body: String| {
-        let request = gateway.http.post(gateway.url("/graphql")).header(header::CONTENT_TYPE, "application/json");
+        let request =
+            gateway.http.post(gateway.url("/graphql")).header(header::CONTENT_TYPE, "application/json");
         let response = within(request.body(body).send()).await.unwrap();
         (response.status(), within(response.json::<Value>()).await.unwrap()["errors"][0].clone())
     };
@@ -115,7 +123,11 @@ async fn bodies_and_variables_are_bounded() {
 
     let mut socket = gateway.socket(json!({})).await;
     let variables = json!({ "id": "x".repeat(40_000) });
-    socket.send(json!({ "type": "subscribe", "id": "1", "payload": { "query": query, "variables": variables } })).await;
+    socket
+        .send(
+            json!({ "type": "subscribe", "id": "1", "payload": { "query": query, "variables": variables } }),
+        )
+        .await;
     is_refused(&socket.message().await["payload"][0], "limits.variables_bytes");
     socket.send(json!({ "type": "subscribe", "id": "2", "payload": [{ "query": "{ whoami }" }] })).await;
     is_refused(&socket.message().await["payload"][0], "one by one");
@@ -137,13 +149,20 @@ async fn a_query_string_is_looked_at_like_a_body() {
 async fn only_json_is_a_request() {
     let gateway = Gateway::start().await;
     let body = r#"{ "query": "mutation { slowly }" }"#;
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/graphql"] {
-        let request = gateway.http.post(gateway.url("/graphql")).header(header::CONTENT_TYPE, kind).body(body);
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/graphql",
+    ] {
+        let request =
+            gateway.http.post(gateway.url("/graphql")).header(header::CONTENT_TYPE, kind).body(body);
         let response = within(request.send()).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");
     }
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {
-        let request = gateway.http.request(method.clone(), gateway.url("/graphql")).json(&json!({ "query": "{ a }" }));
+        let request =
+            gateway.http.request(method.clone(), gateway.url("/graphql")).json(&json!({ "query": "{ a }" }));
         let response = within(request.send()).await.unwrap();
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
     }
@@ -171,7 +190,12 @@ async fn pages_of_other_sites_are_refused() {
 #[tokio::test]
 async fn nobody_is_told_what_else_there_is() {
     let gateway = Gateway::start().await;
-    for query in ["{ whoam }", "{ shows { titl } }", "{ show(idd: 1) { id } }", "{ shows { ...F } } fragment F on Shop { id }"] {
+    for query in [
+        "{ whoam }",
+        "{ shows { titl } }",
+        "{ show(idd: 1) { id } }",
+        "{ shows { ...F } } fragment F on Shop { id }",
+    ] {
         let refused = gateway.query(query).await;
         assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{refused}");
         assert!(!refused.to_string().contains("Did you mean"), "{refused}");
@@ -188,9 +212,12 @@ async fn what_costs_too_much_is_refused_before_it_is_fetched() {
 
 #[tokio::test]
 async fn every_answer_says_what_browsers_may_do_with_it() {
-    let gateway = Gateway::with(|config| config.public_url = "https://api.marquee.example".parse().unwrap()).await;
+    let gateway =
+        Gateway::with(|config| config.public_url = "https://api.marquee.example".parse().unwrap()).await;
     let page = gateway.http.get(gateway.url("/graphql")).header(header::ACCEPT, "text/html");
-    for request in [gateway.post("{ whoami }"), gateway.post("{"), gateway.http.get(gateway.url("/health")), page] {
+    for request in
+        [gateway.post("{ whoami }"), gateway.post("{"), gateway.http.get(gateway.url("/health")), page]
+    {
         let response = within(request.send()).await.unwrap();
         let value = |name: &str| response.headers()[name].to_str().unwrap();
         assert_eq!(value("x-content-type-options"), "nosniff");

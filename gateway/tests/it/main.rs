@@ -9,6 +9,8 @@ mod callers;
 #[cfg(test)]
 mod caps;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod deduplication;
 #[cfg(test)]
 mod degraded;

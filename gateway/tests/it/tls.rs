@@ -56,6 +56,10 @@ async fn a_certificate_that_cannot_be_used_is_named() {
         ..Config::default()
     };
     let listener = gateway::bind(&config).await.unwrap();
-    let error = within(gateway::run(config, outside(), telemetry(), listener, Shutdown::new())).await.unwrap_err();
-    assert!(error.to_string().contains("nowhere.pem") && error.to_string().contains("gateway.tls"), "{error}");
+    let error =
+        within(gateway::run(config, outside(), telemetry(), listener, Shutdown::new())).await.unwrap_err();
+    assert!(
+        error.to_string().contains("nowhere.pem") && error.to_string().contains("gateway.tls"),
+        "{error}"
+    );
 }
