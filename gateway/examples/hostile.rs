@@ -165,7 +165,7 @@ impl Target {
         let shutdown = Shutdown::new();
         let outside = Outside { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), redis: None };
         tokio::spawn(gateway::run(config, outside, Telemetry::detached()?, listener, shutdown.clone()));
-        let client = reqwest::Client::new();
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
         let ready = format!("http://{address}/ready");
         while !client.get(&ready).send().await.is_ok_and(|response| response.status().is_success()) {
             tokio::task::yield_now().await;
