@@ -94,7 +94,8 @@ pub async fn run(
     std::thread::Builder::new()
         .name("gateway".to_owned())
         .spawn(move || {
-            let _ = ended.send(server::serve(config, outside, telemetry, supergraph, settings, listener, shutdown));
+            let _ = ended
+                .send(server::serve(config, outside, telemetry, supergraph, settings, listener, shutdown));
         })
         .map_err(GatewayError::Server)?;
     end.await.unwrap_or(Err(GatewayError::Panicked))

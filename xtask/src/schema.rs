@@ -111,8 +111,9 @@ pub(crate) fn install(folder: &Path, interrupt: &Interrupt) -> Result<()> {
     present("npm")?;
     let mut npm = Command::new("npm");
     npm.args(["ci", "--no-fund", "--no-audit", "--loglevel=error"]).current_dir(folder);
-    run_seen(&mut npm, interrupt)
-        .with_context(|| format!("the dependencies of the scripts in {} cannot be installed", folder.display()))
+    run_seen(&mut npm, interrupt).with_context(|| {
+        format!("the dependencies of the scripts in {} cannot be installed", folder.display())
+    })
 }
 
 /// The number of the first line in which two texts differ, from 1.

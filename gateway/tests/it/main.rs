@@ -25,9 +25,9 @@ mod guarded;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
-mod issuer;
-#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod issuer;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]

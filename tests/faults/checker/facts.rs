@@ -220,7 +220,9 @@ impl<'a> Facts<'a> {
         let seats = hold.any_seats();
         let paid = |booking: &Booking| {
             let payments = self.observed.payments.iter();
-            payments.filter(|payment| payment.booking == booking.id).any(|payment| payment.status == "SUCCEEDED")
+            payments
+                .filter(|payment| payment.booking == booking.id)
+                .any(|payment| payment.status == "SUCCEEDED")
         };
         let money = self.observed.bookings.iter().any(|booking| {
             let meets = booking.show == hold.show && booking.seats.iter().any(|seat| seats.contains(seat));
