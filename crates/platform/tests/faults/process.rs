@@ -1,5 +1,4 @@
-//! What tests can do to a process, over HTTP as they do it. (A target of its own: it is built with
-//! the feature `faults`, and nothing else of this crate's tests has to be for it.)
+//! A process that fails when it is told to.
 
 use std::{os::unix::process::ExitStatusExt, panic::AssertUnwindSafe, process::Output, time::Duration};
 
@@ -22,7 +21,8 @@ impl Process {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { serve(listener, faults::routes(), &Shutdown::new()).await });
-        Self { base, http: reqwest::Client::new() }
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { base, http }
     }
 
     async fn points(&self) -> Value {
