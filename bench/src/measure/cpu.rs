@@ -13,12 +13,14 @@ pub struct Process {
     pub name: String,
     /// Its number.
     pub pid: u32,
+    /// Whether its children belong to it: PostgreSQL has one for each connection.
+    pub with_children: bool,
 }
 
 /// What everything else on the machine uses meanwhile is called.
 const OTHERS: &str = "others";
 
-/// CPU seconds that processes have used so far, their children included, by name.
+/// CPU seconds that processes have used so far, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Cpu {
     by_name: BTreeMap<String, f64>,
@@ -28,20 +30,23 @@ pub struct Cpu {
 
 struct Stat {
     parent: u32,
-    /// User and system time, its own and that of ended children.
-    seconds: f64,
+    /// Its user and system time.
+    own: f64,
+    /// That of its children that have ended.
+    of_ended: f64,
 }
 
 impl Cpu {
     /// Looks at these processes now. One that has ended counts as nothing.
     pub fn now(processes: &[Process]) -> Self {
         let children = children();
-        let seconds = |pid: u32| {
-            let own = stat(pid).map_or(0.0, |stat| stat.seconds);
-            let of_children = children.get(&pid).into_iter().flatten().map(|child| child.seconds);
-            own + of_children.sum::<f64>()
+        let seconds = |process: &Process| {
+            let own = stat(process.pid)
+                .map_or(0.0, |stat| stat.own + if process.with_children { stat.of_ended } else { 0.0 });
+            let alive = children.get(&process.pid).filter(|_| process.with_children);
+            own + alive.into_iter().flatten().map(|child| child.own).sum::<f64>()
         };
-        let by_name = processes.iter().map(|process| (process.name.clone(), seconds(process.pid))).collect();
+        let by_name = processes.iter().map(|process| (process.name.clone(), seconds(process))).collect();
         Self {
             by_name,
             busy: fs::read_to_string("/proc/stat").ok().and_then(|text| busy(&text)).unwrap_or(0.0),
@@ -71,7 +76,7 @@ fn busy(stat: &str) -> Option<f64> {
     Some(busy.map(|(_, ticks)| ticks).sum::<f64>() / TICKS_PER_SECOND)
 }
 
-/// All processes of the machine by parent: PostgreSQL has one for each connection.
+/// All processes of the machine by parent.
 fn children() -> BTreeMap<u32, Vec<Stat>> {
     let mut by_parent: BTreeMap<u32, Vec<Stat>> = BTreeMap::new();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -92,8 +97,11 @@ fn parse(text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let number = |at: usize| fields.get(at)?.parse::<f64>().ok();
-    let ticks = number(11)? + number(12)? + number(13)? + number(14)?;
-    Some(Stat { parent: fields.get(1)?.parse().ok()?, seconds: ticks / TICKS_PER_SECOND })
+    Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
+        own: (number(11)? + number(12)?) / TICKS_PER_SECOND,
+        of_ended: (number(13)? + number(14)?) / TICKS_PER_SECOND,
+    })
 }
 
 /// Memory of a process that is in RAM.
@@ -112,7 +120,7 @@ mod tests {
     fn times_of_a_process_and_its_dead_children_are_added() {
         let text = "7 (a) b) S 3 7 7 0 -1 4194304 100 0 0 0 150 50 20 30 20 0 1 0 12345 1000 100";
         let stat = parse(text).unwrap();
-        assert_eq!((stat.parent, stat.seconds), (3, 2.5));
+        assert_eq!((stat.parent, stat.own, stat.of_ended), (3, 2.0, 0.5));
     }
 
     #[test]

@@ -43,8 +43,15 @@ pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
             .until("all webhooks came", async |stand| Ok(count(&stand.pg, PAID).await? >= bookings as i64))
             .await?;
         stand.start_role("worker").await?;
-        let ours = stand.metered(confirmed(stand, before, bookings as i64)).await?;
-        outcome.pairs.push(Pair::of_rates(raw, ours));
+        let mut our_figure = 0.0;
+        let work = async {
+            let (done, rate) = confirmed(stand, before, bookings as i64).await?;
+            our_figure = rate;
+            Ok(done)
+        };
+        let ours = stand.metered(work).await?;
+        let raw_figure = raw.rate();
+        outcome.pairs.push(Pair { raw, ours, raw_figure, our_figure });
     }
     outcome.note(
         "the worker also relays the events, tells Redis, keeps the history and writes the mails meanwhile; the raw side \
@@ -53,9 +60,10 @@ pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
     Ok(vec![outcome])
 }
 
-/// Waits until all are confirmed; the middle part of that.
-async fn confirmed(stand: &Stand, before: i64, bookings: i64) -> Result<Done> {
+/// Waits until all are confirmed; what was done, and the rate in the middle part of that.
+async fn confirmed(stand: &Stand, before: i64, bookings: i64) -> Result<(Done, f64)> {
     let mut seen: Vec<(Instant, i64)> = Vec::new();
+    let start = Instant::now();
     stand
         .until("all bookings are confirmed", async |stand| {
             let now = count(&stand.pg, CONFIRMED).await? - before;
@@ -69,5 +77,6 @@ async fn confirmed(stand: &Stand, before: i64, bookings: i64) -> Result<Done> {
         seen.iter().find(|(_, count)| *count as f64 >= least).copied().context("never so many")
     };
     let ((begin, first), (end, last)) = (reached(MIDDLE.0)?, reached(MIDDLE.1)?);
-    Ok(Done { operations: (last - first).unsigned_abs(), seconds: (end - begin).as_secs_f64() })
+    let rate = (last - first) as f64 / (end - begin).as_secs_f64().max(f64::EPSILON);
+    Ok((Done { operations: bookings.unsigned_abs(), seconds: start.elapsed().as_secs_f64() }, rate))
 }

@@ -225,9 +225,14 @@ impl Stand {
 
     /// All processes that are measured.
     fn processes(&self) -> Vec<measure::Process> {
-        let own = measure::Process { name: "generator".to_owned(), pid: std::process::id() };
+        let own =
+            measure::Process { name: "generator".to_owned(), pid: std::process::id(), with_children: false };
         let parts = self.parts.iter();
-        let parts = parts.map(|part| measure::Process { name: part.name.to_owned(), pid: part.pid });
+        let parts = parts.map(|part| measure::Process {
+            name: part.name.to_owned(),
+            pid: part.pid,
+            with_children: false,
+        });
         parts.chain(self.servers.processes()).chain([own]).collect()
     }
 

@@ -110,6 +110,10 @@ impl Servers {
             ("redis", self.redis.process()),
             ("rabbitmq", self.rabbit.process()),
         ];
-        processes.map(|(name, process)| Process { name: name.to_owned(), pid: process.identity().pid })
+        processes.map(|(name, process)| Process {
+            name: name.to_owned(),
+            pid: process.identity().pid,
+            with_children: name == "postgres",
+        })
     }
 }

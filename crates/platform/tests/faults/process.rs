@@ -41,7 +41,7 @@ impl Process {
 /// Runs one test of this file in a process of its own, which is told so by a variable.
 fn alone(test: &str, variable: &str, value: &str) -> Output {
     let mut own = std::process::Command::new(std::env::current_exe().unwrap());
-    own.args(["--exact", test, "--nocapture"]).env(variable, value).output().unwrap()
+    own.args(["--exact", &format!("process::{test}"), "--nocapture"]).env(variable, value).output().unwrap()
 }
 
 #[tokio::test]
