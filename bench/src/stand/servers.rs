@@ -1,14 +1,11 @@
 //! The private PostgreSQL, Redis and RabbitMQ of a run, with real durability.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use xtask::{
-    console,
-    guard::Guard,
     interrupt::Interrupt,
-    process,
-    services::{Durability, External, Home, Install, Plan, Postgres, Rabbit, Redis, Services, remove_data},
+    services::{Durability, Home, Postgres, Rabbit, Redis, Services, TemporaryHome},
 };
 
 use crate::measure::Process;
@@ -19,22 +16,7 @@ pub struct Servers {
     postgres: Postgres,
     redis: Redis,
     rabbit: Rabbit,
-    home: Home,
-    // Dropped after the home, which ends the servers.
-    _data: Data,
-    _guard: Guard,
-}
-
-/// Removes the folder at the end.
-#[derive(Debug)]
-struct Data(PathBuf);
-
-impl Drop for Data {
-    fn drop(&mut self) {
-        if let Err(error) = remove_data(&self.0) {
-            console::line(&format!("{error:#}"));
-        }
-    }
+    home: TemporaryHome,
 }
 
 impl Servers {
@@ -43,29 +25,18 @@ impl Servers {
     /// # Errors
     /// What is missing, or why one of them does not start.
     pub fn start(dir: &Path, interrupt: &Interrupt) -> Result<std::sync::Arc<Self>> {
-        process::claim(dir)?;
-        let guard = Guard::start(dir)?;
-        let data = Data(dir.to_owned());
-        let home = Home::open(dir)?;
-        let plan = Plan {
-            durability: Durability::Safe,
-            external: External::default(),
-            install: Install::WhenPermitted,
-        };
-        let services = Services::start(&home, &plan, interrupt, &console::line)?;
+        let (services, home) = Services::start_temporary(dir, Durability::Safe, interrupt)?;
         let missing = || anyhow!("a server is not ours");
         Ok(std::sync::Arc::new(Self {
             postgres: services.postgres.ok_or_else(missing)?,
             redis: services.redis.ok_or_else(missing)?,
             rabbit: services.rabbit.ok_or_else(missing)?,
             home,
-            _data: data,
-            _guard: guard,
         }))
     }
 
     /// Where everything that is started is recorded.
-    pub const fn home(&self) -> &Home {
+    pub fn home(&self) -> &Home {
         &self.home
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -14,11 +14,9 @@ use tokio::{
     task::spawn_blocking,
 };
 use xtask::{
-    console,
-    guard::Guard,
     interrupt::Interrupt,
     process,
-    services::{Durability, External, Home, Install, Plan, Postgres, Rabbit, Redis, Services, remove_data},
+    services::{Durability, Home, Postgres, Rabbit, Redis, Services, TemporaryHome},
 };
 
 /// Running servers. Dropping them ends them, with everything else that was recorded at home.
@@ -27,22 +25,7 @@ pub struct Servers {
     postgres: Mutex<Postgres>,
     redis: Mutex<Redis>,
     rabbit: Mutex<Rabbit>,
-    home: Home,
-    // Dropped after the home, which ends the servers.
-    _data: Data,
-    _guard: Guard,
-}
-
-/// Removes the folder at the end.
-#[derive(Debug)]
-struct Data(PathBuf);
-
-impl Drop for Data {
-    fn drop(&mut self) {
-        if let Err(error) = remove_data(&self.0) {
-            console::line(&format!("{error:#}"));
-        }
-    }
+    home: TemporaryHome,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -55,29 +38,18 @@ impl Servers {
     /// # Errors
     /// What is missing, or why one of them does not start.
     pub fn start(dir: &Path, interrupt: &Interrupt) -> Result<Arc<Self>> {
-        process::claim(dir)?;
-        let guard = Guard::start(dir)?;
-        let data = Data(dir.to_owned());
-        let home = Home::open(dir)?;
-        let plan = Plan {
-            durability: Durability::Process,
-            external: External::default(),
-            install: Install::WhenPermitted,
-        };
-        let services = Services::start(&home, &plan, interrupt, &console::line)?;
+        let (services, home) = Services::start_temporary(dir, Durability::Process, interrupt)?;
         let missing = || anyhow!("a server is not ours");
         Ok(Arc::new(Self {
             postgres: Mutex::new(services.postgres.ok_or_else(missing)?),
             redis: Mutex::new(services.redis.ok_or_else(missing)?),
             rabbit: Mutex::new(services.rabbit.ok_or_else(missing)?),
             home,
-            _data: data,
-            _guard: guard,
         }))
     }
 
     /// Where everything that is started is recorded.
-    pub const fn home(&self) -> &Home {
+    pub fn home(&self) -> &Home {
         &self.home
     }
 

@@ -11,6 +11,7 @@ mod postgres;
 mod program;
 mod rabbit;
 mod redis;
+mod temporary;
 
 use std::{
     path::{Path, PathBuf},
@@ -28,6 +29,7 @@ pub use postgres::{Durability, Postgres};
 pub use program::{PostgresPrograms, Programs, RabbitPrograms};
 pub use rabbit::Rabbit;
 pub use redis::Redis;
+pub use temporary::TemporaryHome;
 
 use crate::{
     interrupt::Interrupt,

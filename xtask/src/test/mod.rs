@@ -2,7 +2,7 @@
 
 mod steps;
 
-use std::{path::PathBuf, time::Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -10,10 +10,8 @@ use clap::ValueEnum;
 use crate::{
     cargo::Programs,
     console, down,
-    guard::Guard,
     interrupt::Interrupt,
-    process,
-    services::{Durability, External, Home, Install, Plan, Services, remove_data},
+    services::{Durability, Services, TemporaryHome},
     workspace,
 };
 use steps::Context as StepContext;
@@ -140,21 +138,7 @@ pub fn serve() -> Result<()> {
 /// The services of one run, in a folder of its own, so that runs do not meet.
 struct Fixture {
     services: Services,
-    home: Home,
-    // Dropped after the home, which ends the services.
-    _data: Data,
-    _guard: Guard,
-}
-
-/// Removes the folder at the end.
-struct Data(PathBuf);
-
-impl Drop for Data {
-    fn drop(&mut self) {
-        if let Err(error) = remove_data(&self.0) {
-            console::line(&format!("{error:#}"));
-        }
-    }
+    home: TemporaryHome,
 }
 
 impl Fixture {
@@ -162,18 +146,8 @@ impl Fixture {
         let state = workspace::state_dir();
         down::clear_tests(&state)?;
         let dir = state.join(format!("test-{}", std::process::id()));
-        process::claim(&dir)?;
-        let guard = Guard::start(&dir)?;
-        let data = Data(dir.clone());
-        let home = Home::open(&dir)?;
-        let plan = Plan {
-            durability: Durability::Fast,
-            // Never somebody's own: tests make and drop databases.
-            external: External::default(),
-            install: Install::WhenPermitted,
-        };
-        let services = Services::start(&home, &plan, interrupt, &console::line)?;
-        Ok(Self { services, home, _data: data, _guard: guard })
+        let (services, home) = Services::start_temporary(&dir, Durability::Fast, interrupt)?;
+        Ok(Self { services, home })
     }
 
     /// What tests read.
