@@ -41,6 +41,9 @@ pub struct Options {
     /// Small numbers, under three minutes in all: shows that everything works, not how fast it is.
     #[arg(long)]
     pub quick: bool,
+    /// A process for each role of the platform. Else, what answers clients is one process.
+    #[arg(long)]
+    pub apart: bool,
     /// How often each side of a scenario is measured. [default: 5, or 2 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub pairs: Option<u16>,

@@ -36,7 +36,7 @@ pub async fn run(options: &Options, interrupt: &Interrupt) -> Result<()> {
     }
 
     console::heading("A stand of its own");
-    let mut stand = Stand::start(&root, interrupt).await?;
+    let mut stand = Stand::start(&root, options.apart, interrupt).await?;
     let plan = Plan { quick: options.quick, pairs: options.pairs() };
     let mut outcomes: Vec<Outcome> = Vec::new();
     for kind in options.scenarios() {
@@ -53,7 +53,7 @@ pub async fn run(options: &Options, interrupt: &Interrupt) -> Result<()> {
         console::done(&kind.to_string(), began.elapsed());
         outcomes.extend(found);
         // What is known by now outlives a scenario that fails.
-        let report = Report::new(&outcomes, machine.clone(), options.quick, begin.elapsed());
+        let report = Report::new(&outcomes, machine.clone(), options, begin.elapsed());
         report.write(&out)?;
     }
     stand.stop().await?;

@@ -26,9 +26,10 @@ impl Sample {
         self.operations as f64 / self.seconds.max(f64::EPSILON)
     }
 
-    /// Operations per CPU second of these processes together.
+    /// Operations per CPU second of these processes together, each counted once.
     pub fn per_cpu_second(&self, processes: &[&str]) -> f64 {
-        let used: f64 = processes.iter().filter_map(|name| self.cpu.get(*name)).sum();
+        let named = self.cpu.iter().filter(|(name, _)| processes.contains(&name.as_str()));
+        let used: f64 = named.map(|(_, seconds)| seconds).sum();
         self.operations as f64 / used.max(f64::EPSILON)
     }
 }

@@ -18,6 +18,9 @@ pub struct RawOptions {
     /// Where to listen.
     #[arg(long)]
     listen: SocketAddr,
+    /// Where to listen for sockets that are broadcast to.
+    #[arg(long)]
+    sockets: SocketAddr,
     /// The Redis of the stand.
     #[arg(long)]
     redis: String,
@@ -28,13 +31,14 @@ pub struct RawOptions {
 /// # Errors
 /// When the address is taken.
 pub async fn serve(options: &RawOptions) -> Result<()> {
-    let shutdown = Shutdown::new();
+    let (shutdown, sockets) = (Shutdown::new(), broadcast::Sockets::default());
     let routes = Router::new()
         .route("/health", get(async || "ok"))
         .merge(prepared::routes())
         .merge(states::routes(&options.redis, &shutdown)?)
-        .merge(broadcast::routes());
+        .merge(broadcast::routes(sockets.clone()));
     let listener = TcpListener::bind(options.listen).await.context("cannot listen")?;
+    tokio::spawn(sockets.accept(TcpListener::bind(options.sockets).await.context("cannot listen")?));
     let ended = async {
         // A signal that cannot be waited for ends it at once, as the default would.
         let _ = shutdown.wait_for_signal().await;

@@ -145,15 +145,16 @@ pub fn lines(outcome: &Outcome) -> Vec<String> {
 
 /// The whole page.
 pub fn page(report: &Report<'_>) -> String {
-    let Report { at, machine, quick, took, outcomes } = report;
+    let Report { at, machine, quick, apart, took, outcomes } = report;
     let mut text = format!(
-        "# Benchmark of {}\n\n{} cores of {}, {} MiB; load before it began: {}. Took {} s.{}\n\n{}\n",
+        "# Benchmark of {}\n\n{} cores of {}, {} MiB; load before it began: {}. Took {} s. {}{}\n\n{}\n",
         at.get(..16).unwrap_or(at),
         machine.cores,
         machine.processor,
         machine.memory_mib,
         number(machine.load_before),
         number(*took),
+        if *apart { "A process for each role." } else { "The worker is a process of its own." },
         if *quick { " **Quick: shows that it works, not how fast it is.**" } else { "" },
         table(outcomes)
     );

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use kernel::{Clock, SystemClock};
 use serde::Serialize;
 
-use crate::measure::Outcome;
+use crate::{cli::Options, measure::Outcome};
 
 pub use markdown::{lines, table};
 
@@ -55,6 +55,8 @@ pub struct Report<'o> {
     machine: Machine,
     /// Small numbers: not for comparing.
     quick: bool,
+    /// A process for each role.
+    apart: bool,
     /// Seconds so far.
     took: f64,
     outcomes: &'o [Outcome],
@@ -62,8 +64,10 @@ pub struct Report<'o> {
 
 impl<'o> Report<'o> {
     /// The run so far.
-    pub fn new(outcomes: &'o [Outcome], machine: Machine, quick: bool, took: Duration) -> Self {
-        Self { at: SystemClock.now().to_rfc3339(), machine, quick, took: took.as_secs_f64(), outcomes }
+    pub fn new(outcomes: &'o [Outcome], machine: Machine, options: &Options, took: Duration) -> Self {
+        let Options { quick, apart, .. } = *options;
+        let (at, took) = (SystemClock.now().to_rfc3339(), took.as_secs_f64());
+        Self { at, machine, quick, apart, took, outcomes }
     }
 
     /// Writes everything into `dir`.

@@ -37,12 +37,12 @@ pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
         let customers = customers(stand, bookings).await?;
         stand.settle().await?;
         let before = count(&stand.pg, CONFIRMED).await?;
-        stand.stop_role("worker").await?;
+        stand.stop_process("worker").await?;
         serve_all(stand, &customers).await?;
         stand
             .until("all webhooks came", async |stand| Ok(count(&stand.pg, PAID).await? >= bookings as i64))
             .await?;
-        stand.start_role("worker").await?;
+        stand.start_process("worker").await?;
         let mut our_figure = 0.0;
         let work = async {
             let (done, rate) = confirmed(stand, before, bookings as i64).await?;

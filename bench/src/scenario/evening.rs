@@ -20,7 +20,7 @@ use super::{
 use crate::{
     load::{Crowd, Done, graphql, open},
     measure::{Curve, Outcome, Point, Recorder, median},
-    stand::{ROLES, Stand},
+    stand::Stand,
 };
 
 /// Requests per second that read.
@@ -74,7 +74,7 @@ pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
     }
     outcome.fact(
         "CPU cores used by the platform",
-        ROLES.iter().filter_map(|role| sample.cpu.get(*role)).sum::<f64>() / sample.seconds,
+        stand.platform().filter_map(|name| sample.cpu.get(name)).sum::<f64>() / sample.seconds,
     );
     memory.tell(&mut outcome);
     outcome.alone.push(sample);
@@ -131,7 +131,7 @@ async fn buy(stand: &Stand, customers: &[Customer], rate: f64, recorder: &Record
     Ok(Done { operations: 3 * customers.len() as u64, seconds: begin.elapsed().as_secs_f64() })
 }
 
-/// Resident memory of each role over time.
+/// Resident memory of each process over time.
 #[derive(Default)]
 struct Memory(BTreeMap<&'static str, Vec<Point>>);
 
@@ -141,24 +141,24 @@ impl Memory {
         let (begin, mut ticks) = (Instant::now(), interval(LOOK_EVERY));
         loop {
             ticks.tick().await;
-            for role in ROLES {
-                let point = Point { x: begin.elapsed().as_secs_f64(), y: stand.resident(role) as f64 / MIB };
-                self.0.entry(role).or_default().push(point);
+            for name in stand.platform() {
+                let point = Point { x: begin.elapsed().as_secs_f64(), y: stand.resident(name) as f64 / MIB };
+                self.0.entry(name).or_default().push(point);
             }
         }
     }
 
     /// The growth from the middle to the end, as curves and as numbers.
     fn tell(self, outcome: &mut Outcome) {
-        for (role, points) in self.0 {
+        for (name, points) in self.0 {
             let part = |from: usize, to: usize| {
                 let slice = points.get(points.len() * from / 10..points.len() * to / 10).unwrap_or_default();
                 median(&slice.iter().map(|point| point.y).collect::<Vec<_>>())
             };
-            outcome.fact(&format!("{role}: MiB resident at the end"), part(9, 10));
-            outcome.fact(&format!("{role}: MiB grown in the second half"), part(9, 10) - part(5, 6));
+            outcome.fact(&format!("{name}: MiB resident at the end"), part(9, 10));
+            outcome.fact(&format!("{name}: MiB grown in the second half"), part(9, 10) - part(5, 6));
             outcome.curves.push(Curve {
-                name: format!("memory of {role}"),
+                name: format!("memory of {name}"),
                 x: "seconds".to_owned(),
                 y: "MiB resident".to_owned(),
                 points,

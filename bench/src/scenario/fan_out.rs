@@ -36,11 +36,11 @@ async fn throughput(stand: &Stand, plan: Plan, show: &Show) -> Result<Outcome> {
     let sockets = plan.of(9_500, 1_000);
     let traffic = Traffic { sockets, per_second: PER_SECOND, deltas: plan.of(50, 10) };
     let mut outcome = Outcome::new("fan-out", "deliveries per server CPU second", Some(Goal::Ratio(0.8)));
+    let serving = [stand.process_of("gateway"), stand.process_of("booking")];
     for _ in 0..plan.pairs {
         let raw = watching::raw(stand, show, traffic).await?;
         let ours = watching::ours(stand, show, traffic).await?;
-        let (raw_figure, our_figure) =
-            (raw.per_cpu_second(&["raw"]), ours.per_cpu_second(&["gateway", "booking"]));
+        let (raw_figure, our_figure) = (raw.per_cpu_second(&["raw"]), ours.per_cpu_second(&serving));
         outcome.pairs.push(Pair { raw, ours, raw_figure, our_figure });
     }
     outcome.note(format!(
@@ -67,18 +67,19 @@ async fn latency(stand: &mut Stand, plan: Plan, show: &Show) -> Result<Outcome> 
     Ok(outcome)
 }
 
-/// Memory of the gateway for each socket that watches while nothing happens, in bytes.
+/// Memory of the process of the gateway for each socket that watches while nothing happens, in bytes.
 async fn idle_socket(stand: &mut Stand, show: &Show, sockets: usize) -> Result<f64> {
     // A new process: what an old one has freed would be used again and hide the cost.
-    stand.stop_role("gateway").await?;
-    stand.start_role("gateway").await?;
+    let gateway = stand.process_of("gateway");
+    stand.stop_process(gateway).await?;
+    stand.start_process(gateway).await?;
     // The first few sockets pay for what all share.
     let first = watching::crowd(stand, show, 10, watching::nobody()).await?;
     sleep(CALM).await;
-    let before = stand.resident("gateway");
+    let before = stand.resident(gateway);
     let crowd = watching::crowd(stand, show, sockets, watching::nobody()).await?;
     sleep(CALM).await;
-    let after = stand.resident("gateway");
+    let after = stand.resident(gateway);
     crowd.close().await?;
     first.close().await?;
     Ok(after.saturating_sub(before) as f64 / sockets as f64)

@@ -53,12 +53,13 @@ pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
 async fn watchers(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result<()> {
     let show = stand.shows.take_one(200)?;
     load(stand, std::slice::from_ref(&show)).await?;
+    let serving = [stand.process_of("gateway"), stand.process_of("booking")];
     let (mut cost, mut late) = (Vec::new(), Vec::new());
     for sockets in plan.of(&[100, 300, 1_000, 3_000, 9_500][..], &[100, 500][..]) {
         let traffic = Traffic { sockets: *sockets, per_second: 5, deltas: plan.of(50, 10) };
         let sample = watching::ours(stand, &show, traffic).await?;
         let x = *sockets as f64;
-        cost.push(Point { x, y: 1e6 / sample.per_cpu_second(&["gateway", "booking"]) });
+        cost.push(Point { x, y: 1e6 / sample.per_cpu_second(&serving) });
         late.extend(sample.latency.map(|latency| Point { x, y: latency.p99_ms }));
     }
     push(outcome, "cost of a delivery", "sockets on one show", "µs of CPU in gateway and booking", cost);

@@ -62,7 +62,8 @@ pub async fn ours(stand: &Stand, show: &Show, traffic: Traffic) -> Result<Sample
 /// When a frame gets lost.
 pub async fn raw(stand: &Stand, show: &Show, traffic: Traffic) -> Result<Sample> {
     let board = Board::new(0)?;
-    let crowd = Crowd::open(stand.raw(), "/socket", traffic.sockets, &[], board.watch()).await?;
+    let crowd =
+        Crowd::open(stand.address(stand.ports.raw_sockets), "/", traffic.sockets, &[], board.watch()).await?;
     let mut control = Connection::open(stand.raw()).await?;
     let seats = [show.seat(0), show.seat(1)];
     let sample = measure(stand, &board, traffic, async |version| {

@@ -30,6 +30,7 @@ pub struct Ports {
     pub worker: u16,
     pub sandbox: u16,
     pub raw: u16,
+    pub raw_sockets: u16,
 }
 
 impl Ports {
@@ -44,6 +45,7 @@ impl Ports {
             worker: port("worker")?,
             sandbox: port("sandbox")?,
             raw: port("raw")?,
+            raw_sockets: port("raw-sockets")?,
         })
     }
 

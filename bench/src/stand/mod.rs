@@ -1,5 +1,5 @@
-//! The stand: private servers with real durability, the platform with a process for each role, the
-//! payment sandbox and the raw baselines.
+//! The stand: private servers with real durability, the platform, the payment sandbox and the raw
+//! baselines.
 
 mod config;
 mod database;
@@ -39,8 +39,19 @@ pub use process::Part;
 pub use servers::Servers;
 pub use shows::{Show, Shows};
 
-/// The roles of the platform, each in a process of its own.
-pub const ROLES: [&str; 5] = ["gateway", "catalog", "booking", "user", "worker"];
+/// The processes of the platform, each a name and its roles.
+pub type Layout = &'static [(&'static str, &'static [&'static str])];
+/// What answers is one process, so that nothing goes over a network that need not; the worker can be ended
+/// alone.
+const TOGETHER: Layout = &[("platform", &["gateway", "catalog", "booking", "user"]), ("worker", &["worker"])];
+/// A process for each role.
+const APART: Layout = &[
+    ("gateway", &["gateway"]),
+    ("catalog", &["catalog"]),
+    ("booking", &["booking"]),
+    ("user", &["user"]),
+    ("worker", &["worker"]),
+];
 /// The database of the platform.
 const DATABASE: &str = "bench";
 /// The same tables, for what is run without the platform.
@@ -65,6 +76,7 @@ pub struct Stand {
     pub people: People,
     /// What can be sold.
     pub shows: Shows,
+    layout: Layout,
     marquee: PathBuf,
     config: PathBuf,
     logs: PathBuf,
@@ -78,11 +90,12 @@ fn program(variable: &str) -> Result<PathBuf> {
 }
 
 impl Stand {
-    /// Starts everything, with a seeded catalog that booking knows.
+    /// Starts everything, with a seeded catalog that booking knows; the roles in processes of their own, if
+    /// they are to be `apart`.
     ///
     /// # Errors
     /// What does not start.
-    pub async fn start(root: &Path, interrupt: &Interrupt) -> Result<Self> {
+    pub async fn start(root: &Path, apart: bool, interrupt: &Interrupt) -> Result<Self> {
         let home = xtask::workspace::state_dir().join(format!("test-{}", std::process::id()));
         let servers = block_in_place(|| Servers::start(&home, interrupt))?;
         let ports = Ports::choose(&servers)?;
@@ -110,6 +123,7 @@ impl Stand {
             shows: Shows::default(),
             servers,
             ports,
+            layout: if apart { APART } else { TOGETHER },
             marquee,
             config,
             logs,
@@ -122,13 +136,14 @@ impl Stand {
         sandbox.args(["--webhook-url", &webhook, "--webhook-secret", config::WEBHOOK_SECRET]);
         // It says a line for each payment.
         sandbox.env("RUST_LOG", "warn");
-        stand.spawn("paysim", sandbox, stand.ports.sandbox, "/health").await?;
+        stand.spawn("paysim", sandbox, &[stand.ports.sandbox], "/health").await?;
         let mut raw = Command::new(env::current_exe()?);
         raw.args(["raw", "--listen", &format!("127.0.0.1:{}", stand.ports.raw)]);
+        raw.args(["--sockets", &format!("127.0.0.1:{}", stand.ports.raw_sockets)]);
         raw.args(["--redis", &stand.servers.redis_url()]);
-        stand.spawn("raw", raw, stand.ports.raw, "/health").await?;
-        for role in ROLES {
-            stand.start_role(role).await?;
+        stand.spawn("raw", raw, &[stand.ports.raw], "/health").await?;
+        for (name, _) in stand.layout {
+            stand.start_process(name).await?;
         }
         stand.people.read_key_id(stand.address(stand.ports.user)).await?;
         stand.learn_shows().await?;
@@ -166,40 +181,50 @@ impl Stand {
         self.address(self.ports.raw)
     }
 
-    /// Starts the process of a role and waits until it is ready.
+    /// The processes of the platform.
+    pub fn platform(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.layout.iter().map(|(name, _)| *name)
+    }
+
+    /// The process that has this role.
+    pub fn process_of(&self, role: &str) -> &'static str {
+        let has = self.layout.iter().find(|(_, roles)| roles.contains(&role));
+        has.map_or("none", |(name, _)| name)
+    }
+
+    /// Starts a process of the platform and waits until all its roles are ready.
     ///
     /// # Errors
     /// With the end of its log.
-    pub async fn start_role(&mut self, role: &'static str) -> Result<()> {
+    pub async fn start_process(&mut self, name: &'static str) -> Result<()> {
+        let (_, roles) =
+            self.layout.iter().find(|(known, _)| *known == name).with_context(|| format!("no {name}"))?;
         let mut command = Command::new(&self.marquee);
-        command.args(["serve", "--roles", role, "--config"]).arg(&self.config);
-        self.spawn(role, command, self.ports.of(role), "/ready").await
+        command.args(["serve", "--roles", &roles.join(","), "--config"]).arg(&self.config);
+        let ports: Vec<u16> = roles.iter().map(|role| self.ports.of(role)).collect();
+        self.spawn(name, command, &ports, "/ready").await
     }
 
-    /// Ends the process of a role in order.
+    /// Ends a process of the platform in order.
     ///
     /// # Errors
     /// When there is none.
-    pub async fn stop_role(&mut self, role: &'static str) -> Result<()> {
+    pub async fn stop_process(&mut self, name: &'static str) -> Result<()> {
         let at =
-            self.parts.iter().position(|part| part.name == role).with_context(|| format!("no {role}"))?;
+            self.parts.iter().position(|part| part.name == name).with_context(|| format!("no {name}"))?;
         self.parts.remove(at).stop().await
     }
 
-    async fn spawn(&mut self, name: &'static str, command: Command, port: u16, path: &str) -> Result<()> {
+    async fn spawn(&mut self, name: &'static str, command: Command, ports: &[u16], path: &str) -> Result<()> {
         let mut part = Part::spawn(name, command, &self.logs, &self.servers)?;
-        let (request, target) = (get(path), self.address(port));
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Ok(mut connection) = crate::load::Connection::open(target).await
-                && connection.call(&request).await.is_ok_and(|answer| answer.status == 200)
-            {
-                break;
+        let (request, deadline) = (get(path), Instant::now() + PATIENCE);
+        for port in ports {
+            while !answers(self.address(*port), &request).await {
+                if !part.is_running() || Instant::now() > deadline {
+                    bail!("{name} is not ready: {}", part.log_tail());
+                }
+                sleep(PAUSE).await;
             }
-            if !part.is_running() || Instant::now() > deadline {
-                bail!("{name} is not ready: {}", part.log_tail());
-            }
-            sleep(PAUSE).await;
         }
         self.parts.push(part);
         Ok(())
@@ -287,6 +312,14 @@ impl Stand {
         self.shutdown.finish(Duration::from_secs(1)).await;
         Ok(())
     }
+}
+
+/// Whether somebody answers this request well.
+async fn answers(target: SocketAddr, request: &[u8]) -> bool {
+    let Ok(mut connection) = crate::load::Connection::open(target).await else {
+        return false;
+    };
+    connection.call(request).await.is_ok_and(|answer| answer.status == 200)
 }
 
 fn run(command: &mut Command) -> Result<()> {

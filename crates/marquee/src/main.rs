@@ -15,6 +15,12 @@ mod smoke;
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// Answering a query is hundreds of small allocations, made on one thread and freed on another: a sixth of
+/// the time of a gateway went to those of libc.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();

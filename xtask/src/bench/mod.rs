@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the platform as it is shipped, and lets the program `bench` compare it
 //! with the raw limits of this machine.
 
-use std::{ffi::OsString, process::Command};
+use std::{ffi::OsString, path::Path, process::Command};
 
 use anyhow::Result;
 
@@ -15,6 +15,9 @@ pub struct Options {
     arguments: Vec<OsString>,
 }
 
+/// A little of everything.
+const SHORT: [&str; 3] = ["--quick", "--pairs", "1"];
+
 /// Builds, and runs the scenarios that are asked for.
 ///
 /// # Errors
@@ -22,11 +25,22 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let interrupt = Interrupt::catch()?;
     console::heading("Build, as it is shipped");
-    let root = workspace::root();
+    play(&workspace::root(), &["--release"], &options.arguments, &interrupt)
+}
+
+/// Whether each scenario works, with what the tests have built already: no figure of it means anything.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn short(root: &Path, interrupt: &Interrupt) -> Result<()> {
+    play(root, &[], &SHORT.map(OsString::from), interrupt)
+}
+
+fn play(root: &Path, profile: &[&str], arguments: &[OsString], interrupt: &Interrupt) -> Result<()> {
     let names = ["marquee", "paysim", "bench"];
-    let [marquee, paysim, bench] = cargo::build_named(&root, names, &["--release"], &interrupt)?;
+    let [marquee, paysim, bench] = cargo::build_named(root, names, profile, interrupt)?;
     down::clear_tests(&workspace::state_dir())?;
     let mut command = Command::new(bench);
-    command.args(&options.arguments).env("MARQUEE_BIN", marquee).env("PAYSIM_BIN", paysim);
-    run_command(&mut command, &interrupt)
+    command.args(arguments).env("MARQUEE_BIN", marquee).env("PAYSIM_BIN", paysim);
+    run_command(&mut command, interrupt)
 }

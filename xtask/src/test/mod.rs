@@ -47,6 +47,8 @@ pub enum Step {
     Tests,
     /// Examples in the documentation.
     Doc,
+    /// Whether each scenario of `cargo xtask bench` works; no time is asserted.
+    Bench,
     /// A short `cargo xtask faults`.
     Faults,
 }
@@ -61,6 +63,7 @@ impl Step {
             Self::Schema => "Schemas are up to date",
             Self::Tests => "Tests, against private services",
             Self::Doc => "Examples in the documentation",
+            Self::Bench => "The benchmarks work",
             Self::Faults => "Nothing sold twice, nothing lost, whatever breaks",
         }
     }
@@ -105,6 +108,7 @@ fn name(step: Step) -> &'static str {
         Step::Schema => "schema",
         Step::Tests => "tests",
         Step::Doc => "doc",
+        Step::Bench => "bench",
         Step::Faults => "faults",
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::{Fixture, Step};
 use crate::{
-    cargo, console, deploy, faults,
+    bench, cargo, console, deploy, faults,
     interrupt::Interrupt,
     process::{capture, run},
     schema, tidy,
@@ -35,6 +35,7 @@ impl Context<'_> {
             Step::Schema => schema::run(true, &self.root),
             Step::Tests => self.tests(),
             Step::Doc => self.cargo(&["test", "--workspace", "--doc"]),
+            Step::Bench => bench::short(&self.root, self.interrupt),
             Step::Faults => faults::short(&self.root, self.interrupt),
         }
     }
