@@ -1,10 +1,12 @@
--- As subgraphs/booking/src/app/webhook.rs: the provider's event and ours.
-begin;
-insert into booking.provider_events (show_id, provider, provider_event_id, kind, received_at)
-values (lpad(to_hex(:show::bigint), 32, '0')::uuid, 'stripe', 'evt_' || :n::text, 'payment_intent.succeeded', now())
-    on conflict on constraint provider_events_pkey do nothing;
+-- As provider_event_insert in subgraphs/booking/src/store/provider_events.rs: the provider's event and ours.
+with received as (
+    insert into booking.provider_events (show_id, provider, provider_event_id, kind, received_at)
+    values (lpad(to_hex(:show::bigint), 32, '0')::uuid, 'stripe', 'evt_' || :n::text, 'payment_intent.succeeded', booking.now())
+        on conflict on constraint provider_events_pkey do nothing
+    returning show_id
+)
 insert into booking.outbox (key, event_id, name, version, time, trace, body)
-values (lpad(to_hex(:show::bigint), 32, '0')::uuid, gen_random_uuid(), 'payment.succeeded', 1, now(), null,
-        '{"payment_id": "payment_01jd0000000000000000000000000000000000a", "booking_id": "booking_01jd0000000000000000000000000000000000a",
-          "provider": "stripe", "provider_intent_id": "pi_0123456789", "amount": {"minor": 2600, "currency": "EUR"}, "provider_event_id": "evt_0123456789"}');
-commit;
+select show_id, gen_random_uuid(), 'payment.succeeded', 1, now(), null,
+       '{"payment_id": "payment_01jd0000000000000000000000000000000000a", "booking_id": "booking_01jd0000000000000000000000000000000000a",
+         "provider": "stripe", "provider_intent_id": "pi_0123456789", "amount": {"minor": 2600, "currency": "EUR"}, "provider_event_id": "evt_0123456789"}'
+  from received;

@@ -163,7 +163,8 @@ impl Target {
         let listener = gateway::bind(&config).await?;
         let address = listener.local_addr()?;
         let shutdown = Shutdown::new();
-        let outside = Outside { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), redis: None };
+        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
+        let outside = Outside { clock, ids, redis: None, local: BTreeMap::new() };
         tokio::spawn(gateway::run(config, outside, Telemetry::detached()?, listener, shutdown.clone()));
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
         let ready = format!("http://{address}/ready");

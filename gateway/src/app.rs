@@ -1,6 +1,6 @@
 //! The routes of the listener.
 
-use std::sync::Arc;
+use std::{rc::Rc, sync::Arc};
 
 use hive_router::pipeline::response_compression::ResponseCompressionService;
 use ntex::{
@@ -44,7 +44,8 @@ impl App {
         let router = self.routers.of_thread().await;
         let shared = self.routers.queries;
         let compression = ResponseCompressionService::new(shared.router_config);
-        let edge = Edge { router: router.clone(), shared, max_body: self.max_body, closing: self.closing };
+        let edge =
+            Rc::new(Edge { router: router.clone(), shared, max_body: self.max_body, closing: self.closing });
         let app = web::App::new()
             .middleware(compression)
             .middleware(self.shield)
@@ -61,7 +62,10 @@ impl App {
             .route(METRICS, web::get().to(ops::metrics));
         // In builds for tests only; else there are none.
         let app = PATHS.iter().fold(app, |app, path| app.route(path, web::route().to(ops::pass)));
-        app.default_service(fn_service(move |request: WebRequest<DefaultError>| edge.clone().answer(request)))
-            .into_factory()
+        let answer = fn_service(move |request: WebRequest<DefaultError>| {
+            let edge = Rc::clone(&edge);
+            async move { edge.answer(request).await }
+        });
+        app.default_service(answer).into_factory()
     }
 }

@@ -21,12 +21,14 @@ use ntex::{
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{self, error::RecvError};
+use tracing::Span;
 
 use crate::{
     places::{Place, Places},
     refusal, request,
     router::InProcess,
     subscription::Key,
+    trace,
 };
 
 /// In an answer that has errors; it may be in others.
@@ -120,7 +122,7 @@ impl Audiences {
                 metrics::gauge!("gateway_subscriptions_upstream").increment(1);
                 let (router, request) = open();
                 let audience = Audience { audiences: Arc::clone(self), key, events: sender, closed: false };
-                rt::spawn(audience.entertain(router, request));
+                rt::spawn(audience.entertain(router, request, trace::upstream()));
                 events
             }
         };
@@ -142,8 +144,8 @@ struct Audience {
 }
 
 impl Audience {
-    async fn entertain(mut self, router: InProcess, request: Request) {
-        let mut response = match router.call(request).await {
+    async fn entertain(mut self, router: InProcess, request: Request, span: Span) {
+        let mut response = match trace::begins(span, router.call(request)).await {
             Ok(response) => response,
             Err(error) => {
                 tracing::error!(%error, "the router failed on a subscription");

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::{
     admission::{Auth, Network, RateLimits},
+    answers::PreparedAnswers,
     documents::{DocumentMode, PersistedDocuments},
 };
 pub use caps::Caps;
@@ -34,6 +35,10 @@ pub struct Config {
     /// Where subgraphs are, if not where the supergraph says: name to URL.
     #[garde(custom(web_urls))]
     pub subgraph_urls: BTreeMap<String, Url>,
+    /// Whether subgraphs that are roles of the gateway's process are asked without HTTP, wherever they
+    /// listen. Subscriptions always go to their addresses.
+    #[garde(skip)]
+    pub local_subgraphs: bool,
     /// Subgraphs whose subscriptions go over a WebSocket: name to path. The others are asked for
     /// server-sent events or multipart at their URL.
     #[garde(custom(absolute_paths))]
@@ -88,6 +93,9 @@ pub struct Config {
     /// Documents that are known by an id.
     #[garde(dive)]
     pub documents: PersistedDocuments,
+    /// Answers that everybody may share.
+    #[garde(dive)]
+    pub answers: PreparedAnswers,
     /// Who may read the schema.
     #[garde(skip)]
     pub introspection: Introspection,
@@ -125,6 +133,7 @@ impl Default for Config {
             public_url: loopback(4000),
             supergraph: PathBuf::from("schema/supergraph.graphql"),
             subgraph_urls: BTreeMap::new(),
+            local_subgraphs: true,
             websocket_paths: BTreeMap::from([("booking".to_owned(), "/ws".to_owned())]),
             allowed_origins: Vec::new(),
             allow_loopback_origins: true,
@@ -141,6 +150,7 @@ impl Default for Config {
             drain_delay_ms: 0,
             drain_timeout_ms: 10_000,
             documents: PersistedDocuments::default(),
+            answers: PreparedAnswers::default(),
             introspection: Introspection::Development,
             explorer: true,
             tls: None,
@@ -231,8 +241,10 @@ mod tests {
             (serde_json::json!({ "limits": { "depth": 0 } }), "limits.depth"),
             (serde_json::json!({ "forward_headers": ["x y"] }), "forward_headers"),
             (serde_json::json!({ "caps": { "sockets": 0 } }), "caps.sockets"),
+            (serde_json::json!({ "caps": { "silence_ms": 15_000 } }), "two pings"),
             (serde_json::json!({ "introspection": "everybody" }), "development"),
             (serde_json::json!({ "documents": { "mode": "maybe" } }), "require"),
+            (serde_json::json!({ "answers": { "max_bytes": 0 } }), "answers.max_bytes"),
         ];
         for (mistake, hint) in mistakes {
             let error = check(mistake).unwrap_err();

@@ -15,8 +15,9 @@ use ntex::{
     http::{
         Method, StatusCode, Uri,
         body::{BoxedBodyStream, ResponseBody},
-        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName},
+        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY},
     },
+    rt,
     util::Bytes,
     web::{self, DefaultError, HttpResponse, WebRequest, WebResponse},
 };
@@ -27,19 +28,20 @@ use crate::{
     admission::{
         Admission, Admitted, OAUTH_LIMIT, OAUTH_TOKEN, Params, REQUEST_ID, asks, from_query, request_id,
     },
+    answers::{Answer, GZIP},
     audience::{Event, Viewer},
     places::Full,
     refusal::Refusal,
     request,
-    router::{InProcess, Router},
+    router::{InProcess, Prepared, Query, Router},
     settings::GRAPHQL,
+    trace::{self, Trace},
 };
 
 /// How often a stream without events shows that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// What one thread needs to answer requests.
-#[derive(Clone)]
 pub(crate) struct Edge {
     pub(crate) router: Router,
     /// Knows the rules for other origins.
@@ -52,7 +54,7 @@ pub(crate) struct Edge {
 impl Edge {
     /// Answers whatever no other route answers.
     pub(crate) async fn answer(
-        self,
+        &self,
         mut request: WebRequest<DefaultError>,
     ) -> Result<WebResponse, web::Error> {
         let id = request_id(request.headers_mut(), &self.router.gate.ids);
@@ -66,7 +68,7 @@ impl Edge {
     }
 
     async fn graphql(
-        self,
+        &self,
         mut request: WebRequest<DefaultError>,
         made_id: bool,
     ) -> Result<WebResponse, web::Error> {
@@ -86,6 +88,17 @@ impl Edge {
             Ok(body) => body,
             Err(refusal) => return Ok(self.refuse(request, &refusal)),
         };
+        let trace = Trace::begin(request.headers_mut(), "http");
+        trace.run(self.operation(request, body, made_id)).await
+    }
+
+    /// Answers an operation that was read and nothing else.
+    async fn operation(
+        &self,
+        mut request: WebRequest<DefaultError>,
+        body: Bytes,
+        made_id: bool,
+    ) -> Result<WebResponse, web::Error> {
         let gate = &self.router.gate;
         let address = gate.address(request.peer_addr(), request.headers());
         let admission = match gate.admit(request.headers_mut(), address, body).await {
@@ -100,11 +113,31 @@ impl Edge {
 
     /// Answers an operation that was admitted.
     async fn execute(
-        self,
+        &self,
         mut request: WebRequest<DefaultError>,
         admission: Admission,
     ) -> Result<WebResponse, web::Error> {
-        let Admission { admitted, subscription, body, meter } = admission;
+        let Admission { admitted, subscription, question, body, meter } = admission;
+        if let Some(question) = &question {
+            let (asked, kind) = request::single_type(request, self.shared.router_config.laboratory.enabled);
+            request = asked;
+            let query = Query { question, headers: request.headers(), body: &body, admitted: &admitted };
+            let prepared = match kind {
+                Some(kind) => self.router.prepared(query, kind).await.map(|prepared| (prepared, kind)),
+                None => None,
+            };
+            match prepared {
+                Some((Prepared::ForAll(answer), kind)) => {
+                    meter.answered_well();
+                    return Ok(self.known(request, &answer, kind).await);
+                }
+                Some((Prepared::Own(response), _)) => {
+                    meter.answered_with(response.status(), response.response().body());
+                    return Ok(not_kept(request.into_response(response.into_parts().0)));
+                }
+                None => {}
+            }
+        }
         let headers = request.headers();
         let (events, parts) = (request::accepts_events(headers), request::accepts_parts(headers));
         let mut held = None;
@@ -137,19 +170,47 @@ impl Edge {
         }
         let Some((place, left)) = held else {
             let response = pass(&self.router.queries, request, Some(admitted)).await?;
+            Router::learn(question.as_ref(), &response);
             meter.answered_with(response.status(), response.response().body());
-            return Ok(response);
+            return Ok(not_kept(response));
         };
         meter.opened();
         // In parts, which the router makes; they end as events do.
-        let response = pass(&self.router.subscriptions, request, Some(admitted)).await?;
-        Ok(response.map_body(|_, body| {
+        let (router, taken) =
+            (self.router.subscriptions.clone(), request::take(&mut request, Some(admitted)));
+        let begun = rt::spawn(trace::begins(trace::upstream(), async move { router.call(taken).await }));
+        let response = begun.await.map_err(|_| io::Error::other("the subscription was not begun"))??;
+        Ok(request.into_response(response.into_parts().0).map_body(|_, body| {
             let parts = body.take_until(Box::pin(async move {
                 let _place = place;
                 expiry(left).await;
             }));
             ResponseBody::Body(BoxedBodyStream::new(Box::pin(parts)).into())
         }))
+    }
+
+    /// An answer that was there, or is there now.
+    async fn known(
+        &self,
+        request: WebRequest<DefaultError>,
+        answer: &Answer,
+        kind: &'static str,
+    ) -> WebResponse {
+        let mut response = HttpResponse::Ok();
+        response.header(CONTENT_TYPE, HeaderValue::from_static(kind));
+        response.header(CACHE_CONTROL, answer.cache_control());
+        if let Some(answers) = &self.router.answers {
+            response.header(VARY, answers.vary.clone());
+        }
+        let compression = &self.shared.router_config.traffic_shaping.router.compression.response;
+        let body = match answer.packed(request.headers(), compression).await {
+            Some(packed) => {
+                response.header(CONTENT_ENCODING, HeaderValue::from_static(GZIP));
+                packed
+            }
+            None => answer.body.clone(),
+        };
+        self.respond(request, response.body(body))
     }
 
     /// Reads the body of a request.
@@ -171,7 +232,7 @@ impl Edge {
     }
 
     /// Lets whoever makes tokens answer.
-    async fn token(self, mut request: WebRequest<DefaultError>) -> Result<WebResponse, web::Error> {
+    async fn token(&self, mut request: WebRequest<DefaultError>) -> Result<WebResponse, web::Error> {
         let gate = Arc::clone(&self.router.gate);
         let Some(oauth) = &gate.oauth else {
             return Ok(request.into_response(HttpResponse::NotFound().body("the API is at /graphql")));
@@ -246,6 +307,12 @@ async fn pass(
 ) -> Result<WebResponse, web::Error> {
     let response = router.call(request::take(&mut request, admitted)).await?;
     Ok(request.into_response(response.into_parts().0))
+}
+
+/// The answer to an operation that is the business of its caller alone.
+fn not_kept(mut response: WebResponse) -> WebResponse {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn expiry(left: Option<u64>) {

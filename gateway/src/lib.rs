@@ -10,6 +10,9 @@
 //! | `POST /oauth/token` | access tokens for API keys, from the user subgraph |
 //! | `GET /health`, `/ready`, `/metrics` | for machines |
 //!
+//! Subgraphs that are roles of the same process are asked without HTTP ([`plugins::local`]); which way a
+//! request went, nobody can tell from its answer.
+//!
 //! Architecture invariant: this is the only crate that names `hive_router` or `ntex`.
 //!
 //! Architecture invariant: the gateway needs a supergraph file and nothing else to serve what is
@@ -18,15 +21,17 @@
 //!
 //! Architecture invariant: two callers share an answer only if every header that may change the
 //! answer is equal. What all may share is therefore executed without those headers
-//! ([`subscription`]).
+//! ([`subscription`], [`answers`]).
 //!
 //! Architecture invariant: every operation goes through [`admission`] and [`router`], whatever transport it came by,
-//! so that limits, plugins, deduplication and errors cannot differ between transports.
+//! so that limits, plugins, deduplication and errors cannot differ between transports. Only what was
+//! admitted is looked for in [`answers`].
 
 // The router builds its services as one deep type.
 #![recursion_limit = "256"]
 
 mod admission;
+mod answers;
 mod app;
 mod audience;
 mod config;
@@ -50,11 +55,13 @@ mod socket;
 mod subscription;
 mod supergraph;
 mod tls;
+mod trace;
 
 use platform::{Shutdown, Telemetry};
 use tokio::{net::TcpListener, sync::oneshot};
 
 pub use admission::{Auth, Network, NotANetwork, Outside, RateLimits, Store};
+pub use answers::PreparedAnswers;
 pub use config::{Caps, Config, Introspection, Limits, Tls};
 pub use documents::{DocumentMode, PersistedDocuments, manifest};
 pub use error::GatewayError;

@@ -1,12 +1,13 @@
 //! How operations went, for whoever watches: how many, how long they took, and how they ended.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, PoisonError, RwLock},
-    time::Instant,
+    collections::{HashMap, HashSet},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+    time::{Duration, Instant},
 };
 
 use kernel::error::ErrorCode;
+use metrics::{Counter, Histogram};
 use ntex::http::{
     StatusCode,
     body::{Body, ResponseBody},
@@ -23,17 +24,34 @@ const OTHER: &str = "other";
 const ERRORS: &str = r#""errors":["#;
 const CODE: &str = r#""code":""#;
 
+/// How operations can end: `ok`, or the code of the first error.
+const OUTCOMES: [&str; 7] =
+    ["ok", "bad_user_input", "rate_limited", "unauthenticated", "forbidden", "unavailable", "internal"];
+
 /// The names that operations are told by.
 #[derive(Debug)]
 pub(crate) struct Names {
     manifest: HashSet<Arc<str>>,
     learnt: RwLock<HashSet<Arc<str>>>,
+    series: RwLock<HashMap<Key, Arc<Series>>>,
+}
+
+/// Name and class.
+type Key = (Arc<str>, &'static str);
+
+/// The series of operations with one name and class. They are made when they first count.
+#[derive(Debug)]
+pub(crate) struct Series {
+    name: Arc<str>,
+    class: &'static str,
+    seconds: OnceLock<Histogram>,
+    outcomes: [OnceLock<Counter>; OUTCOMES.len()],
 }
 
 impl Names {
     /// Those of the manifest, and the first others that come.
     pub(crate) fn new(manifest: HashSet<Arc<str>>) -> Self {
-        Self { manifest, learnt: RwLock::default() }
+        Self { manifest, learnt: RwLock::default(), series: RwLock::default() }
     }
 
     fn known(&self, name: &str) -> Option<Arc<str>> {
@@ -56,27 +74,62 @@ impl Names {
         name
     }
 
-    /// Begins to measure an operation of which nothing is known yet but that it is of this class.
-    pub(crate) fn meter(&self, class: &'static str) -> Meter {
-        Meter { name: self.of(None), class, begun: Instant::now() }
+    /// The series of an operation.
+    pub(crate) fn series(&self, name: Option<&str>, class: &'static str) -> Arc<Series> {
+        let key = (self.of(name), class);
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
+        known.unwrap_or_else(|| {
+            let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
+            let new = || Series {
+                name: Arc::clone(&key.0),
+                class,
+                seconds: OnceLock::new(),
+                outcomes: Default::default(),
+            };
+            Arc::clone(series.entry(key.clone()).or_insert_with(|| Arc::new(new())))
+        })
+    }
+}
+
+impl Series {
+    fn ended(&self, after: Duration, outcome: &'static str) {
+        let make = || metrics::histogram!("gateway_operation_seconds", "operation" => Arc::clone(&self.name));
+        self.seconds.get_or_init(make).record(after);
+        self.count(outcome);
     }
 
-    /// Tells a meter what it measures.
-    pub(crate) fn tell(&self, meter: &mut Meter, name: Option<&str>, class: &'static str) {
-        meter.name = self.of(name);
-        meter.class = class;
+    fn count(&self, outcome: &'static str) {
+        let counter = OUTCOMES.iter().zip(&self.outcomes).find(|(known, _)| **known == outcome);
+        let make = || {
+            let name = Arc::clone(&self.name);
+            metrics::counter!(
+                "gateway_operations_total", "operation" => name, "class" => self.class, "outcome" => outcome
+            )
+        };
+        if let Some((_, counter)) = counter {
+            counter.get_or_init(make).increment(1);
+        }
     }
 }
 
 /// Measures one operation. Of one whose client has left nothing is told.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    name: Arc<str>,
-    class: &'static str,
+    series: Arc<Series>,
     begun: Instant,
 }
 
 impl Meter {
+    /// Begins to measure an operation of which nothing is known yet but where it would count.
+    pub(crate) fn begin(series: &Arc<Series>) -> Self {
+        Self { series: Arc::clone(series), begun: Instant::now() }
+    }
+
+    /// Tells what it measures.
+    pub(crate) fn is_of(&mut self, series: &Arc<Series>) {
+        self.series = Arc::clone(series);
+    }
+
     /// A query or mutation has this answer.
     pub(crate) fn answered(self, status: StatusCode, body: &[u8]) {
         self.ended(outcome(status, body));
@@ -89,6 +142,11 @@ impl Meter {
         }
     }
 
+    /// It has an answer without errors.
+    pub(crate) fn answered_well(self) {
+        self.ended("ok");
+    }
+
     /// It was refused.
     pub(crate) fn refused(self, refusal: &Refusal) {
         self.ended(told(refusal.code));
@@ -96,22 +154,11 @@ impl Meter {
 
     /// A subscription has begun. Nobody waits for its end.
     pub(crate) fn opened(self) {
-        self.count("ok");
+        self.series.count("ok");
     }
 
     fn ended(self, outcome: &'static str) {
-        let seconds = self.begun.elapsed();
-        metrics::histogram!("gateway_operation_seconds", "operation" => Arc::clone(&self.name))
-            .record(seconds);
-        self.count(outcome);
-    }
-
-    fn count(self, outcome: &'static str) {
-        let Self { name, class, .. } = self;
-        metrics::counter!(
-            "gateway_operations_total", "operation" => name, "class" => class, "outcome" => outcome
-        )
-        .increment(1);
+        self.series.ended(self.begun.elapsed(), outcome);
     }
 }
 
@@ -176,5 +223,8 @@ mod tests {
         assert_eq!(&*names.of(Some("N777")), OTHER);
         assert_eq!(&*names.of(Some("Checkout")), "Checkout");
         assert_eq!(&*names.of(None), OTHER);
+        let series = |name| names.series(Some(name), "general");
+        assert!(Arc::ptr_eq(&series("N7"), &series("N7")) && !Arc::ptr_eq(&series("N7"), &series("N8")));
+        assert!(Arc::ptr_eq(&series("N777"), &series("N778")));
     }
 }

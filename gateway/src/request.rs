@@ -1,6 +1,7 @@
 //! Requests as the edge sees them, and as it hands them to the router.
 
 use futures::{StreamExt, future::ready, stream};
+use hive_router::pipeline::header::{RequestAccepts, ResponseMode};
 use ntex::{
     http::{
         HeaderMap, Method, Payload, Request, Uri,
@@ -16,7 +17,8 @@ use crate::{admission::Admitted, settings::GRAPHQL};
 
 /// What the router is asked for: it answers queries with JSON and subscriptions with events.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// The type of answers when nobody says which.
+pub(crate) const JSON: &str = "application/json";
 
 /// Whether a request wants to become a socket.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
@@ -51,10 +53,39 @@ pub(crate) fn is_events(response: &WebResponse) -> bool {
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
+/// The type of a single answer that the client of a request gets, by the rules of the router, where
+/// browsers may get the `explorer`. `None` if it gets something else.
+pub(crate) fn single_type(
+    request: WebRequest<DefaultError>,
+    explorer: bool,
+) -> (WebRequest<DefaultError>, Option<&'static str>) {
+    let accepted = request.headers().get(header::ACCEPT).map_or(b"" as &[u8], HeaderValue::as_bytes);
+    // What nearly all send is known by heart.
+    if matches!(accepted, b"" | b"*/*" | b"application/json") {
+        return (request, Some(JSON));
+    }
+    let (http, payload) = request.into_parts();
+    let kind = match http.negotiate(explorer) {
+        Ok(ResponseMode::SingleOnly(kind) | ResponseMode::Dual(kind, _)) => Some(kind.into()),
+        Ok(ResponseMode::StreamOnly(_) | ResponseMode::Laboratory) | Err(_) => None,
+    };
+    let request = WebRequest::from_parts(http, payload);
+    (request.unwrap_or_else(|_| unreachable!("nobody else has the request")), kind)
+}
+
 /// An operation of which only the headers are left.
-pub(crate) fn post(mut headers: HeaderMap, body: Bytes, admitted: Admitted) -> Request {
-    headers.insert(header::ACCEPT, ACCEPT);
-    headers.insert(header::CONTENT_TYPE, JSON);
+pub(crate) fn post(headers: HeaderMap, body: Bytes, admitted: Admitted) -> Request {
+    with_accept(headers, ACCEPT, body, admitted)
+}
+
+/// A query that is answered with one answer of this type.
+pub(crate) fn ask(headers: HeaderMap, body: Bytes, admitted: Admitted, kind: &'static str) -> Request {
+    with_accept(headers, HeaderValue::from_static(kind), body, admitted)
+}
+
+fn with_accept(mut headers: HeaderMap, accept: HeaderValue, body: Bytes, admitted: Admitted) -> Request {
+    headers.insert(header::ACCEPT, accept);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     headers.remove(header::CONTENT_LENGTH);
     let mut request = Request::with_payload(payload(body));
     let head = request.head_mut();
@@ -91,14 +122,23 @@ fn payload(body: Bytes) -> Payload {
 
 /// Reads a body of up to `limit` bytes; `None` if it is longer.
 pub(crate) async fn read(mut payload: Payload, limit: usize) -> Result<Option<Bytes>, PayloadError> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.recv().await {
-        body.extend_from_slice(&chunk?);
+    // Most come in one piece.
+    let Some(first) = payload.recv().await.transpose()? else { return Ok(Some(Bytes::new())) };
+    if first.len() > limit {
+        return Ok(None);
+    }
+    let Some(mut chunk) = payload.recv().await.transpose()? else { return Ok(Some(first)) };
+    let mut body = BytesMut::from(&first[..]);
+    loop {
+        body.extend_from_slice(&chunk);
         if body.len() > limit {
             return Ok(None);
         }
+        match payload.recv().await.transpose()? {
+            Some(next) => chunk = next,
+            None => return Ok(Some(body.freeze())),
+        }
     }
-    Ok(Some(body.freeze()))
 }
 
 /// Reads the body of an answer that is no stream. What breaks off is short.

@@ -25,10 +25,12 @@ use ntex::{
 
 use crate::{
     admission::{Admitted, Caller, Gate},
+    answers::{Answer, Answers, Fetched, Question, is_for_all},
     audience::{Audiences, Viewer},
     places::{Full, Place},
+    plugins::local::Local,
     request,
-    settings::GRAPHQL,
+    settings::{AUTHORIZATION, GRAPHQL},
     subscription::{Rules, Subscription},
 };
 
@@ -42,6 +44,8 @@ pub(crate) struct Routers {
     pub(crate) audiences: Arc<Audiences>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) answers: Option<Arc<Answers>>,
+    pub(crate) local: Arc<Local>,
 }
 
 /// The router, as one thread calls it.
@@ -55,6 +59,27 @@ pub(crate) struct Router {
     rules: Arc<Rules>,
     /// What every operation passes first.
     pub(crate) gate: Arc<Gate>,
+    /// Those that are kept, if any are.
+    pub(crate) answers: Option<Arc<Answers>>,
+}
+
+/// A query that was admitted.
+#[derive(Clone, Copy)]
+pub(crate) struct Query<'q> {
+    pub(crate) question: &'q Question,
+    /// Those that its request was left with.
+    pub(crate) headers: &'q HeaderMap,
+    /// The operation as JSON.
+    pub(crate) body: &'q Bytes,
+    pub(crate) admitted: &'q Admitted,
+}
+
+/// The answer to a query that others may have got, too.
+pub(crate) enum Prepared {
+    /// Everybody may have it.
+    ForAll(Arc<Answer>),
+    /// The answer to this one alone.
+    Own(WebResponse),
 }
 
 impl Routers {
@@ -66,6 +91,7 @@ impl Routers {
             audiences: Arc::clone(&self.audiences),
             rules: Arc::clone(&self.rules),
             gate: Arc::clone(&self.gate),
+            answers: self.answers.clone(),
         }
     }
 
@@ -77,6 +103,7 @@ impl Routers {
             .state(Arc::clone(shared))
             .state(Arc::clone(&self.schema))
             .state(Arc::clone(&shared.telemetry_context))
+            .state(Arc::clone(&self.local))
             .configure(|routes| configure_ntex_app(routes, &paths, self.metrics.clone()))
             .into_factory()
             .pipeline(SharedCfg::new("ROUTER").add(web::WebAppConfig::new()).into())
@@ -110,6 +137,39 @@ impl Router {
         let mut place = self.audiences.places.take(admitted.address)?;
         place.is_of(&admitted.caller)?;
         Ok(place)
+    }
+
+    /// The answer that everybody may have to a query, of this type; who gets it otherwise gets it too.
+    /// `None` when the query has to be executed for its caller.
+    pub(crate) async fn prepared(&self, query: Query<'_>, kind: &'static str) -> Option<Prepared> {
+        let answers = self.answers.as_ref()?;
+        let Query { question, headers, body, admitted } = query;
+        let key = answers.key(question, headers);
+        if let Some(answer) = answers.get(&key).await {
+            return Some(Prepared::ForAll(answer));
+        }
+        // With a token that nobody has looked at, one is a stranger to the gateway only.
+        let stranger = matches!(admitted.caller, Caller::Stranger) && !headers.contains_key(AUTHORIZATION);
+        if !question.habit().invites(stranger) {
+            return None;
+        }
+        let ask = async {
+            let mut headers = headers.clone();
+            headers.remove(AUTHORIZATION);
+            let for_all = admitted.for_all(key.generation);
+            self.queries.call(request::ask(headers, body.clone(), for_all, kind)).await
+        };
+        match answers.fetch(key, question, headers, body, ask).await? {
+            Fetched::ForAll(answer) => Some(Prepared::ForAll(answer)),
+            Fetched::ForStrangers(response) => stranger.then_some(Prepared::Own(response)),
+        }
+    }
+
+    /// Notes whether everybody could have had a response.
+    pub(crate) fn learn(question: Option<&Question>, response: &WebResponse) {
+        if let Some(question) = question {
+            question.habit().learn(is_for_all(response));
+        }
     }
 
     /// Answers a query or mutation that was admitted; `headers` are those that its request was left

@@ -2,6 +2,7 @@
 //! orderly end.
 
 use std::{
+    mem,
     net::TcpListener,
     sync::{Arc, Once},
     time::Duration,
@@ -30,6 +31,7 @@ use ntex::{
 };
 use platform::{
     Shutdown, Telemetry,
+    cache::listen,
     http::{Readiness, ops_routes},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -38,11 +40,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config, GatewayError, Outside,
     admission::Gate,
+    answers::Answers,
     app::App,
     audience::Audiences,
     open_files,
     places::{Limits, Places},
-    plugins,
+    plugins::{self, local::Local},
     router::Routers,
     settings::{GRAPHQL, METRICS, Settings},
     shield::Shield,
@@ -58,6 +61,8 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 const LOAD_POLL: Duration = Duration::from_millis(5);
 /// What sockets may take to close after they have nothing to answer any more.
 const CLOSE_GRACE: Duration = Duration::from_secs(3);
+/// What is told of changes of what queries are answered with.
+const CATALOG: &str = "catalog";
 /// Connections that one thread accepts besides long-lived ones.
 const SHORT_LIVED: usize = 25_000;
 
@@ -94,7 +99,7 @@ impl Gateway {
     /// Builds the router and waits until it can plan.
     async fn start(
         config: Config,
-        outside: Outside,
+        mut outside: Outside,
         telemetry: Telemetry,
         supergraph: Supergraph,
         settings: Settings,
@@ -136,9 +141,25 @@ impl Gateway {
         );
         let audiences = Audiences::new(places, caps.events_per_reader, config.deduplicate);
         let rules = Arc::new(Rules::new(&config));
+        let local = Arc::new(Local::new(mem::take(&mut outside.local), &subscriptions));
+        let answers = Answers::new(&config);
+        if let (Some(answers), Some(redis)) = (&answers, &outside.redis) {
+            let answers = Arc::clone(answers);
+            listen(redis, CATALOG, &shutdown, move |_| answers.forget());
+        }
         let gate = Gate::new(&config, supergraph.scopes, Arc::clone(&rules), outside)?;
         let gate = Arc::new(gate);
-        let routers = Routers { schema, queries, subscriptions, metrics: registry, audiences, rules, gate };
+        let routers = Routers {
+            schema,
+            queries,
+            subscriptions,
+            metrics: registry,
+            audiences,
+            rules,
+            gate,
+            answers,
+            local,
+        };
         Ok(Self { config, certificate, routers, _meter: meter, background, telemetry, shutdown })
     }
 
@@ -147,6 +168,11 @@ impl Gateway {
         let sockets = Arc::new(Sockets::new(&self.config, self.shutdown.clone(), closing.clone()));
         let server =
             self.listen(listener, Arc::clone(&sockets), closing.clone()).map_err(GatewayError::Server)?;
+        if let Some(answers) = &self.routers.answers {
+            let router = self.routers.of_thread().await;
+            let nobody = router.gate.nobody();
+            rt::spawn(Arc::clone(answers).keep_warm(router.queries, nobody, self.shutdown.token()));
+        }
         let address = self.routers.queries.router_config.address();
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
         tracing::info!(graphql = %format_args!("{scheme}://{address}{GRAPHQL}"), "the gateway is serving");

@@ -1,10 +1,15 @@
 //! Looking around, without an account.
 
+use std::time::{Duration, Instant};
+
 use chrono::TimeDelta;
 use client::Reply;
 use kernel::{Clock, SystemClock};
 use serde_json::{Value, json};
-use tests::Stack;
+use tests::{Stack, eventually};
+
+/// Much less than what is kept is kept for.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 async fn ask(stack: &Stack, operation: &str, variables: Value) -> Value {
     let answer = stack.visitor().call(operation, variables).await.and_then(Reply::ok);
@@ -91,4 +96,94 @@ async fn searching_forgives_a_typo() {
     check(title, "Movie", "title", title).await;
     check(&title.to_lowercase()[..5], "Movie", "title", title).await;
     check(&format!("{}{}", &title[..4], &title[5..]), "Movie", "title", title).await;
+}
+
+/// What everybody looks at is kept by the gateway, and changes at once when it changes.
+#[tokio::test]
+async fn a_change_of_the_catalog_is_seen_at_once() {
+    let stack = Stack::start().await;
+    let show = stack.show().await;
+    let manager = stack.manager().await;
+    let look = async || {
+        let query =
+            "query($id: ID!) { show(id: $id) { priceFrom { amount } status prices { kind } movie { id } } }";
+        let answer = stack.visitor().execute(query, json!({ "id": show.id })).await.and_then(Reply::ok);
+        answer.expect("a show")["show"].take()
+    };
+    let change = async |field: &str, input: &str, value: Value| {
+        let mutation =
+            format!("mutation($input: {input}!) {{ {field}(input: $input) {{ userErrors {{ message }} }} }}");
+        let answer = manager.client.execute(&mutation, json!({ "input": value })).await.and_then(Reply::ok);
+        assert_eq!(answer.expect("a payload")[field]["userErrors"], json!([]));
+        Instant::now()
+    };
+    let before = look().await;
+    assert_eq!(look().await, before);
+
+    let kinds = before["prices"].as_array().expect("prices").iter();
+    let prices: Vec<_> = kinds.map(|price| json!({ "kind": price["kind"], "amount": "77" })).collect();
+    let input = json!({ "showId": show.id, "prices": prices });
+    let changed = change("updateShowPrices", "UpdateShowPricesInput", input).await;
+    eventually("the new price is seen", async || {
+        (look().await["priceFrom"] != before["priceFrom"]).then_some(())
+    })
+    .await;
+    assert!(changed.elapsed() < AT_ONCE, "{:?}", changed.elapsed());
+
+    let input = json!({ "showId": show.id, "reason": "the projector is broken" });
+    let changed = change("cancelShow", "CancelShowInput", input).await;
+    eventually("the show is cancelled for all", async || {
+        (look().await["status"] == "CANCELLED").then_some(())
+    })
+    .await;
+    assert!(changed.elapsed() < AT_ONCE, "{:?}", changed.elapsed());
+}
+
+/// Pages that everybody sees are for everybody; seats, and what is somebody's own, are never kept.
+#[tokio::test]
+async fn only_what_everybody_sees_may_be_kept() {
+    let stack = Stack::start().await;
+    let show = stack.show().await;
+    let ada = stack.customer("Ada").await;
+    let query = "query($id: ID!) { show(id: $id) { movie { id } city { id } localStartsAt } }";
+    let answer = stack.visitor().execute(query, json!({ "id": show.id })).await.and_then(Reply::ok);
+    let place = answer.expect("a show")["show"].take();
+    let city = &place["city"]["id"];
+    let date = &place["localStartsAt"].as_str().expect("a time")[..10];
+    let http = tests::http::client();
+    let kept = async |name: &str, variables: Value| {
+        let document = client::operation(name).expect("an operation");
+        let body = json!({ "query": document, "variables": variables });
+        let mut said = Vec::new();
+        // As nobody, and as somebody; each twice, as the gateway learns.
+        for token in [None, ada.client.token(), None, ada.client.token()] {
+            let request = http.post(stack.graphql()).json(&body);
+            let request = match token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            };
+            let answer = request.send().await.expect("an answer");
+            let header = answer.headers()["cache-control"].to_str().expect("text");
+            said.push(header.starts_with("public, max-age="));
+        }
+        said
+    };
+    let movie = &place["movie"]["id"];
+    for (name, variables) in [
+        ("Cities", json!({})),
+        ("NowShowing", json!({ "cityId": city, "first": 20 })),
+        ("MovieShows", json!({ "movieId": movie, "cityId": city, "date": date })),
+        ("Search", json!({ "text": "the" })),
+    ] {
+        assert_eq!(kept(name, variables).await, [true; 4], "{name}");
+    }
+    for (name, variables) in [
+        ("SeatMap", json!({ "showId": show.id })),
+        ("SeatStates", json!({ "showId": show.id })),
+        ("Me", json!({})),
+        ("Booking", json!({ "id": "booking_0" })),
+        ("MovieShows", json!({ "movieId": "movie_nobody_knows", "cityId": city, "date": date })),
+    ] {
+        assert_eq!(kept(name, variables).await, [false; 4], "{name}");
+    }
 }

@@ -11,6 +11,7 @@ mod late_payment;
 mod lifecycle;
 mod metrics;
 mod missed_deltas;
+mod one_process;
 mod operator;
 mod partners;
 mod payments;

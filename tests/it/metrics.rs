@@ -11,7 +11,7 @@ use tests::{
 
 /// What no ordinary day has, and is told when it happens: other tests make it happen, and
 /// `cargo xtask test --only deploy` sees that there is code that tells it.
-const RARE: [(&str, &[&str]); 7] = [
+const RARE: [(&str, &[&str]); 8] = [
     (
         "Redis is away, or loses what it had",
         &[
@@ -45,6 +45,7 @@ const RARE: [(&str, &[&str]); 7] = [
         ],
     ),
     ("a buyer does not pay", &["booking_claims_expired_total"]),
+    ("a show needs a solved challenge", &["challenge_verify_seconds"]),
     ("a client is turned away", &["gateway_sockets_closed_total", "gateway_sockets_refused_total"]),
     ("there is a bug", &["task_panics_total"]),
 ];

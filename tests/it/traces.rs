@@ -1,22 +1,26 @@
 //! One booking is one trace: from the browser to the provider and back, and on to the mail.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use serde_json::json;
 use tests::{
     Customer, StackBuilder,
     collector::{Collector, Span, tree},
     eventually, mail,
     sandbox::GOOD_CARD,
 };
+use tokio::time::timeout;
 
 /// What a browser that records traces sends.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const BROWSERS_SPAN: &str = "b7ad6b7169203331";
 
 /// Each step that has to be there, by the beginning of its name, and the step that it has to be under.
-const STEPS: [(&str, &str); 14] = [
-    // The gateway.
-    ("http.server", ""),
+const STEPS: [(&str, &str); 16] = [
+    // The gateway: first it finds out who asks, and how often they may.
+    ("edge", ""),
+    ("EVALSHA rate_limits", "edge"),
+    ("http.server", "edge"),
     ("graphql.operation", "http.server"),
     ("http.client", "graphql.subgraph.operation"),
     // The subgraph, PostgreSQL and Redis.
@@ -43,6 +47,7 @@ async fn one_booking_is_one_trace() {
         .split()
         .set("telemetry.traces.endpoint", collector.endpoint())
         .set("telemetry.format", "json")
+        .set("gateway.rate_limits.enabled", true)
         .start()
         .await;
     let show = stack.show().await;
@@ -78,6 +83,13 @@ async fn one_booking_is_one_trace() {
         .collect();
     assert!(lost.is_empty(), "these hang in the air: {lost:?}\n{}", tree(&spans));
 
+    // What takes several statements shows where it begins and what its end costs.
+    let all = collector.spans();
+    for step in ["BEGIN", "COMMIT"] {
+        let under = |span: &Span| causes(&all, span).any(|above| above == "mutation signUp");
+        assert!(all.iter().any(|span| span.name == step && under(span)), "no {step} of Ada's sign-up");
+    }
+
     // The request that brought the webhook knew nothing of the booking. It is a trace of its own, and
     // the two know of each other.
     let webhook = spans.iter().find(|span| span.name.starts_with("webhook ")).expect("the webhook");
@@ -107,6 +119,48 @@ async fn one_booking_is_one_trace() {
         line["trace_id"] == TRACE && line["span_id"].is_string() && line["message"] == "booking pending"
     };
     assert!(logs.lines().any(traced), "no line of the trace");
+}
+
+/// The beginning of a subscription is part of what its client does; events are of nobody in particular.
+#[tokio::test]
+async fn a_subscription_is_in_the_trace_until_it_has_begun() {
+    let collector = Collector::start().await;
+    let stack = StackBuilder::new().set("telemetry.traces.endpoint", collector.endpoint()).start().await;
+    let show = stack.show().await;
+    let ada = stack.customer("Ada").await;
+    let query = "subscription($show: ID!) { seatMapChanged(showId: $show) { version } }";
+    let request = tests::http::client().post(stack.graphql()).header("accept", "text/event-stream");
+    let request = request.header("traceparent", format!("00-{TRACE}-{BROWSERS_SPAN}-01"));
+    let mut events = request
+        .json(&json!({ "query": query, "variables": { "show": show.id } }))
+        .send()
+        .await
+        .expect("a stream of events");
+    // Seats change until one change is seen: the first may come before the subscription takes force.
+    for index in 0.. {
+        let hold = ada.hold(&show, &show.pick([index % 8])).await.ok();
+        ada.release(&hold).await.ok();
+        let chunk = timeout(Duration::from_millis(500), events.chunk()).await;
+        if chunk.is_ok_and(|chunk| chunk.expect("the stream").expect("an event").starts_with(b"event: next"))
+        {
+            break;
+        }
+    }
+    let spans = eventually("the beginning is in the trace", async || {
+        let spans = collector.trace(TRACE);
+        ["edge", "subscribe"].iter().all(|name| spans.iter().any(|span| span.name == *name)).then_some(spans)
+    })
+    .await;
+    let of = |name: &str| spans.iter().find(|span| span.name == name).expect("the span");
+    // The browser's own trace, and nothing in it that would last as long as the subscription.
+    assert_eq!(of("edge").parent, BROWSERS_SPAN);
+    assert_eq!(of("subscribe").parent, of("edge").id);
+    assert_eq!(spans.len(), 2, "{}", tree(&spans));
+    drop(events);
+    let alone = ["sea_orm.", "BEGIN", "COMMIT", "graphql.", "http.client"];
+    for span in collector.spans().iter().filter(|span| span.parent.is_empty()) {
+        assert!(!alone.iter().any(|name| span.name.starts_with(name)), "{} is in no trace", span.name);
+    }
 }
 
 /// The names of all that led to a span.

@@ -81,6 +81,8 @@ impl Stack {
         let places = data.unwrap_or_else(|error| panic!("no places: {error}"));
         let movie = &places["movies"]["nodes"][0]["id"];
         let theaters = places["theaters"]["nodes"].as_array().into_iter().flatten();
+        // Seats for 12 yen cost less than the provider takes.
+        let theaters = theaters.filter(|theater| theater["city"]["currency"] != "JPY");
         let screens = theaters.flat_map(|theater| theater["screens"].as_array().into_iter().flatten());
         for screen in screens {
             let input = json!({
@@ -119,7 +121,7 @@ impl Stack {
 
 const PLACES: &str = "{
   movies(filter: { nowShowing: true }, first: 1) { nodes { id } }
-  theaters(first: 100) { nodes { screens { id } } }
+  theaters(first: 100) { nodes { city { currency } screens { id } } }
 }";
 const SCHEDULE: &str = "mutation Schedule($input: ScheduleShowInput!) {
   scheduleShow(input: $input) { show { id } userErrors { __typename message } }

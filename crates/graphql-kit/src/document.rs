@@ -7,9 +7,13 @@
 //! without recursion and without a tree; then each fragment is weighed once. What is not GraphQL
 //! passes: the parser says so better, and finds nothing here that it could choke on.
 
+mod known;
+
 use std::collections::HashMap;
 
 use crate::limits::Limits;
+
+pub(crate) use known::Documents;
 
 /// Why a document is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,7 @@
 //! Architecture invariant: no subgraph's own types here, and no rule of the business.
 
 pub mod auth;
+pub mod batched;
 pub mod caller;
 pub mod degraded;
 pub mod directive;
@@ -12,12 +13,14 @@ pub mod error;
 pub mod limits;
 pub mod paging;
 pub mod scalar;
+pub mod sharing;
 pub mod shell;
 pub mod user_error;
 
 mod operation;
 
 pub use auth::{AuthConfig, Claims, TokenVerifier};
+pub use batched::Batched;
 pub use caller::{Caller, Grant, Identity, Role, RoleName, Scope, caller, require_scope, require_user};
 pub use directive::{AssumedSize, Cost, Paged, RequiresScopes};
 pub use error::ApiError;

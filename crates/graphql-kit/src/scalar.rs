@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 /// An amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, SimpleObject)]
-#[graphql(name = "Money", shareable)]
+#[graphql(name = "Money", shareable, cache_control(max_age = 3600))]
 pub struct MoneyObject {
     /// In major units, with as many decimal places as the currency has: `"12.50"`.
     pub amount: DecimalText,

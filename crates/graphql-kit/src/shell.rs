@@ -3,15 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use async_graphql::{
-    BatchRequest, Data, Executor, ObjectType, Request, Response, SDLExportOptions, Schema, ServerError,
-    SubscriptionType, futures_util::stream::BoxStream, http::ALL_WEBSOCKET_PROTOCOLS,
+    Data, Executor, ObjectType, Request, Response, SDLExportOptions, Schema, ServerError, SubscriptionType,
+    futures_util::stream::BoxStream, http::ALL_WEBSOCKET_PROTOCOLS,
 };
 use async_graphql_axum::{GraphQLProtocol, GraphQLResponse, GraphQLWebSocket};
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State, WebSocketUpgrade},
-    http::{HeaderMap, header::AUTHORIZATION},
-    response::IntoResponse,
+    http::{
+        HeaderMap,
+        header::{AUTHORIZATION, CACHE_CONTROL},
+    },
+    response::{IntoResponse, Response as HttpResponse},
     routing::{get, post},
 };
 use futures::{StreamExt, stream};
@@ -20,9 +23,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Limits, TokenVerifier,
     degraded::Marks,
-    document::{self, Excess},
+    document::{Documents, Excess},
     error,
     operation::Operations,
+    sharing::{self, Sharing},
 };
 
 /// A peer that answers no ping for this long is gone.
@@ -33,12 +37,13 @@ pub type Prepare = Arc<dyn Fn(Request) -> Request + Send + Sync>;
 
 /// A schema whose every request has a [`Caller`](crate::Caller) and its own data, and is within the
 /// [`Limits`]; whose every error has a code, and whose every answer says what was
-/// [`degraded`](crate::degraded).
+/// [`degraded`](crate::degraded) and whether it may be [shared](crate::sharing).
 struct Subgraph<Q, M, S> {
     schema: Schema<Q, M, S>,
     prepare: Prepare,
-    limits: Limits,
+    documents: Documents,
     operations: Arc<Operations>,
+    sharing: Arc<Sharing>,
 }
 
 impl<Q, M, S> Subgraph<Q, M, S>
@@ -49,7 +54,8 @@ where
 {
     fn new(name: &'static str, schema: Schema<Q, M, S>, prepare: Prepare, limits: Limits) -> Self {
         let operations = Arc::new(Operations::new(name, schema.names()));
-        Self { schema, prepare, limits, operations }
+        let documents = Documents::within(limits);
+        Self { schema, prepare, documents, operations, sharing: Arc::new(Sharing::of::<Q>()) }
     }
 }
 
@@ -58,8 +64,9 @@ impl<Q, M, S> Clone for Subgraph<Q, M, S> {
         Self {
             schema: self.schema.clone(),
             prepare: Arc::clone(&self.prepare),
-            limits: self.limits,
+            documents: self.documents.clone(),
             operations: Arc::clone(&self.operations),
+            sharing: Arc::clone(&self.sharing),
         }
     }
 }
@@ -71,22 +78,23 @@ where
     S: SubscriptionType + 'static,
 {
     async fn execute(&self, mut request: Request) -> Response {
-        if let Err(excess) = document::check(&request.query, &self.limits) {
+        if let Err(excess) = self.documents.read(&mut request) {
             return refused(excess);
         }
         let operation = self.operations.begin(&mut request);
+        let age = self.sharing.age(&mut request);
         let marks = Marks::default();
         let request = (self.prepare)(request.data(marks.clone()));
         let executing = async { marks.said_in(error::finish(self.schema.execute(request).await)) };
-        operation.measure(executing).await
+        sharing::said_in(operation.measure(executing).await, age)
     }
 
     fn execute_stream(
         &self,
-        request: Request,
+        mut request: Request,
         session_data: Option<Arc<Data>>,
     ) -> BoxStream<'static, Response> {
-        if let Err(excess) = document::check(&request.query, &self.limits) {
+        if let Err(excess) = self.documents.read(&mut request) {
             return stream::iter([refused(excess)]).boxed();
         }
         let marks = Marks::default();
@@ -161,9 +169,13 @@ async fn query<E: Executor>(
     State(shell): State<Shell<E>>,
     headers: HeaderMap,
     Json(request): Json<Request>,
-) -> GraphQLResponse {
+) -> HttpResponse {
     let caller = shell.verifier.caller(authorization(&headers)).await;
-    shell.executor.execute_batch(BatchRequest::Single(request.data(caller))).await.into()
+    let answer = shell.executor.execute(request.data(caller)).await;
+    let sharing = sharing::header(&answer);
+    let mut response = GraphQLResponse::from(answer).into_response();
+    response.headers_mut().insert(CACHE_CONTROL, sharing);
+    response
 }
 
 async fn socket<E: Executor>(

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use graphql_kit::Role;
 use migrations::Migrator;
-use platform::{Rabbit, Shutdown, config};
+use platform::{Rabbit, Redis, Shutdown, config};
 use sea_orm_migration::MigratorTrait;
 use secrecy::ExposeSecret as _;
 use user::app::KeyRing;
@@ -22,6 +22,10 @@ use crate::{
 
 /// How long a command waits for a server.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one waits for a server that it can do without.
+const GLANCE: Duration = Duration::from_secs(1);
+/// How often it is tried.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Does what the command line says.
 ///
@@ -86,6 +90,24 @@ async fn seed(file: Option<&Path>, scale: catalog::Scale) -> Result<()> {
     let options = catalog::SeedOptions { scale, ..catalog::SeedOptions::default() };
     let report = catalog::seed(&pg, &kernel::SystemClock, &kernel::SystemIds, &options, say).await?;
     say(&report.to_string());
+    tell_catalogs(&config::load(file)?).await
+}
+
+/// Catalogs that are running have to read anew. Nothing is wrong when Redis is not there: then they
+/// do so when what they keep is too old.
+async fn tell_catalogs(config: &Config) -> Result<()> {
+    let shutdown = Shutdown::new();
+    let redis = Redis::connect(&config.redis, &shutdown)?;
+    let reaching = async {
+        while redis.ping().await.is_err() {
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    match tokio::time::timeout(GLANCE, reaching).await {
+        Ok(()) => catalog::tell_all(&redis).await,
+        Err(_) => say("Redis does not answer: catalogs that are running see this within half a minute"),
+    }
+    shutdown.finish(Duration::ZERO).await;
     Ok(())
 }
 

@@ -1,15 +1,16 @@
 //! Starting the chosen roles in this process, and ending them in order.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use axum::Router;
 use kernel::SystemIds;
 use platform::{
     Deps, Queue, Rabbit, Redis, Shutdown, Telemetry, faults,
-    http::{self, Readiness},
+    http::{self, Direct, Readiness},
     outbox,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 
 use crate::{cli::RoleName, config::Config};
 
@@ -29,18 +30,12 @@ pub async fn run(config: Config, roles: &[RoleName]) -> Result<()> {
     let shutdown = Shutdown::new();
     telemetry.keep(&shutdown);
 
-    // The gateway needs no store, so that it can run in front of any subgraphs; Redis only shares its
-    // rate limits.
-    let deps = match roles {
-        [RoleName::Gateway] => None,
-        _ => Some(connect(&config, &shutdown).await?),
-    };
-    let failures = Failures::default();
-    for role in roles {
-        if let Err(error) = start(*role, &config, deps.as_ref(), &telemetry, &shutdown, &failures).await {
-            shutdown.finish(Duration::ZERO).await;
-            return Err(error);
-        }
+    let mut process = Process::new(config, roles, telemetry, shutdown).await?;
+    let started = process.start(roles).await;
+    let Process { telemetry, shutdown, failures, .. } = process;
+    if let Err(error) = started {
+        shutdown.finish(Duration::ZERO).await;
+        return Err(error);
     }
     tracing::info!(?roles, "serving");
     shutdown.wait_for_signal().await?;
@@ -75,74 +70,127 @@ impl Failures {
     }
 }
 
-async fn start(
-    role: RoleName,
-    config: &Config,
-    deps: Option<&Deps>,
-    telemetry: &Telemetry,
-    shutdown: &Shutdown,
-    failures: &Failures,
-) -> Result<()> {
-    if role == RoleName::Gateway {
-        let listener = gateway::bind(&config.gateway).await?;
+/// What the roles of this process have in common.
+struct Process {
+    config: Config,
+    deps: Option<Deps>,
+    telemetry: Telemetry,
+    shutdown: Shutdown,
+    failures: Failures,
+    /// The subgraphs that were started.
+    local: BTreeMap<String, Direct>,
+}
+
+impl Process {
+    async fn new(
+        config: Config,
+        roles: &[RoleName],
+        telemetry: Telemetry,
+        shutdown: Shutdown,
+    ) -> Result<Self> {
+        // The gateway needs no store, so that it can run in front of any subgraphs; Redis only shares its
+        // rate limits.
+        let deps = match roles {
+            [RoleName::Gateway] => None,
+            _ => Some(connect(&config, &shutdown).await?),
+        };
+        let (failures, local) = (Failures::default(), BTreeMap::new());
+        Ok(Self { config, deps, telemetry, shutdown, failures, local })
+    }
+
+    /// Starts the gateway last: it asks the subgraphs of this process directly.
+    async fn start(&mut self, roles: &[RoleName]) -> Result<()> {
+        let (gateways, others): (Vec<_>, Vec<_>) =
+            roles.iter().copied().partition(|role| *role == RoleName::Gateway);
+        for role in others.into_iter().chain(gateways) {
+            self.start_role(role).await?;
+        }
+        Ok(())
+    }
+
+    async fn start_role(&mut self, role: RoleName) -> Result<()> {
+        if role == RoleName::Gateway {
+            return self.start_gateway().await;
+        }
+        let deps = self.deps.clone().ok_or_else(|| anyhow!("this role needs its stores"))?;
+        let (config, telemetry, shutdown) = (&self.config, &self.telemetry, &self.shutdown);
+        match role {
+            RoleName::Gateway => {}
+            RoleName::Catalog => {
+                let listener = bind("catalog", config.catalog.listen).await?;
+                let routes = catalog::role(config.catalog.clone(), &deps, telemetry, shutdown)?;
+                self.start_subgraph("catalog", listener, routes);
+            }
+            RoleName::Booking => {
+                let listener = bind("booking", config.booking.listen).await?;
+                let routes = booking::role(config.booking.clone(), &deps, telemetry, shutdown)?;
+                self.start_subgraph("booking", listener, routes);
+            }
+            RoleName::User => {
+                let listener = bind("user", config.user.listen).await?;
+                let routes = user::role(config.user.clone(), &deps, telemetry, shutdown)?;
+                self.start_subgraph("user", listener, routes);
+            }
+            RoleName::Worker => {
+                let listener = bind("worker", config.worker.listen).await?;
+                start_worker(config, &deps, shutdown)?;
+                let readiness = Readiness::new(shutdown, telemetry)
+                    .postgres(&deps.pg)
+                    .redis(&deps.redis)
+                    .rabbit(&deps.rabbit);
+                self.serve("worker", listener, http::ops_routes(readiness));
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_gateway(&mut self) -> Result<()> {
+        let config = self.config.gateway.clone();
+        let listener = gateway::bind(&config).await?;
         let outside = gateway::Outside {
             clock: faults::clock(),
             ids: Arc::new(SystemIds),
-            redis: buckets(config, deps, shutdown)?,
+            redis: redis(&self.config, self.deps.as_ref(), &self.shutdown)?,
+            local: mem::take(&mut self.local),
         };
-        let work =
-            gateway::run(config.gateway.clone(), outside, telemetry.clone(), listener, shutdown.clone());
-        spawn("gateway", work, shutdown, failures);
-        return Ok(());
+        let (telemetry, shutdown) = (self.telemetry.clone(), self.shutdown.clone());
+        self.spawn("gateway", gateway::run(config, outside, telemetry, listener, shutdown));
+        Ok(())
     }
-    let deps = deps.cloned().ok_or_else(|| anyhow!("this role needs its stores"))?;
-    let (telemetry, stop) = (telemetry.clone(), shutdown.clone());
-    match role {
-        RoleName::Gateway => {}
-        RoleName::Catalog => {
-            let (config, listener) = (config.catalog.clone(), bind("catalog", config.catalog.listen).await?);
-            spawn(
-                "catalog",
-                async move { catalog::run(config, deps, &telemetry, listener, stop).await },
-                shutdown,
-                failures,
-            );
-        }
-        RoleName::Booking => {
-            let (config, listener) = (config.booking.clone(), bind("booking", config.booking.listen).await?);
-            spawn(
-                "booking",
-                async move { booking::run(config, deps, &telemetry, listener, stop).await },
-                shutdown,
-                failures,
-            );
-        }
-        RoleName::User => {
-            let (config, listener) = (config.user.clone(), bind("user", config.user.listen).await?);
-            spawn(
-                "user",
-                async move { user::run(config, deps, &telemetry, listener, stop).await },
-                shutdown,
-                failures,
-            );
-        }
-        RoleName::Worker => {
-            let listener = bind("worker", config.worker.listen).await?;
-            start_worker(config, &deps, &stop)?;
-            let readiness =
-                Readiness::new(&stop, &telemetry).postgres(&deps.pg).redis(&deps.redis).rabbit(&deps.rabbit);
-            let serve = async move { http::serve(listener, http::ops_routes(readiness), &stop).await };
-            spawn("worker", serve, shutdown, failures);
-        }
+
+    /// Serves a subgraph on the network and, if there is one, to the gateway of this process.
+    fn start_subgraph(&mut self, name: &'static str, listener: TcpListener, routes: Router) {
+        let direct = Direct::new(routes.clone(), Handle::current(), &self.shutdown);
+        self.local.insert(name.to_owned(), direct);
+        self.serve(name, listener, routes);
     }
-    Ok(())
+
+    fn serve(&self, name: &'static str, listener: TcpListener, routes: Router) {
+        let shutdown = self.shutdown.clone();
+        self.spawn(name, async move { http::serve(listener, routes, &shutdown).await });
+    }
+
+    /// Runs a role; when it ends by itself, the process ends in order.
+    fn spawn<E>(&self, name: &'static str, work: impl Future<Output = Result<(), E>> + Send + 'static)
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let (process, failures) = (self.shutdown.clone(), self.failures.clone());
+        self.shutdown.spawn(name, async move {
+            if let Err(error) = work.await {
+                failures.push(anyhow::Error::new(error).context(format!("the role `{name}` ended")));
+            }
+            process.begin();
+        });
+    }
 }
 
-/// Where the gateway keeps its rate limits: the Redis of this process, or one of its own. It starts
-/// and serves without Redis, as every role does.
-fn buckets(config: &Config, deps: Option<&Deps>, shutdown: &Shutdown) -> Result<Option<Redis>> {
+/// Where the gateway keeps its rate limits, and hears that answers have changed: the Redis of this
+/// process, or one of its own. It starts and serves without Redis, as every role does.
+fn redis(config: &Config, deps: Option<&Deps>, shutdown: &Shutdown) -> Result<Option<Redis>> {
     let limits = &config.gateway.rate_limits;
-    if !limits.enabled || limits.store == gateway::Store::Local {
+    let limited = limits.enabled && limits.store == gateway::Store::Redis;
+    if !limited && !config.gateway.answers.enabled {
         return Ok(None);
     }
     match deps {
@@ -195,22 +243,4 @@ async fn bind(section: &str, address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}; choose another with `listen` in [{section}] or MARQUEE_{variable}__LISTEN")
     })
-}
-
-/// Runs a role; when it ends by itself, the process ends in order.
-fn spawn<E>(
-    name: &'static str,
-    work: impl Future<Output = Result<(), E>> + Send + 'static,
-    shutdown: &Shutdown,
-    failures: &Failures,
-) where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let (process, failures) = (shutdown.clone(), failures.clone());
-    shutdown.spawn(name, async move {
-        if let Err(error) = work.await {
-            failures.push(anyhow::Error::new(error).context(format!("the role `{name}` ended")));
-        }
-        process.begin();
-    });
 }

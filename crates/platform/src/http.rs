@@ -1,6 +1,8 @@
 //! What every listener offers besides its own routes: health, readiness, metrics, and an orderly
 //! end.
 
+mod direct;
+
 use std::{collections::BTreeMap, fmt, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
@@ -24,6 +26,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 use tracing::field::Empty;
+
+pub use direct::Direct;
 
 use crate::{
     Rabbit, Redis, Shutdown, Telemetry, faults, pg,
@@ -223,12 +227,16 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
     });
-    let router = router.layer(middleware::from_fn_with_state(shutdown.clone(), finish));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let service = in_tasks(router, shutdown).into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, service)
         .with_graceful_shutdown(shutdown.token().cancelled_owned())
         .into_future();
     shutdown.hard().run_until_cancelled_owned(serving).await.unwrap_or(Ok(()))
+}
+
+/// `router`, with each request in a task and a span of its own.
+fn in_tasks(router: Router, shutdown: &Shutdown) -> Router {
+    router.layer(middleware::from_fn_with_state(shutdown.clone(), finish))
 }
 
 /// Runs a request in a task of its own, to its end. Left to itself, the server drops a handler where

@@ -12,6 +12,7 @@
 //! ([`inbox`]).
 
 pub mod auth;
+pub mod cache;
 pub mod config;
 pub mod deps;
 pub mod faults;

@@ -25,7 +25,7 @@ use tracing_subscriber::{
 };
 
 pub use cache::CacheMeter;
-pub use context::{TARGET, current_trace, in_span, new_trace, with_trace};
+pub use context::{TARGET, current_trace, in_span, new_trace, unrecorded, with_trace};
 pub(crate) use context::{is_traced, record_call};
 pub use traces::TracesConfig;
 
@@ -110,9 +110,9 @@ pub struct Telemetry {
 /// [`TelemetryError`].
 pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|_| TelemetryError::Filter)?;
-    // Spans of traces are no part of logs. Nobody wants them when traces are off, so that then they
+    // Spans of traces are no part of logs, nor are those that nobody wants. So when traces are off they
     // are not even made.
-    let filter = filter.and(filter_fn(|metadata| !traces::is_traced(metadata)));
+    let filter = filter.and(filter_fn(traces::is_of_logs));
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

@@ -9,7 +9,7 @@ use hive_router::graphql_tools::parser::query::{
 use moka::sync::Cache;
 
 use super::limits::{Class, Counts};
-use crate::{guard::Traits, refusal::Refusal};
+use crate::{answers::Habit, guard::Traits, refusal::Refusal};
 
 /// Bytes of text of the documents that are remembered.
 const CAPACITY: u64 = 16 * 1024 * 1024;
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
 }
 
 /// One operation of a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Operation {
     pub(crate) name: Option<String>,
     pub(crate) kind: Kind,
@@ -33,12 +33,14 @@ pub(crate) struct Operation {
     pub(crate) counts: Counts,
     /// Whether it is a subscription to fields alone that are the same for everyone.
     pub(crate) shared: bool,
+    /// Whether answers to it could be kept.
+    pub(crate) habit: Habit,
 }
 
 /// A document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Document {
-    operations: Vec<Operation>,
+    operations: Vec<Arc<Operation>>,
     /// Without comments and in one way of writing, if it has a subscription.
     pub(crate) canonical: Option<String>,
     pub(crate) traits: Traits,
@@ -67,7 +69,7 @@ impl Document {
         let mut operations = Vec::new();
         for definition in &document.definitions {
             if let Definition::Operation(operation) = definition {
-                operations.push(facts(operation, &mut counter, names));
+                operations.push(Arc::new(facts(operation, &mut counter, names)));
             }
         }
         let subscribes = operations.iter().any(|operation| operation.kind == Kind::Subscription);
@@ -81,7 +83,7 @@ impl Document {
     }
 
     /// The operation that is asked for, if that is clear.
-    pub(crate) fn operation(&self, name: Option<&str>) -> Option<&Operation> {
+    pub(crate) fn operation(&self, name: Option<&str>) -> Option<&Arc<Operation>> {
         match (name, self.operations.as_slice()) {
             (None, [operation]) => Some(operation),
             (None, _) => None,
@@ -137,6 +139,7 @@ fn facts<'d, 'q>(
         kind,
         counts: counter.count(&selections.items, 0),
         shared: kind == Kind::Subscription && are_shared(&selections.items, names),
+        habit: Habit::default(),
     }
 }
 

@@ -67,9 +67,15 @@ impl KeyExchange {
         })
     }
 
+    /// Whether it was found out of late whether a key is good.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        let fingerprint = fingerprint(key);
+        self.last.contains_key(&fingerprint) || self.refused.contains_key(&fingerprint)
+    }
+
     /// The `Authorization` value to use for a key.
     pub(crate) async fn authorization(&self, key: &str) -> Result<Arc<str>, NoToken> {
-        let fingerprint: Fingerprint = Sha256::digest(key.as_bytes()).into();
+        let fingerprint = fingerprint(key);
         if self.refused.contains_key(&fingerprint) {
             return Err(NoToken::Refused);
         }
@@ -117,6 +123,10 @@ impl std::fmt::Debug for KeyExchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyExchange").field("token_url", &self.token_url).finish_non_exhaustive()
     }
+}
+
+fn fingerprint(key: &str) -> Fingerprint {
+    Sha256::digest(key.as_bytes()).into()
 }
 
 /// The id and the secret of a key.

@@ -27,10 +27,17 @@ mod exchange;
 mod limits;
 mod oauth;
 mod params;
+mod read;
 mod request_id;
 mod scopes;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use kernel::{SharedClock, SharedIds, error::ErrorCode};
 use ntex::{
@@ -40,6 +47,7 @@ use ntex::{
 use platform::{
     Redis,
     auth::{TokenError, TokenVerifier},
+    http::Direct,
 };
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -58,9 +66,10 @@ pub(crate) use scopes::Scopes;
 
 use crate::{
     Config, GatewayError, Introspection,
+    answers::Question,
     documents::{Ids, Known},
     guard::Guard,
-    operations::Meter,
+    operations::{Meter, Series},
     refusal::Refusal,
     settings::AUTHORIZATION,
     subscription::{Rules, Subscription},
@@ -68,6 +77,7 @@ use crate::{
 use exchange::{KeyExchange, NoToken, PREFIX};
 pub(crate) use limits::Subject;
 use limits::{Class, Counts, Limited, RateLimiter};
+use read::{Bodies, Read};
 
 /// Long enough to fetch the keys once. Whoever waits for others to fetch them in vain is told so.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -83,6 +93,28 @@ pub(crate) struct Admitted {
     pub(crate) made_id: bool,
     /// From where it was sent.
     pub(crate) address: IpAddr,
+    /// For which generation of answers it is executed, if its answer is to be kept. Such an operation
+    /// shares nothing with others, which may have begun before.
+    pub(crate) flight: Option<u64>,
+}
+
+impl Admitted {
+    /// A number that differs for operations that may not share an answer.
+    pub(crate) fn partition(&self) -> u64 {
+        match self.flight {
+            None => self.caller.partition(),
+            Some(generation) => {
+                let mut hasher = DefaultHasher::new();
+                (self.caller.partition(), generation).hash(&mut hasher);
+                hasher.finish()
+            }
+        }
+    }
+
+    /// The same operation for nobody in particular, whose answer is to be kept.
+    pub(crate) fn for_all(&self, generation: u64) -> Self {
+        Self { caller: Caller::Stranger, flight: Some(generation), ..self.clone() }
+    }
 }
 
 /// An operation that may be executed.
@@ -91,6 +123,8 @@ pub(crate) struct Admission {
     pub(crate) admitted: Admitted,
     /// What the operation subscribes to, if it does.
     pub(crate) subscription: Option<Subscription>,
+    /// What the operation asks, if its answer might be kept.
+    pub(crate) question: Option<Question>,
     /// The operation as JSON.
     pub(crate) body: Bytes,
     /// Is told how it ends.
@@ -103,9 +137,12 @@ pub(crate) struct Gate {
     limiter: RateLimiter,
     guard: Guard,
     names: crate::operations::Names,
+    /// Where operations count of which nothing is known.
+    unknown: Arc<Series>,
     known: Known,
     introspection: Introspection,
     documents: Documents,
+    bodies: Bodies,
     scopes: Arc<Scopes>,
     rules: Arc<Rules>,
     proxies: Vec<Network>,
@@ -128,6 +165,8 @@ pub struct Outside {
     pub ids: SharedIds,
     /// Where rate limits are shared; without it each gateway has its own.
     pub redis: Option<Redis>,
+    /// Subgraphs that are roles of the same process, by their names: they can be asked without HTTP.
+    pub local: BTreeMap<String, Direct>,
 }
 
 impl Gate {
@@ -137,7 +176,7 @@ impl Gate {
         rules: Arc<Rules>,
         outside: Outside,
     ) -> Result<Self, GatewayError> {
-        let Outside { clock, ids, redis } = outside;
+        let Outside { clock, ids, redis, .. } = outside;
         let auth = Some(&config.auth).filter(|auth| auth.enabled);
         let identities = auth
             .map(|auth| {
@@ -149,14 +188,17 @@ impl Gate {
         let oauth = auth.map(|auth| OAuth::new(auth.token_url.clone())).transpose();
         let known = Known::load(&config.documents)?;
         let named = known.texts().flat_map(crate::documents::names).collect();
+        let names = crate::operations::Names::new(named);
         Ok(Self {
             identities,
-            limiter: RateLimiter::new(config.rate_limits.clone(), redis),
+            limiter: RateLimiter::new(config.rate_limits.clone(), redis, ids.uuid().simple().to_string()),
             guard: Guard::new(config.limits.clone()),
-            names: crate::operations::Names::new(named),
+            unknown: names.series(None, Class::General.as_str()),
+            names,
             known,
             introspection: config.introspection,
             documents: Documents::new(),
+            bodies: Bodies::new(),
             scopes,
             rules,
             proxies: config.trusted_proxies.clone(),
@@ -164,6 +206,17 @@ impl Gate {
             ids,
             oauth: oauth.map_err(GatewayError::HttpClient)?,
         })
+    }
+
+    /// What is executed for nobody in particular, and was asked by nobody.
+    pub(crate) fn nobody(&self) -> Admitted {
+        Admitted {
+            caller: Caller::Stranger,
+            scopes: Arc::clone(&self.scopes),
+            made_id: true,
+            address: IpAddr::from([0, 0, 0, 0]),
+            flight: None,
+        }
     }
 
     /// The address of whoever sent a request with these headers.
@@ -180,9 +233,12 @@ impl Gate {
         address: IpAddr,
         body: Bytes,
     ) -> Result<Admission, Refusal> {
-        let mut meter = self.names.meter(Class::General.as_str());
-        match self.pass(headers, address, body, &mut meter).await {
-            Ok((admitted, subscription, body)) => Ok(Admission { admitted, subscription, body, meter }),
+        let mut meter = Meter::begin(&self.unknown);
+        match self.pass(headers, address, &body, &mut meter).await {
+            Ok((admitted, subscription, read)) => {
+                let (question, body) = (read.question.clone(), read.body.clone());
+                Ok(Admission { admitted, subscription, question, body, meter })
+            }
             Err(refusal) => {
                 meter.refused(&refusal);
                 Err(refusal)
@@ -194,38 +250,53 @@ impl Gate {
         &self,
         headers: &mut HeaderMap,
         address: IpAddr,
-        body: Bytes,
+        body: &Bytes,
         meter: &mut Meter,
-    ) -> Result<(Admitted, Option<Subscription>, Bytes), Refusal> {
-        self.guard.body(&body)?;
-        let mut params = Params::parse(&body)?;
+    ) -> Result<(Admitted, Option<Subscription>, Arc<Read>), Refusal> {
+        let read = self.bodies.get(body, || self.read(body))?;
+        if let Some(series) = &read.series {
+            meter.is_of(series);
+        }
+        let caller = self.caller(headers, address).await?;
+        if read.document.as_ref().is_some_and(|document| document.traits.introspects) {
+            self.may_introspect(&caller)?;
+        }
+        // What the router will refuse costs as much as the simplest query.
+        let counts =
+            read.operation.as_ref().map_or(Counts::one(Class::General), |operation| operation.counts);
+        self.take(&caller, address, counts).await?;
+        let subscription = match (&read.document, &read.operation) {
+            (Some(document), Some(operation)) if operation.kind == Kind::Subscription => {
+                Subscription::new(document, operation, &Params::parse(&read.body)?, caller.partition())
+            }
+            _ => None,
+        };
+        let scopes = Arc::clone(&self.scopes);
+        Ok((Admitted { caller, scopes, made_id: false, address, flight: None }, subscription, read))
+    }
+
+    /// Finds out what a body asks for.
+    fn read(&self, body: &Bytes) -> Result<Read, Refusal> {
+        self.guard.body(body)?;
+        let mut params = Params::parse(body)?;
         let replaced = self.named(&mut params)?;
         for (name, values) in [("variables", params.variables), ("extensions", params.extensions)] {
             values.map_or(Ok(()), |values| self.guard.values(name, values.get()))?;
         }
         let document = self.document(params.query.as_deref().unwrap_or_default())?;
-        let operation =
+        let found =
             document.as_ref().and_then(|document| document.operation(params.operation_name.as_deref()));
-        if let Some(operation) = operation {
+        let operation = found.map(Arc::clone);
+        let series = operation.as_ref().map(|operation| {
             let class = operation.counts.classes().last().map_or(Class::General, |(class, _)| class);
-            self.names.tell(meter, operation.name.as_deref(), class.as_str());
-        }
-        let caller = self.caller(headers).await?;
-        if document.as_ref().is_some_and(|document| document.traits.introspects) {
-            self.may_introspect(&caller)?;
-        }
-        // What the router will refuse costs as much as the simplest query.
-        let counts = operation.map_or(Counts::one(Class::General), |operation| operation.counts);
-        self.take(&caller, address, counts).await?;
-        let subscription = match (&document, operation) {
-            (Some(document), Some(operation)) if operation.kind == Kind::Subscription => {
-                Subscription::new(document, operation, &params, caller.partition())
-            }
+            self.names.series(operation.name.as_deref(), class.as_str())
+        });
+        let question = match (&document, &operation) {
+            (Some(document), Some(operation)) => Question::new(document, operation, &params),
             _ => None,
         };
-        let admitted = Admitted { caller, scopes: Arc::clone(&self.scopes), made_id: false, address };
         let body = replaced.unwrap_or_else(|| body.clone());
-        Ok((admitted, subscription, body))
+        Ok(Read { document, operation, series, question, body })
     }
 
     /// Gives parameters that name a document by an id its text. They then make another body.
@@ -267,7 +338,7 @@ impl Gate {
 
     /// Who sends these headers. They lose what is wrong with them, and an API key becomes the token
     /// that it stands for.
-    pub(crate) async fn caller(&self, headers: &mut HeaderMap) -> Result<Caller, Refusal> {
+    pub(crate) async fn caller(&self, headers: &mut HeaderMap, address: IpAddr) -> Result<Caller, Refusal> {
         let Some(identities) = &self.identities else { return Ok(Caller::Stranger) };
         let token = only(headers, AUTHORIZATION);
         let key = only(headers, API_KEY);
@@ -275,10 +346,10 @@ impl Gate {
         let caller = match (token, key) {
             (None, None) => Caller::Stranger,
             (Some(token), None) => match api_key(&token) {
-                Some(key) => identities.of_key(headers, key).await?,
+                Some(key) => self.of_key(identities, headers, key, address).await?,
                 None => identities.of_token(&token).await,
             },
-            (None, Some(key)) => identities.of_key(headers, &key).await?,
+            (None, Some(key)) => self.of_key(identities, headers, &key, address).await?,
             (Some(_), Some(_)) => {
                 let message = "Send an access token or an API key, not both.";
                 return Err(Refusal::bad(message));
@@ -287,28 +358,31 @@ impl Gate {
         Ok(caller)
     }
 
+    /// Whom an API key stands for. To find that out costs us more than it costs to invent keys, so who does
+    /// is made to wait like those who guess passwords. Keys that were good of late are none of those.
+    async fn of_key(
+        &self,
+        identities: &Identities,
+        headers: &mut HeaderMap,
+        key: &str,
+        address: IpAddr,
+    ) -> Result<Caller, Refusal> {
+        let known = identities.keys.knows(key);
+        if !known {
+            let looked = self.limiter.look(&Subject::Stranger, address, Counts::one(Class::SignIn));
+            looked.map_err(Limited::refusal)?;
+        }
+        let caller = identities.of_key(headers, key).await;
+        if !known && caller.is_err() {
+            self.take_sign_in(address).await?;
+        }
+        caller
+    }
+
     /// Takes the tokens for what an operation asks for.
     async fn take(&self, caller: &Caller, address: IpAddr, counts: Counts) -> Result<(), Refusal> {
         let taken = self.limiter.take(&caller.subject(), address, counts, self.clock.now()).await;
-        taken.map_err(|limited| match limited {
-            Limited::Until(wait) => {
-                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                let message = format!("Too many requests: try again in {seconds} s.");
-                Refusal::new(ErrorCode::RateLimited, message).with_retry_after(seconds)
-            }
-            Limited::TooMuch { class, most } => {
-                let message = format!(
-                    "This is too much for one operation: {most} root fields of the class `{}` may be asked for \
-                     in a minute.",
-                    class.as_str()
-                );
-                Refusal::new(ErrorCode::RateLimited, message).with_retry_after(60)
-            }
-            Limited::Quota(wait) => {
-                let message = "The API key has used up its quota of this day (UTC).";
-                Refusal::new(ErrorCode::RateLimited, message).with_retry_after(wait.as_secs().max(1))
-            }
-        })
+        taken.map_err(Limited::refusal)
     }
 
     /// Takes a token of those who open sessions.
@@ -390,6 +464,9 @@ impl std::fmt::Debug for Gate {
 
 impl std::fmt::Debug for Outside {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outside").field("redis", &self.redis.is_some()).finish_non_exhaustive()
+        f.debug_struct("Outside")
+            .field("redis", &self.redis.is_some())
+            .field("local", &self.local.keys())
+            .finish_non_exhaustive()
     }
 }

@@ -36,6 +36,12 @@ pub struct Caps {
     /// How long a client may leave unread what it was sent, in milliseconds, until its socket is closed.
     #[garde(range(min = 100))]
     pub slow_reader_ms: u64,
+    /// How often a socket is pinged, and how long its client may take to say who it is, in milliseconds.
+    #[garde(range(min = 50))]
+    pub ping_ms: u64,
+    /// How long a client may say nothing, not even to pings, in milliseconds, until its socket is closed.
+    #[garde(custom(|silence: &u64, (): &()| self.outlasts_pings(*silence)))]
+    pub silence_ms: u64,
 }
 
 impl Default for Caps {
@@ -50,6 +56,18 @@ impl Default for Caps {
             operations_per_socket: 64,
             events_per_reader: 64,
             slow_reader_ms: 10_000,
+            ping_ms: 10_000,
+            silence_ms: 25_000,
         }
+    }
+}
+
+impl Caps {
+    /// Else a client that answers each ping would be taken for a dead one.
+    fn outlasts_pings(&self, silence: u64) -> garde::Result {
+        if silence >= self.ping_ms.saturating_mul(2) {
+            return Ok(());
+        }
+        Err(garde::Error::new(format!("less than two pings ({} ms each) would be waited for", self.ping_ms)))
     }
 }

@@ -54,7 +54,7 @@ impl RouterPlugin for AuthorizationPlugin {
             let admitted = payload.router_http_request.extensions().get::<Admitted>().cloned();
             // Without it there was no operation to admit.
             if let Some(admitted) = admitted {
-                payload.add_inbound_dedupe_partition(admitted.caller.partition());
+                payload.add_inbound_dedupe_partition(admitted.partition());
                 payload.context.insert(admitted);
             }
             payload.proceed()

@@ -8,12 +8,14 @@
 
 use hive_router::{
     async_trait,
+    executor::executors::common::SubgraphExecutionRequest,
     plugins::{
         hooks::{
             on_http_request::{OnHttpRequestHookFuture, OnHttpRequestHookPayload},
             on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
             on_subgraph_http_request::{OnSubgraphHttpRequestHookPayload, OnSubgraphHttpRequestHookResult},
         },
+        plugin_context::PluginContext,
         plugin_trait::{RouterPlugin, StartHookPayload},
     },
 };
@@ -62,11 +64,19 @@ impl RouterPlugin for CallerPlugin {
         &'exec self,
         mut payload: OnSubgraphHttpRequestHookPayload<'exec>,
     ) -> OnSubgraphHttpRequestHookResult<'exec> {
-        let made_id = payload.context.get_ref::<Admitted>().is_some_and(|admitted| admitted.made_id);
-        if made_id && payload.execution_request.dedupe {
-            payload.execution_request.headers.remove(REQUEST_ID);
-        }
+        drop_made_id(payload.context, &mut payload.execution_request);
         payload.proceed()
+    }
+}
+
+/// Requests to subgraphs whose answers may be shared go without the ids that the gateway made.
+pub(super) fn drop_made_id(context: &PluginContext, request: &mut SubgraphExecutionRequest<'_>) {
+    let shared = request.dedupe;
+    let made_id = context
+        .get_ref::<Admitted>()
+        .is_some_and(|admitted| admitted.made_id && (shared || admitted.flight.is_some()));
+    if made_id {
+        request.headers.remove(REQUEST_ID);
     }
 }
 

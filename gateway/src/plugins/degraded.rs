@@ -87,6 +87,11 @@ impl Names {
     }
 }
 
+/// Whether the extensions of an answer name anything.
+pub(super) fn is_named(extensions: &Value<'_>) -> bool {
+    named(extensions).next().is_some()
+}
+
 /// The names in the extensions of an answer. What is no list of texts names nothing.
 fn named<'v>(extensions: &'v Value<'_>) -> impl Iterator<Item = &'v str> {
     let fields = extensions.as_object().into_iter().flatten();

@@ -1,9 +1,11 @@
 //! What the gateway adds to the router's pipeline: one plugin in each file.
 
 pub(crate) mod authorization;
+pub(crate) mod cache_policy;
 pub(crate) mod caller;
 pub(crate) mod degraded;
 pub(crate) mod errors;
+pub(crate) mod local;
 
 use hive_router::{PluginRegistry, plugins::plugin_trait::RouterPlugin};
 use serde_json::{Value, json};
@@ -17,6 +19,8 @@ pub(crate) fn registry() -> PluginRegistry {
         .register::<authorization::AuthorizationPlugin>()
         .register::<errors::ErrorsPlugin>()
         .register::<degraded::DegradedPlugin>()
+        .register::<cache_policy::CachePolicyPlugin>()
+        .register::<local::LocalPlugin>()
 }
 
 /// Their settings. A plugin that is not named here does not run.
@@ -27,5 +31,7 @@ pub(crate) fn settings(config: &Config) -> Value {
         authorization::AuthorizationPlugin::plugin_name(): plugin(json!({})),
         errors::ErrorsPlugin::plugin_name(): plugin(json!({})),
         degraded::DegradedPlugin::plugin_name(): plugin(json!({})),
+        cache_policy::CachePolicyPlugin::plugin_name(): plugin(json!({})),
+        local::LocalPlugin::plugin_name(): json!({ "enabled": config.local_subgraphs }),
     })
 }

@@ -32,10 +32,6 @@ use super::{
 };
 use crate::{admission::Caller, places::Place, refusal, router::Router};
 
-/// How often a socket is pinged, and how long it may take to be initialised.
-const PING_EVERY: Duration = Duration::from_secs(10);
-/// A peer that was not heard of for so long is gone.
-const SILENCE: Duration = Duration::from_secs(25);
 /// How long a peer may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -209,7 +205,7 @@ impl Connection {
         if !headers::has_credentials(&headers) {
             return None;
         }
-        let caller = self.router.gate.caller(&mut headers).await;
+        let caller = self.router.gate.caller(&mut headers, self.address).await;
         let left = caller.as_ref().ok().and_then(|caller| self.router.gate.seconds_left(caller));
         let expires = left.map(|left| tokio::time::Instant::now() + Duration::from_secs(left));
         self.state.borrow_mut().expires = expires;
@@ -317,7 +313,7 @@ impl Connection {
 
     /// Pings the peer, and closes the socket when it is silent or has to end.
     async fn keep(self: Rc<Self>) {
-        let mut pings = interval(PING_EVERY);
+        let mut pings = interval(self.sockets.ping_every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         pings.tick().await;
         let close = loop {
@@ -346,7 +342,7 @@ impl Connection {
             if phase == Phase::Opening {
                 break Close::InitTimeout;
             }
-            if heard.elapsed() > SILENCE {
+            if heard.elapsed() > self.sockets.silence {
                 break Close::Silent;
             }
             self.send(ws::Message::Ping(Bytes::new()));

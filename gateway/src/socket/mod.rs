@@ -54,6 +54,10 @@ pub(crate) struct Sockets {
     max_operations: usize,
     /// How long a client may leave unread what it was sent.
     slow_reader: Duration,
+    /// How often a client is pinged, and how long it may take to be initialised.
+    ping_every: Duration,
+    /// A client that was not heard of for so long is gone.
+    silence: Duration,
     drain_timeout: Duration,
     shutdown: Shutdown,
     /// Cancelled when sockets have to end.
@@ -77,6 +81,8 @@ impl Sockets {
             ),
             max_operations: config.caps.operations_per_socket,
             slow_reader: Duration::from_millis(config.caps.slow_reader_ms),
+            ping_every: Duration::from_millis(config.caps.ping_ms),
+            silence: Duration::from_millis(config.caps.silence_ms),
             drain_timeout: config.drain_timeout(),
             shutdown,
             closing,

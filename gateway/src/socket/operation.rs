@@ -1,6 +1,6 @@
 //! One operation of a socket: a request to the router, and its answer as messages.
 
-use std::{future::pending, rc::Rc};
+use std::{future::pending, rc::Rc, sync::Arc};
 
 use ntex::{
     http::{HeaderMap, StatusCode},
@@ -14,41 +14,87 @@ use super::{
 };
 use crate::{
     admission::Admission,
+    answers::Answer,
     audience::{Event, Viewer},
     operations::Meter,
-    refusal, request,
+    refusal::{self, Refusal},
+    request,
+    router::{Prepared, Query, Router},
+    trace::Trace,
 };
 
 /// Runs the operation to its end. Dropping the future cancels it.
 pub(super) async fn run(owing: Owing, id: String, mut headers: HeaderMap, body: Bytes) {
     let connection = Rc::clone(&owing.connection);
-    let router = &connection.router;
-    match router.gate.admit(&mut headers, connection.address, body).await {
-        Err(refusal) => connection.deliver(protocol::error(&id, &refusal.errors().to_string())).await,
-        Ok(Admission { admitted, subscription: Some(subscription), body, meter }) => {
+    let trace = Trace::begin(&mut headers, "websocket");
+    match trace.run(begin(&connection, headers, body)).await {
+        Begun::Watching(viewer) => {
             drop(owing);
-            match router.view(subscription, headers, body, admitted) {
-                Ok(viewer) => {
-                    meter.opened();
-                    relay(&connection, &id, viewer).await;
-                }
-                Err(full) => {
-                    let refusal = full.refusal();
-                    meter.refused(&refusal);
-                    let errors = refusal.errors().to_string();
-                    connection.deliver(protocol::error(&id, &errors)).await;
-                }
-            }
+            relay(&connection, &id, viewer).await;
         }
-        Ok(Admission { admitted, body, meter, .. }) => match router.answer(headers, body, admitted).await {
-            Ok(response) => answer(&connection, &id, response, meter).await,
-            Err(error) => {
-                tracing::error!(%error, "the router failed on an operation of a socket");
-                connection.deliver(unexplained(&id, StatusCode::INTERNAL_SERVER_ERROR)).await;
-            }
-        },
+        Begun::Known(known, meter) => {
+            meter.answered_well();
+            connection.deliver(Answers::to(&id).next(&known.body)).await;
+            connection.deliver(protocol::complete(&id)).await;
+        }
+        Begun::Answered(response, meter) => answer(&connection, &id, response, meter).await,
+        Begun::Refused(refusal) => {
+            connection.deliver(protocol::error(&id, &refusal.errors().to_string())).await;
+        }
+        Begun::Failed => connection.deliver(unexplained(&id, StatusCode::INTERNAL_SERVER_ERROR)).await,
     }
     connection.finished(&id);
+}
+
+/// What has become of an operation.
+enum Begun {
+    Watching(Viewer),
+    /// With an answer that was there.
+    Known(Arc<Answer>, Meter),
+    Answered(WebResponse, Meter),
+    Refused(Refusal),
+    Failed,
+}
+
+/// Admits the operation and has it executed.
+async fn begin(connection: &Connection, mut headers: HeaderMap, body: Bytes) -> Begun {
+    let router = &connection.router;
+    let Admission { admitted, subscription, question, body, meter } =
+        match router.gate.admit(&mut headers, connection.address, body).await {
+            Ok(admission) => admission,
+            Err(refusal) => return Begun::Refused(refusal),
+        };
+    if let Some(subscription) = subscription {
+        return match router.view(subscription, headers, body, admitted) {
+            Ok(viewer) => {
+                meter.opened();
+                Begun::Watching(viewer)
+            }
+            Err(full) => {
+                let refusal = full.refusal();
+                meter.refused(&refusal);
+                Begun::Refused(refusal)
+            }
+        };
+    }
+    if let Some(question) = &question {
+        let query = Query { question, headers: &headers, body: &body, admitted: &admitted };
+        match router.prepared(query, request::JSON).await {
+            Some(Prepared::ForAll(answer)) => return Begun::Known(answer, meter),
+            Some(Prepared::Own(response)) => return Begun::Answered(response, meter),
+            None => {}
+        }
+    }
+    match router.answer(headers, body, admitted).await {
+        Ok(response) => {
+            Router::learn(question.as_ref(), &response);
+            Begun::Answered(response, meter)
+        }
+        Err(error) => {
+            tracing::error!(%error, "the router failed on an operation of a socket");
+            Begun::Failed
+        }
+    }
 }
 
 async fn relay(connection: &Connection, id: &str, mut viewer: Viewer) {

@@ -144,6 +144,35 @@ async fn guessing_is_limited() {
 }
 
 #[tokio::test]
+async fn whoever_invents_keys_is_made_to_wait() {
+    let gateway = Guarded::with(Arc::new(SystemClock), outside(), |config| {
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        config.rate_limits.sign_in = 3;
+    })
+    .await;
+    let ask = async |key: &str, address: &str| {
+        let request = gateway.post_with_key("{ locale }", key).header("x-forwarded-for", address);
+        within(request.send()).await.unwrap().status().as_u16()
+    };
+    let [used, unused] = [0, 1].map(|_| gateway.issuer.partner("holds:write", limits()));
+    assert_eq!(ask(&used, "192.0.2.1").await, 200);
+    let mut statuses = Vec::new();
+    for n in 0..6 {
+        statuses.push(ask(&format!("mk_01kaq3mv7qepatz2m6sj3dpn6e_secret{n}"), "192.0.2.1").await);
+    }
+    assert_eq!(statuses, [401, 401, 401, 429, 429, 429]);
+    assert_eq!(gateway.issuer.exchanges(), 4, "who has to wait costs nobody anything");
+    // A key that was good of late is none that somebody has invented; of another nobody knows that.
+    assert_eq!(ask(&used, "192.0.2.1").await, 200);
+    assert_eq!(ask(&unused, "192.0.2.1").await, 429);
+    assert_eq!(ask(&unused, "192.0.2.2").await, 200);
+    let mut socket = gateway.raw_socket(&[("x-forwarded-for", "192.0.2.1")]).await.unwrap();
+    socket.send(json!({ "type": "connection_init", "payload": { "x-api-key": "mk_0_x" } })).await;
+    assert_eq!(socket.closed().await, 4403);
+    assert_eq!(gateway.issuer.exchanges(), 5);
+}
+
+#[tokio::test]
 async fn a_revoked_key_is_refused_when_it_is_asked_for_anew() {
     let gateway = Guarded::start().await;
     let key = gateway.issuer.partner("holds:write", limits());

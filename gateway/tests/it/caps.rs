@@ -1,12 +1,16 @@
 //! What may be open at once, readers that do not read, and what of it is told.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
+use kernel::SystemClock;
 use reqwest::header;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::{
-    harness::{Events, Gateway, until, within},
+    guarded::{Guarded, bearer},
+    harness::{Events, Gateway, Received, Socket, outside, until, within},
     subgraphs::Event,
 };
 
@@ -62,6 +66,90 @@ async fn an_address_has_only_so_many_subscriptions() {
     let refused = within(request.header("x-forwarded-for", "192.0.2.1").send()).await.unwrap();
     assert_eq!(refused.status(), 429);
     let _other = Events::of(gateway.post(SEAT_MAP).header("x-forwarded-for", "192.0.2.2")).await;
+}
+
+/// Callers are known by their tokens, wherever they come from.
+async fn guarded(change: impl FnOnce(&mut gateway::Config)) -> Guarded {
+    Guarded::with(Arc::new(SystemClock), outside(), |config| {
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        config.rate_limits.enabled = false;
+        change(config);
+    })
+    .await
+}
+
+/// A socket from an address, with `payload` in its `connection_init`.
+async fn socket_from(gateway: &Gateway, address: &str, payload: &Value) -> Socket {
+    let mut socket = gateway.raw_socket(&[("x-forwarded-for", address)]).await.unwrap();
+    socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+    socket
+}
+
+async fn is_open(socket: &mut Socket) -> bool {
+    match socket.receive().await {
+        Received::Message(message) => message == json!({ "type": "connection_ack" }),
+        Received::Closed(code) => {
+            assert_eq!(code, 4451);
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_caller_has_only_so_many_sockets_wherever_they_are_opened() {
+    let gateway = guarded(|config| config.caps.sockets_per_user = 2).await;
+    let limits = json!({ "rate_per_minute": 600, "daily_quota": 1000, "seats_per_show": 10 });
+    let [one, other] = [1, 2].map(|n| bearer(&gateway.issuer.person(n, &["CUSTOMER"], 60)));
+    let key = json!({ "x-api-key": gateway.issuer.partner("seats:watch", limits) });
+    for payload in [&one, &key] {
+        let mut first = socket_from(&gateway, "192.0.2.1", payload).await;
+        let mut second = socket_from(&gateway, "192.0.2.2", payload).await;
+        assert!(is_open(&mut first).await && is_open(&mut second).await);
+        let mut third = socket_from(&gateway, "192.0.2.3", payload).await;
+        assert!(!is_open(&mut third).await, "{payload}");
+        // Others may, and so may strangers.
+        for payload in [&other, &json!({})] {
+            assert!(is_open(&mut socket_from(&gateway, "192.0.2.1", payload).await).await);
+        }
+        // Who closes one may open another.
+        drop(first);
+        within(async { while !is_open(&mut socket_from(&gateway, "192.0.2.3", payload).await).await {} })
+            .await;
+        assert!(second.query("1", "{ show(id: 1) { title } }").await["errors"].is_null());
+    }
+}
+
+#[tokio::test]
+async fn a_caller_has_only_so_many_subscriptions_of_all_transports() {
+    let gateway = guarded(|config| config.caps.subscriptions_per_user = 2).await;
+    let limits = json!({ "rate_per_minute": 600, "daily_quota": 1000, "seats_per_show": 10 });
+    let token = gateway.issuer.person(1, &["CUSTOMER"], 60);
+    let key = gateway.issuer.partner("seats:watch", limits);
+    for credentials in [token, key] {
+        let mut first = gateway.socket(bearer(&credentials)).await;
+        let mut second = gateway.socket(bearer(&credentials)).await;
+        first.subscribe("1", SEAT_MAP).await;
+        // One after the other: the answer shows that the first has its place.
+        assert!(first.query("2", "{ locale }").await["errors"].is_null());
+        let events = Events::of(gateway.post(SEAT_MAP).bearer_auth(&credentials)).await;
+        second.subscribe("3", SEAT_MAP).await;
+        let refused = second.message().await;
+        assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!("3")), "{refused}");
+        assert_eq!(refused["payload"][0]["extensions"]["code"], "RATE_LIMITED", "{refused}");
+        let again = gateway.post(SEAT_MAP).bearer_auth(&credentials).header("accept", "text/event-stream");
+        assert_eq!(within(again.send()).await.unwrap().status(), 429);
+        // Somebody else sees the same events.
+        let other = gateway.issuer.person(2, &["CUSTOMER"], 60);
+        let mut others = Events::of(gateway.post(SEAT_MAP).bearer_auth(other)).await;
+        until(|| gateway.booking.subscriptions() == 1).await;
+        gateway.booking.send(7);
+        assert_eq!(others.next().await.unwrap()["data"]["seatMapChanged"]["version"], 7);
+        // A place is free when a subscription ends.
+        drop(events);
+        first.complete("1").await;
+        let again = || gateway.post(SEAT_MAP).bearer_auth(&credentials).header("accept", "text/event-stream");
+        within(async { while again().send().await.unwrap().status() == 429 {} }).await;
+    }
 }
 
 #[tokio::test]

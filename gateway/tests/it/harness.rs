@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
+use axum::{Router, routing::get_service};
 use futures::{SinkExt, StreamExt};
 use gateway::{Config, GatewayError, Outside};
 use kernel::{SystemClock, SystemIds};
-use platform::{Shutdown, Telemetry, telemetry::TelemetryConfig};
+use platform::{Shutdown, Telemetry, http::Direct, telemetry::TelemetryConfig};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tokio::{net::TcpStream, runtime::Handle, task::JoinHandle, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{
@@ -24,7 +25,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::subgraphs::{Booking, Extensions, serve_booking, serve_catalog};
+use crate::subgraphs::{Booking, Extensions, booking_routes, catalog_routes, serve};
 
 /// Whatever takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -58,12 +59,31 @@ pub fn telemetry() -> Telemetry {
 
 /// What a process gives its gateway, without Redis.
 pub fn outside() -> Outside {
-    Outside { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), redis: None }
+    let local = BTreeMap::new();
+    Outside { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), redis: None, local }
 }
 
 /// The composed schema of the two subgraphs.
 pub fn supergraph() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/supergraph.graphql"))
+}
+
+/// Tokens are only passed on, and nobody is limited.
+fn open_to_all(change: impl FnOnce(&mut Config)) -> impl FnOnce(&mut Config) {
+    move |config: &mut Config| {
+        config.auth.enabled = false;
+        config.rate_limits.enabled = false;
+        change(config);
+    }
+}
+
+/// What is behind a gateway.
+struct Behind {
+    booking_at: SocketAddr,
+    booking: Arc<Booking>,
+    catalog_at: SocketAddr,
+    catalog: Extensions,
+    shutdown: Shutdown,
 }
 
 /// A running gateway.
@@ -85,18 +105,53 @@ impl Gateway {
 
     /// With what `change` changes. Tokens are only passed on, and nobody is limited.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let usual = |config: &mut Config| {
-            config.auth.enabled = false;
-            config.rate_limits.enabled = false;
-            change(config);
-        };
-        Self::outside(outside(), usual).await
+        Self::outside(outside(), open_to_all(change)).await
     }
 
     /// With what `change` changes of the defaults, in a process of this kind.
     pub async fn outside(outside: Outside, change: impl FnOnce(&mut Config)) -> Self {
-        let (booking_at, booking) = serve_booking().await;
-        let (catalog_at, catalog) = serve_catalog().await;
+        let ((booking_at, booking), (catalog_at, catalog)) = (booking_routes(), catalog_routes());
+        let behind = Behind {
+            booking_at: serve(booking_at).await,
+            booking,
+            catalog_at: serve(catalog_at).await,
+            catalog,
+            shutdown: Shutdown::new(),
+        };
+        Self::before(behind, outside, change).await
+    }
+
+    /// In the process of its subgraphs, which answer nothing but sockets on the network; with what `change`
+    /// changes, and tokens that are only passed on.
+    pub async fn local(change: impl FnOnce(&mut Config)) -> Self {
+        Self::local_with(|_| {}, change).await
+    }
+
+    /// The same with other routes.
+    pub async fn local_with(
+        replace: impl FnOnce(&mut BTreeMap<&'static str, Router>),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let ((booking_at, booking), (catalog_at, catalog)) = (booking_routes(), catalog_routes());
+        let sockets = Router::new().route("/ws", get_service(booking_at.clone()));
+        let behind = Behind {
+            booking_at: serve(sockets).await,
+            booking,
+            catalog_at: serve(Router::new()).await,
+            catalog,
+            shutdown: Shutdown::new(),
+        };
+        let mut routes = BTreeMap::from([("booking", booking_at), ("catalog", catalog_at)]);
+        replace(&mut routes);
+        let direct = |(name, routes): (&str, Router)| {
+            (name.to_owned(), Direct::new(routes, Handle::current(), &behind.shutdown))
+        };
+        let outside = Outside { local: routes.into_iter().map(direct).collect(), ..outside() };
+        Self::before(behind, outside, open_to_all(change)).await
+    }
+
+    async fn before(behind: Behind, outside: Outside, change: impl FnOnce(&mut Config)) -> Self {
+        let Behind { booking_at, booking, catalog_at, catalog, shutdown } = behind;
         let url = |address: SocketAddr| format!("http://{address}/graphql").parse().unwrap();
         let mut config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -111,7 +166,6 @@ impl Gateway {
         change(&mut config);
         let listener = gateway::bind(&config).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shutdown = Shutdown::new();
         let telemetry = telemetry();
         let ended = tokio::spawn(gateway::run(config, outside, telemetry, listener, shutdown.clone()));
         let gateway = Self { address, booking, catalog, shutdown, http: client(), ended };

@@ -1,6 +1,8 @@
 //! The gateway as its clients see it, in front of two small subgraphs.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod api_keys;
 #[cfg(test)]
 mod audit;
@@ -10,6 +12,8 @@ mod callers;
 mod caps;
 #[cfg(test)]
 mod clients;
+#[cfg(test)]
+mod costs;
 #[cfg(test)]
 mod deduplication;
 #[cfg(test)]
@@ -21,15 +25,23 @@ mod edge;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod explorer;
+#[cfg(test)]
 mod guarded;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod introspection;
+#[cfg(test)]
 mod issuer;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod local;
+#[cfg(test)]
+mod patience;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]

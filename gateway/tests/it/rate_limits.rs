@@ -112,6 +112,36 @@ async fn transports_share_the_limit() {
 }
 
 #[tokio::test]
+async fn every_field_counts_on_a_socket_too() {
+    let gateway = start().await;
+    let token = gateway.issuer.person(1, &["CUSTOMER"], 60);
+    let mut socket = gateway.socket(bearer(&token)).await;
+    let refused = async |socket: &mut crate::harness::Socket, id: &str, query: &str| {
+        socket.subscribe(id, query).await;
+        let refused = socket.message().await;
+        assert_eq!((&refused["type"], &refused["id"]), (&json!("error"), &json!(id)), "{refused}");
+        assert_eq!(refused["payload"][0]["extensions"]["code"], "RATE_LIMITED", "{refused}");
+    };
+    // More than a minute's limit at once never passes, and takes nothing.
+    refused(&mut socket, "1", "{ a: whoami b: whoami c: whoami d: whoami }").await;
+    let two = "{ a: whoami locale ...F } fragment F on Query { b: whoami }";
+    assert!(socket.query("2", two).await["errors"].is_null());
+    refused(&mut socket, "3", "{ a: whoami b: whoami }").await;
+    assert!(socket.query("4", "{ whoami }").await["errors"].is_null());
+    refused(&mut socket, "5", "{ whoami }").await;
+    // Of the fields of a mutation, and of those that have no limit of their own, too: 3 of 12 were
+    // taken with the first, and 1 with the second.
+    refused(&mut socket, "6", "mutation { a: slowly b: slowly }").await;
+    let rest: String = (0..8).map(|n| format!("l{n}: locale ")).collect();
+    assert!(socket.query("7", &format!("{{ {rest} }}")).await["errors"].is_null());
+    let more = "{ a: locale b: locale c: locale }";
+    refused(&mut socket, "8", more).await;
+    // Another socket of the same person is no other person.
+    let mut second = gateway.socket(bearer(&token)).await;
+    refused(&mut second, "1", more).await;
+}
+
+#[tokio::test]
 async fn subscriptions_count_when_they_begin() {
     let gateway = Guarded::with(Arc::new(SystemClock), outside(), |config| {
         config.rate_limits.general = 2;

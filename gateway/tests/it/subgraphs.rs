@@ -18,7 +18,7 @@ use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, Graph
 use axum::{
     Router,
     extract::{State, WebSocketUpgrade},
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue, header::CACHE_CONTROL},
     response::IntoResponse,
     routing::{get, post},
 };
@@ -45,19 +45,41 @@ pub struct Booking {
     pub extensions: Extensions,
 }
 
-/// What a subgraph has in `extensions` of its answers.
+/// What a subgraph has in `extensions` of its answers, and what it says of keeping them; and how many it
+/// has given.
 #[derive(Clone, Default)]
-pub struct Extensions(Arc<Mutex<BTreeMap<String, GraphQLValue>>>);
+pub struct Extensions(Arc<Added>);
+
+#[derive(Default)]
+struct Added {
+    extensions: Mutex<BTreeMap<String, GraphQLValue>>,
+    cache_control: Mutex<Option<HeaderValue>>,
+    answers: AtomicUsize,
+}
 
 impl Extensions {
     /// From the next answer on; `extensions` is an object.
     pub fn set(&self, extensions: Value) {
         let object = serde_json::from_value(extensions).unwrap();
-        *self.0.lock().unwrap() = object;
+        *self.0.extensions.lock().unwrap() = object;
+    }
+
+    /// Says this of keeping answers, from the next one on; whatever is in it.
+    pub fn cache_control(&self, value: &'static str) {
+        *self.0.cache_control.lock().unwrap() = Some(HeaderValue::from_static(value));
+    }
+
+    /// How many answers were given.
+    pub fn answers(&self) -> usize {
+        self.0.answers.load(Ordering::SeqCst)
     }
 
     fn added_to(&self, mut response: Response) -> Response {
-        response.extensions.extend(self.0.lock().unwrap().clone());
+        self.0.answers.fetch_add(1, Ordering::SeqCst);
+        response.extensions.extend(self.0.extensions.lock().unwrap().clone());
+        if let Some(value) = self.0.cache_control.lock().unwrap().clone() {
+            response.http_headers.insert(CACHE_CONTROL, value);
+        }
         response
     }
 }
@@ -289,8 +311,8 @@ async fn booking_socket(
     })
 }
 
-/// Starts the subgraph booking.
-pub async fn serve_booking() -> (SocketAddr, Arc<Booking>) {
+/// The subgraph booking.
+pub fn booking_routes() -> (Router, Arc<Booking>) {
     let booking = Booking::new();
     let schema = Schema::build(BookingQuery, BookingMutation, BookingSubscription)
         .enable_federation()
@@ -302,7 +324,7 @@ pub async fn serve_booking() -> (SocketAddr, Arc<Booking>) {
         .route("/graphql", post(booking_query))
         .route("/ws", get(booking_socket))
         .with_state(app);
-    (serve(routes).await, booking)
+    (routes, booking)
 }
 
 struct CatalogQuery;
@@ -345,16 +367,17 @@ async fn catalog_query(
     extensions.added_to(schema.execute(request.into_inner()).await).into()
 }
 
-/// Starts the subgraph catalog, which adds the extensions to its answers.
-pub async fn serve_catalog() -> (SocketAddr, Extensions) {
+/// The subgraph catalog, which adds the extensions to its answers.
+pub fn catalog_routes() -> (Router, Extensions) {
     let schema = Schema::build(CatalogQuery, EmptyMutation, EmptySubscription).enable_federation().finish();
     let extensions = Extensions::default();
     let routes =
         Router::new().route("/graphql", post(catalog_query)).with_state((schema, extensions.clone()));
-    (serve(routes).await, extensions)
+    (routes, extensions)
 }
 
-async fn serve(routes: Router) -> SocketAddr {
+/// Serves routes at an address of their own.
+pub async fn serve(routes: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });

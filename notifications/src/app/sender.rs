@@ -32,6 +32,8 @@ use crate::{
 const LEASE: u32 = 5;
 /// Deliveries taken on at a time, for each that is sent at the same time: enough to keep all busy.
 const BATCHES: usize = 4;
+/// Whoever is woken waits so long for more: one statement takes on many deliveries as well as one.
+const GATHER: Duration = Duration::from_millis(20);
 /// After the database failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -89,7 +91,7 @@ impl Sender {
             };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.wake.notified() => {}
+                () = self.wake.notified() => sleep(GATHER).await,
                 () = sleep(rest) => {}
             }
         }

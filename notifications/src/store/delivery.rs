@@ -81,6 +81,41 @@ pub(crate) async fn delivery_insert<C: ConnectionTrait>(
     Ok(())
 }
 
+/// The same, unless `consumer` has taken `event` in before: that is noted by the same statement. `true`
+/// the first time.
+pub(crate) async fn delivery_receive<C: ConnectionTrait>(
+    conn: &C,
+    consumer: &str,
+    user: UserId,
+    event: &Envelope,
+) -> Result<bool, DbErr> {
+    let done = conn
+        .execute_raw(sql(
+            "WITH received AS (
+                 INSERT INTO notification.inbox (key, consumer, event_id) VALUES ($1, $2, $3)
+                 ON CONFLICT DO NOTHING
+                 RETURNING event_id
+             )
+             INSERT INTO notification.deliveries
+                 (user_id, event_id, channel, kind, facts, trace, state, attempts, next_attempt_at, created_at)
+             SELECT $4, event_id, $5, $6, $7::jsonb, $8, 'PENDING', 0, notification.now(), notification.now()
+             FROM received
+             ON CONFLICT DO NOTHING",
+            [
+                event.key.into(),
+                consumer.into(),
+                event.id.uuid().into(),
+                user.uuid().into(),
+                EMAIL.into(),
+                event.name.as_str().into(),
+                event.body.clone().into(),
+                current_trace().into(),
+            ],
+        ))
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Takes on up to `limit` deliveries that are due, the longest waiting first, each with what is
 /// known of its recipient: one statement, so that nothing is left half taken on. For the `lease` no
 /// other worker takes them; after that, this worker counts as dead.

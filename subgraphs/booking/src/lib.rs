@@ -29,23 +29,11 @@ use axum::Router;
 use graphql_kit::TokenVerifier;
 use platform::http::{self, Readiness};
 use platform::{Deps, Shutdown, Telemetry};
-use tokio::net::TcpListener;
 
 use app::{App, SetupError};
 pub use config::Config;
 pub use consumers::{consumers, queues};
 pub use graphql::{Schema, schema};
-
-/// The role `booking` could not start or had to stop.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The configuration cannot work.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// The listener failed.
-    #[error("the listener of the role `booking` failed")]
-    Serve(#[from] std::io::Error),
-}
 
 /// `/graphql`, `/ws`, `/webhooks/stripe` and `/.well-known/ticket-keys.json`.
 ///
@@ -64,18 +52,16 @@ pub fn routes_over(app: &Arc<App>, verifier: TokenVerifier, shutdown: &Shutdown)
     graphql::routes(app, verifier, shutdown).merge(routes::routes(app))
 }
 
-/// Runs the role `booking` until `shutdown`.
+/// All that the role `booking` serves until `shutdown`: [`routes`], and those for machines.
 ///
 /// # Errors
-/// [`RunError`].
-pub async fn run(
+/// [`SetupError`] names the setting that cannot work.
+pub fn role(
     config: Config,
-    deps: Deps,
+    deps: &Deps,
     telemetry: &Telemetry,
-    listener: TcpListener,
-    shutdown: Shutdown,
-) -> Result<(), RunError> {
-    let readiness = Readiness::new(&shutdown, telemetry).postgres(&deps.pg).redis(&deps.redis);
-    let router = routes(config, &deps, &shutdown)?.merge(http::ops_routes(readiness));
-    Ok(http::serve(listener, router, &shutdown).await?)
+    shutdown: &Shutdown,
+) -> Result<Router, SetupError> {
+    let readiness = Readiness::new(shutdown, telemetry).postgres(&deps.pg).redis(&deps.redis);
+    Ok(routes(config, deps, shutdown)?.merge(http::ops_routes(readiness)))
 }

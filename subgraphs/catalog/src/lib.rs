@@ -17,46 +17,45 @@ use platform::{
     Deps, Shutdown, Telemetry,
     http::{self, Readiness},
 };
-use tokio::net::TcpListener;
 
-use app::App;
-pub use app::seed::{Scale, SeedError, SeedOptions, SeedReport, seed};
-pub use config::Config;
+use app::{App, Kept};
+pub use app::{
+    seed::{Scale, SeedError, SeedOptions, SeedReport, seed},
+    tell_all,
+};
+pub use config::{CacheConfig, Config};
 pub use graphql::{Schema, prepare, schema, schema_within};
 
-/// The role `catalog` could not start or had to stop.
+/// The role `catalog` could not start.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub enum SetupError {
     /// No HTTP client to fetch the keys of access tokens with.
     #[error("the client that fetches the keys of access tokens cannot be made")]
     Client(#[from] reqwest::Error),
-    /// The listener failed.
-    #[error("the listener of the role `catalog` failed")]
-    Serve(#[from] std::io::Error),
 }
 
 /// `/graphql` over the stores in `deps`.
 ///
 /// # Errors
 /// No HTTP client can be made on this machine.
-pub fn routes(config: Config, deps: &Deps, shutdown: &Shutdown) -> Result<Router, RunError> {
+pub fn routes(config: Config, deps: &Deps, shutdown: &Shutdown) -> Result<Router, SetupError> {
     let verifier = TokenVerifier::new(config.auth, deps.clock.clone())?;
-    let app = App::new(deps.pg.clone(), deps.clock.clone(), deps.ids.clone());
+    let kept = Kept::shared(&config.cache, deps.redis.clone());
+    let app = App::new(deps.pg.clone(), deps.clock.clone(), deps.ids.clone(), kept);
+    app.follow(shutdown);
     Ok(graphql::routes(app, verifier, config.limits, shutdown))
 }
 
-/// Runs the role `catalog` until `shutdown`.
+/// All that the role `catalog` serves until `shutdown`: [`routes`], and those for machines.
 ///
 /// # Errors
-/// [`RunError`].
-pub async fn run(
+/// [`SetupError`].
+pub fn role(
     config: Config,
-    deps: Deps,
+    deps: &Deps,
     telemetry: &Telemetry,
-    listener: TcpListener,
-    shutdown: Shutdown,
-) -> Result<(), RunError> {
-    let readiness = Readiness::new(&shutdown, telemetry).postgres(&deps.pg);
-    let router = routes(config, &deps, &shutdown)?.merge(http::ops_routes(readiness));
-    Ok(http::serve(listener, router, &shutdown).await?)
+    shutdown: &Shutdown,
+) -> Result<Router, SetupError> {
+    let readiness = Readiness::new(shutdown, telemetry).postgres(&deps.pg);
+    Ok(routes(config, deps, shutdown)?.merge(http::ops_routes(readiness)))
 }

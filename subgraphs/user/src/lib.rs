@@ -24,24 +24,12 @@ use platform::{
     http::{self, Readiness},
     job,
 };
-use tokio::net::TcpListener;
 
 use app::{App, SetupError};
 pub use config::{ApiKeyConfig, Config, PasswordConfig};
 pub use consumers::consumers;
 pub use domain::ThrottleConfig;
 pub use graphql::{Schema, schema};
-
-/// The role `user` could not start or had to stop.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The configuration cannot work.
-    #[error(transparent)]
-    Setup(#[from] SetupError),
-    /// The listener failed.
-    #[error("the listener of the role `user` failed")]
-    Serve(#[from] std::io::Error),
-}
 
 /// `/graphql`, `/.well-known/jwks.json` and `/oauth/token`.
 ///
@@ -72,18 +60,16 @@ fn follow_keys(app: &Arc<App>, verifier: &TokenVerifier, every: Duration, shutdo
     });
 }
 
-/// Runs the role `user` until `shutdown`.
+/// All that the role `user` serves until `shutdown`: [`routes`], and those for machines.
 ///
 /// # Errors
-/// [`RunError`].
-pub async fn run(
+/// [`SetupError`] names the setting that cannot work.
+pub fn role(
     config: Config,
-    deps: Deps,
+    deps: &Deps,
     telemetry: &Telemetry,
-    listener: TcpListener,
-    shutdown: Shutdown,
-) -> Result<(), RunError> {
-    let readiness = Readiness::new(&shutdown, telemetry).postgres(&deps.pg);
-    let router = routes(config, &deps, &shutdown)?.merge(http::ops_routes(readiness));
-    Ok(http::serve(listener, router, &shutdown).await?)
+    shutdown: &Shutdown,
+) -> Result<Router, SetupError> {
+    let readiness = Readiness::new(shutdown, telemetry).postgres(&deps.pg);
+    Ok(routes(config, deps, shutdown)?.merge(http::ops_routes(readiness)))
 }

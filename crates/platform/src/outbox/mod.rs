@@ -6,7 +6,10 @@
 //! [`crate::inbox`].
 
 mod gauges;
+mod line;
 mod relay;
+mod row;
+mod table;
 
 use std::{
     collections::HashMap,

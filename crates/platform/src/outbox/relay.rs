@@ -1,40 +1,52 @@
 //! From the outbox table to the broker.
+//!
+//! The leader does two things at the same time: one half reads and deletes rows, on the connection that
+//! carries its lock; the other publishes and waits for confirms. Between them is the [`Line`], which knows
+//! what may be sent. So neither the database nor the broker waits for the other.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, pin::pin, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use events::Envelope;
-use futures::{StreamExt, stream};
-use kernel::{id::EventId, source::SharedClock};
-use sea_orm::{
-    DatabaseConnection, DbErr,
-    sqlx::{self, AssertSqlSafe},
+use futures::{StreamExt, stream::FuturesUnordered};
+use kernel::source::SharedClock;
+use sea_orm::{DatabaseConnection, DbErr};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
 };
-use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
-use uuid::Uuid;
 
-use super::{gauges::Gauges, waker};
+use super::{
+    gauges::Gauges,
+    line::Line,
+    row::{Place, Row},
+    table::Table,
+    waker,
+};
 use crate::{
     Deps, Shutdown,
     backoff::Backoff,
     faults::{mutant, reach},
-    pg::{Leader, in_time},
-    rabbit::{Rabbit, RabbitError},
+    pg::Leader,
+    rabbit::{Outgoing, Outlet, Rabbit, RabbitError},
     telemetry::{TARGET, current_trace, in_span},
 };
 
-/// Rows read, published and deleted together.
-const BATCH: i64 = 1_000;
-/// Keys whose events are under way at the same time.
+/// Rows read together.
+const PAGE: usize = 1_000;
+/// Events under way at the same time: what the publisher lets through.
 const IN_FLIGHT: usize = 1_000;
-/// The wait of an idle relay grows between these.
+/// The table is looked at again after a wait that grows between these while nothing is found.
 const POLL_FIRST: Duration = Duration::from_millis(25);
 const POLL_LIMIT: Duration = Duration::from_millis(200);
+/// And not sooner than this, however often the relay is woken: what is committed meanwhile comes along.
+const POLL_LEAST: Duration = Duration::from_millis(2);
 /// How often a relay that is not the leader tries to become it, and how often the age of the
 /// outbox is measured while the broker is away.
 const STANDBY: Duration = Duration::from_secs(1);
+/// How long a leader says nothing to the database.
+const SILENT_FOR: Duration = Duration::from_secs(1);
 
 /// Publishes the outbox of `schema` until the soft step of `shutdown`. Any number of processes
 /// may run it: one at a time is the leader, which others replace within about a second.
@@ -49,6 +61,7 @@ pub fn relay(deps: &Deps, schema: &'static str, shutdown: &Shutdown) {
         rabbit: deps.rabbit.clone(),
         clock: Arc::clone(&deps.clock),
         schema,
+        table: Table::new(schema),
         wake: waker(schema),
         soft: shutdown.token(),
         gauges: Gauges::new(schema),
@@ -61,19 +74,11 @@ struct Relay {
     rabbit: Rabbit,
     clock: SharedClock,
     schema: &'static str,
+    table: Table,
     wake: Arc<Notify>,
     soft: CancellationToken,
     gauges: Gauges,
 }
-
-/// One row of the table.
-struct Row {
-    seq: i64,
-    event: Envelope,
-}
-
-/// The primary key of a published row.
-type Published = (Uuid, i64);
 
 impl Relay {
     async fn run(&self) {
@@ -104,38 +109,32 @@ impl Relay {
         }
     }
 
-    /// Publishes until the soft step (`Ok`) or until the leader's connection is lost.
+    /// Publishes until the soft step (`Ok`) or until the leader's connection is lost. Then what is
+    /// under way is dropped with it: whoever leads next publishes it again.
     async fn lead(&self, leader: &mut Leader) -> Result<(), DbErr> {
-        let mut idle = Backoff::new(POLL_FIRST, POLL_LIMIT);
+        self.table.prepare(leader).await?;
         let mut trouble = Backoff::for_connections();
         while !self.soft.is_cancelled() {
-            let rows = self.oldest(leader).await?;
-            self.measure(leader, &rows).await?;
-            if rows.is_empty() {
-                self.rest(idle.next(), self.wake.notified()).await;
-                continue;
-            }
-            idle.reset();
-            if !self.rabbit.is_connected() {
+            let Some(outlet) = self.rabbit.outlet() else {
+                let rows = self.table.oldest(leader, Vec::new(), PAGE).await?;
+                self.measure(leader, rows.first().map(|row| row.time), rows.len(), rows.len() == PAGE)
+                    .await?;
                 leader.hold_while(self.rest(STANDBY, self.rabbit.connected())).await?;
                 continue;
+            };
+            let (line, start) = (Line::new(), Instant::now());
+            tokio::select! {
+                kept = self.keep(leader, &line) => kept?,
+                never = self.send(&outlet, &line) => match never {},
             }
-            reach("relay.read").await;
-            if mutant("relay_deletes_first") {
-                let all: Vec<Published> = rows.iter().map(|row| (row.event.key, row.seq)).collect();
-                self.delete(leader, &all).await?;
-            }
-            let (published, failure) = leader.hold_while(self.publish(rows)).await?;
-            reach("relay.published").await;
-            self.delete(leader, &published).await?;
-            reach("relay.deleted").await;
-            match failure {
-                None => trouble.reset(),
-                Some(error) => {
-                    tracing::warn!(schema = self.schema, %error, "could not publish events; they wait");
-                    metrics::counter!("outbox_publish_failures_total", "schema" => self.schema).increment(1);
-                    leader.hold_while(self.rest(trouble.next(), std::future::pending())).await?;
+            if let Some(error) = line.into_failure() {
+                tracing::warn!(schema = self.schema, %error, "could not publish events; they wait");
+                metrics::counter!("outbox_publish_failures_total", "schema" => self.schema).increment(1);
+                let wait = trouble.next();
+                if start.elapsed() > wait {
+                    trouble.reset();
                 }
+                leader.hold_while(self.rest(wait, pending())).await?;
             }
         }
         Ok(())
@@ -150,160 +149,153 @@ impl Relay {
         }
     }
 
-    async fn oldest(&self, leader: &mut Leader) -> Result<Vec<Row>, DbErr> {
-        type Columns = (Uuid, i64, Uuid, String, i16, DateTime<Utc>, Option<String>, serde_json::Value);
-        let sql = format!(
-            "select key, seq, event_id, name, version, time, trace, body \
-             from {}.outbox order by seq limit {BATCH}",
-            self.schema
-        );
-        let query = sqlx::query_as(AssertSqlSafe(sql));
-        let rows: Vec<Columns> = in_time(query.fetch_all(leader.connection())).await?;
-        Ok(rows
-            .into_iter()
-            .map(|(key, seq, id, name, version, time, trace, body)| Row {
-                seq,
-                event: Envelope {
-                    id: EventId::from_uuid(id),
-                    name,
-                    version: version.unsigned_abs(),
-                    time,
-                    key,
-                    trace,
-                    body,
-                },
-            })
-            .collect())
-    }
-
-    /// What the broker confirmed, and the first error if any.
-    async fn publish(&self, rows: Vec<Row>) -> (Vec<Published>, Option<RabbitError>) {
-        let count = rows.len();
-        let mut outcomes =
-            stream::iter(chains(rows)).map(|chain| self.publish_chain(chain)).buffer_unordered(IN_FLIGHT);
-        let mut published = Vec::with_capacity(count);
-        let mut failure = None;
-        while let Some((confirmed, error)) = outcomes.next().await {
-            published.extend(confirmed);
-            failure = failure.or(error);
-        }
-        metrics::counter!("outbox_published_total", "schema" => self.schema)
-            .increment(published.len() as u64);
-        (published, failure)
-    }
-
-    /// Publishes the events of one key, up to the first that fails.
-    async fn publish_chain(&self, chain: Vec<Row>) -> (Vec<Published>, Option<RabbitError>) {
-        let mut confirmed = Vec::with_capacity(chain.len());
-        for mut row in chain {
-            if let Err(error) = self.publish_event(&mut row.event).await {
-                return (confirmed, Some(error));
+    /// Feeds the line with rows and deletes those that are confirmed, until the line is over.
+    async fn keep(&self, leader: &mut Leader, line: &Line) -> Result<(), DbErr> {
+        let mut idle = Backoff::new(POLL_FIRST, POLL_LIMIT);
+        let mut soft = false;
+        // Whether the table may have what is not in the line, and when it was last looked at.
+        let (mut look, mut looked) = (true, Instant::now());
+        loop {
+            if self.soft.is_cancelled() && !soft {
+                soft = true;
+                line.close();
             }
-            confirmed.push((row.event.key, row.seq));
+            let reads = look && line.takes(PAGE);
+            let confirmed = line.confirmed(reads);
+            if !confirmed.is_empty() {
+                self.delete(leader, line, &confirmed).await?;
+                continue;
+            }
+            if line.is_over() {
+                return Ok(());
+            }
+            if reads {
+                looked = Instant::now();
+                let found = self.read(leader, line).await?;
+                look = found == PAGE;
+                if found > 0 {
+                    idle.reset();
+                }
+                continue;
+            }
+            let wait = if line.rests() { idle.next() } else { POLL_FIRST };
+            tokio::select! {
+                () = self.soft.cancelled(), if !soft => {}
+                () = line.settled() => {}
+                () = self.wake.notified(), if !look => {
+                    look = true;
+                    idle.reset();
+                    sleep_until(looked + POLL_LEAST).await;
+                }
+                () = sleep(wait) => look = true,
+            }
+            if line.silent_for() > SILENT_FOR {
+                leader.confirm().await?;
+                line.prove();
+            }
         }
-        (confirmed, None)
+    }
+
+    /// Reads what the line does not have, and tells how much that was.
+    async fn read(&self, leader: &mut Leader, line: &Line) -> Result<usize, DbErr> {
+        let rows = self.table.oldest(leader, line.known(), PAGE).await?;
+        line.prove();
+        let found = rows.len();
+        if found > 0 {
+            reach("relay.read").await;
+        }
+        if mutant("relay_deletes_first") {
+            let places: Vec<Place> = rows.iter().map(|row| row.place).collect();
+            self.table.delete(leader, &places).await?;
+        }
+        line.add(rows);
+        let (waiting, oldest) = line.standing();
+        self.measure(leader, oldest, waiting, found == PAGE).await?;
+        Ok(found)
+    }
+
+    async fn delete(&self, leader: &mut Leader, line: &Line, confirmed: &[Place]) -> Result<(), DbErr> {
+        metrics::counter!("outbox_published_total", "schema" => self.schema)
+            .increment(confirmed.len() as u64);
+        reach("relay.published").await;
+        self.table.delete(leader, confirmed).await?;
+        line.prove();
+        line.forget(confirmed);
+        reach("relay.deleted").await;
+        Ok(())
+    }
+
+    /// Publishes what the line lets go, until the connection to the broker is lost.
+    async fn send(&self, outlet: &Outlet, line: &Line) -> Infallible {
+        let mut under_way = FuturesUnordered::new();
+        let mut lost = pin!(outlet.lost());
+        loop {
+            while under_way.len() < IN_FLIGHT
+                && let Some(row) = line.next()
+            {
+                under_way.push(self.publish(outlet, row));
+            }
+            tokio::select! {
+                biased;
+                () = &mut lost => {
+                    under_way.clear();
+                    line.lose(RabbitError::Lost);
+                    pending::<()>().await;
+                }
+                Some((place, outcome)) = under_way.next() => line.settle(place, outcome),
+                () = line.sendable() => {}
+            }
+        }
     }
 
     /// Publishes an event, which carries on the trace that it was appended in: who gets it works on
     /// behalf of this very step.
-    async fn publish_event(&self, event: &mut Envelope) -> Result<(), RabbitError> {
+    async fn publish(&self, outlet: &Outlet, row: Row) -> (Place, Result<(), RabbitError>) {
         let span = tracing::info_span!(
             target: TARGET,
             "publish",
-            otel.name = format_args!("publish {}", event.name),
+            otel.name = format_args!("publish {}", row.name),
             otel.kind = "producer",
             otel.status_code = Empty,
             messaging.system = "rabbitmq",
             messaging.operation.name = "publish",
             messaging.operation.type = "send",
             messaging.destination.name = self.rabbit.exchange(),
-            messaging.rabbitmq.destination.routing_key = event.name,
-            messaging.message.id = %event.id,
+            messaging.rabbitmq.destination.routing_key = row.name,
+            messaging.message.id = %row.id,
         );
         if span.is_disabled() {
-            return self.rabbit.publish(event).await;
+            return (row.place, put(outlet, &row, row.trace.as_deref()).await);
         }
-        let trace = event.trace.take();
-        let publishing = async {
-            event.trace = current_trace();
-            self.rabbit.publish(event).await
-        };
-        let published = in_span(span.clone(), trace, publishing).await;
+        let publishing = async { put(outlet, &row, current_trace().as_deref()).await };
+        let published = in_span(span.clone(), row.trace.clone(), publishing).await;
         if published.is_err() {
             span.record("otel.status_code", "ERROR");
         }
-        published
-    }
-
-    async fn delete(&self, leader: &mut Leader, published: &[Published]) -> Result<(), DbErr> {
-        if published.is_empty() {
-            return Ok(());
-        }
-        let (keys, seqs): (Vec<Uuid>, Vec<i64>) = published.iter().copied().unzip();
-        let sql = format!(
-            "delete from {}.outbox using unnest($1::uuid[], $2::bigint[]) as sent (key, seq) \
-             where outbox.key = sent.key and outbox.seq = sent.seq",
-            self.schema
-        );
-        let statement = sqlx::query(AssertSqlSafe(sql)).bind(keys).bind(seqs);
-        in_time(statement.execute(leader.connection())).await.map(drop)
+        (row.place, published)
     }
 
     /// How long the oldest event has been waiting, and how many wait: what tells a stuck relay from
-    /// a slow one.
-    async fn measure(&self, leader: &mut Leader, rows: &[Row]) -> Result<(), DbErr> {
-        let age = rows.first().map_or(0.0, |row| (self.clock.now() - row.event.time).as_seconds_f64());
+    /// a slow one. `more` than those that are known may wait.
+    async fn measure(
+        &self,
+        leader: &mut Leader,
+        oldest: Option<DateTime<Utc>>,
+        waiting: usize,
+        more: bool,
+    ) -> Result<(), DbErr> {
+        let age = oldest.map_or(0.0, |time| (self.clock.now() - time).as_seconds_f64());
         self.gauges.oldest.set(age.max(0.0));
-        if rows.len() < BATCH as usize {
-            self.gauges.waiting.set(rows.len() as f64);
+        if !more {
+            self.gauges.waiting.set(waiting as f64);
         } else if self.gauges.may_count() {
-            let sql = format!("select count(*) from {}.outbox", self.schema);
-            let count = sqlx::query_scalar(AssertSqlSafe(sql));
-            let count: i64 = in_time(count.fetch_one(leader.connection())).await?;
-            self.gauges.waiting.set(count as f64);
+            self.gauges.waiting.set(self.table.count(leader).await? as f64);
         }
         Ok(())
     }
 }
 
-/// Groups rows by key: keys in the order of their first row, rows of a key in their order.
-fn chains(rows: Vec<Row>) -> Vec<Vec<Row>> {
-    let mut chains: Vec<Vec<Row>> = Vec::new();
-    let mut places: HashMap<Uuid, usize> = HashMap::new();
-    for row in rows {
-        let place = *places.entry(row.event.key).or_insert(chains.len());
-        match chains.get_mut(place) {
-            Some(chain) => chain.push(row),
-            None => chains.push(vec![row]),
-        }
-    }
-    chains
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(key: u128, seq: i64) -> Row {
-        Row {
-            seq,
-            event: Envelope {
-                id: EventId::from_uuid(Uuid::from_u128(seq.unsigned_abs().into())),
-                name: "test.happened".to_owned(),
-                version: 1,
-                time: DateTime::UNIX_EPOCH,
-                key: Uuid::from_u128(key),
-                trace: None,
-                body: serde_json::Value::Null,
-            },
-        }
-    }
-
-    #[test]
-    fn chains_keep_the_order_of_each_key() {
-        let rows = vec![row(7, 1), row(8, 2), row(7, 3), row(9, 4), row(8, 5)];
-        let seqs: Vec<Vec<i64>> =
-            chains(rows).iter().map(|chain| chain.iter().map(|row| row.seq).collect()).collect();
-        assert_eq!(seqs, [vec![1, 3], vec![2, 5], vec![4]]);
-    }
+async fn put(outlet: &Outlet, row: &Row, trace: Option<&str>) -> Result<(), RabbitError> {
+    let payload = row.envelope(trace)?;
+    outlet.publish(&Outgoing { id: row.id, name: &row.name, time: row.time, payload: &payload }).await
 }

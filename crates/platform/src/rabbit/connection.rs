@@ -226,7 +226,12 @@ impl Link {
 
     /// Publishes an event and waits for its confirm.
     pub(super) async fn publish(&self, event: &Envelope) -> Result<(), RabbitError> {
-        self.alive(self.publisher.publish(event)).await
+        self.alive(self.publisher.publish_event(event)).await
+    }
+
+    /// For those who publish much and watch the connection themselves.
+    pub(super) fn publisher(&self) -> &Publisher {
+        &self.publisher
     }
 
     fn is_up(&self) -> bool {

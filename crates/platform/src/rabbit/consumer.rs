@@ -1,6 +1,6 @@
 //! Consuming a queue: one channel, several lanes.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use events::Envelope;
 use futures::StreamExt;
@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use super::{
     Handler, Queue, RabbitError,
+    answers::Answers,
     connection::{Hub, Link},
     depths,
     processor::{Message, Processor},
@@ -73,6 +74,7 @@ async fn session(
     let processor = Arc::new(Processor {
         link: Arc::clone(link),
         channel: channel.clone(),
+        answers: Answers::new(channel.clone(), prefetch),
         aside: Mutex::default(),
         names: hub.names.clone(),
         queue,
@@ -86,23 +88,35 @@ async fn session(
     for _ in 0..queue.lanes.max(1) {
         // The broker sends no more than `prefetch` without an answer, so this never fills up.
         let (sender, mut messages) = mpsc::channel::<Message>(prefetch.into());
-        let processor = Arc::clone(&processor);
+        let working = Arc::clone(&processor);
         let lane = async move {
             while let Some(message) = messages.recv().await {
-                processor.process(message).await;
+                working.process(message).await;
             }
         };
         running.spawn(lane.in_current_span());
         lanes.push(sender);
     }
+    let mut answering = pin!(processor.answers.keep());
     let outcome = tokio::select! {
-        outcome = link.alive(dispatch(&channel, deliveries, &lanes, soft)) => outcome,
+        outcome = link.alive(dispatch(&channel, deliveries, &lanes, &processor.answers, soft)) => outcome,
         // A lane outlives its sender, unless it panicked. Without it a share of the shows would be
         // forgotten; with the channel closed, what it had comes again.
         Some(_) = running.join_next() => Err(RabbitError::Lane),
+        () = &mut answering => Ok(()),
     };
     drop(lanes);
-    while running.join_next().await.is_some() {}
+    let finishing = async {
+        while running.join_next().await.is_some() {}
+        processor.answers.close();
+    };
+    let answered = async {
+        answering.await;
+        Ok(())
+    };
+    if tokio::join!(finishing, link.alive(answered)).1.is_err() {
+        tracing::debug!(queue = queue.name, "what was done last comes again");
+    }
     link.close_channel(&channel).await;
     outcome
 }
@@ -121,6 +135,7 @@ async fn dispatch(
     channel: &Channel,
     mut deliveries: Consumer,
     lanes: &[mpsc::Sender<Message>],
+    answers: &Answers,
     soft: &CancellationToken,
 ) -> Result<(), RabbitError> {
     let mut cancelled = false;
@@ -138,6 +153,7 @@ async fn dispatch(
         let Some(delivery) = delivery.transpose()? else {
             return Ok(());
         };
+        answers.taken(&delivery);
         let event = serde_json::from_slice::<Envelope>(&delivery.data);
         let place = event.as_ref().map_or(0, |event| lane(event.key.as_u128(), lanes.len()));
         // A lane ends only after its sender, so it takes everything.

@@ -16,6 +16,7 @@
 //! [`Rabbit::declare`]s the queues of *all* consumers, whether it runs them or not. Declared
 //! queues are made on each new connection before anything else can use it.
 
+mod answers;
 mod connection;
 mod consumer;
 mod dead;
@@ -37,7 +38,8 @@ use serde::Deserialize;
 pub use dead::DeadLetter;
 
 use crate::{Shutdown, pg, redis::RedisError};
-use connection::Hub;
+use connection::{Hub, Link};
+pub(crate) use publisher::Outgoing;
 
 /// Section `[rabbit]`.
 #[derive(Clone, Debug, Deserialize, Validate)]
@@ -204,6 +206,24 @@ pub struct Rabbit {
     hub: Arc<Hub>,
 }
 
+/// One connection, for whoever publishes much: it tells once when it is lost, instead of each event
+/// watching for that.
+pub(crate) struct Outlet {
+    link: Arc<Link>,
+}
+
+impl Outlet {
+    /// Like [`Rabbit::publish`], but may never return when the connection is lost: see [`Outlet::lost`].
+    pub(crate) async fn publish(&self, event: &Outgoing<'_>) -> Result<(), RabbitError> {
+        self.link.publisher().publish(event).await
+    }
+
+    /// Returns when the connection is lost: all that is under way is in doubt.
+    pub(crate) async fn lost(&self) {
+        self.link.down().cancelled().await;
+    }
+}
+
 impl Rabbit {
     /// Begins to connect in the background and returns at once. The connection is made again
     /// whenever it is lost, and closed at [`Shutdown::hard`].
@@ -231,6 +251,11 @@ impl Rabbit {
     pub async fn publish(&self, event: &Envelope) -> Result<(), RabbitError> {
         let link = self.hub.current().ok_or(RabbitError::NotConnected)?;
         link.publish(event).await
+    }
+
+    /// The connection to publish much on, if there is one.
+    pub(crate) fn outlet(&self) -> Option<Outlet> {
+        self.hub.current().map(|link| Outlet { link })
     }
 
     /// Consumes `queue` until the soft step of `shutdown`, then finishes the events already

@@ -20,6 +20,7 @@ use tracing::{Instrument, field::Empty};
 
 use super::{
     Handler, HandlerError, Queue, RabbitError,
+    answers::Answers,
     connection::Link,
     publisher::send_to_queue,
     topology::{self, Names},
@@ -53,6 +54,7 @@ pub(super) struct Message {
 pub(super) struct Processor {
     pub(super) link: Arc<Link>,
     pub(super) channel: Channel,
+    pub(super) answers: Answers,
     /// Held while a message is put aside: see [`send_to_queue`].
     pub(super) aside: Mutex<()>,
     pub(super) names: Names,
@@ -191,20 +193,22 @@ impl Processor {
         })
     }
 
-    /// Answers for a message. One that moves is acknowledged only when the broker has confirmed
-    /// its copy: it may be there twice for a moment, never not at all.
+    /// Answers for a message, or has it answered for. One that moves is acknowledged only when the
+    /// broker has confirmed its copy: it may be there twice for a moment, never not at all.
     async fn settle(&self, delivery: &Delivery, fate: Fate) -> Result<(), RabbitError> {
         let outcome = match fate {
-            Fate::Done => "done",
+            Fate::Done => {
+                self.answers.done(delivery);
+                "done"
+            }
             Fate::Moved(moved) => {
                 let outcome = moved.outcome;
-                self.put_aside(delivery, moved).await?;
-                reach("consumer.put_aside").await;
+                let aside = self.put_aside(delivery, moved).await;
+                self.answers.not_ours(delivery);
+                aside?;
                 outcome
             }
         };
-        delivery.acker.ack(BasicAckOptions::default()).await?;
-        reach("consumer.acknowledged").await;
         metrics::counter!(
             "rabbitmq_consumed_total", "queue" => self.queue.name, "outcome" => outcome
         )
@@ -214,6 +218,7 @@ impl Processor {
 
     /// The deliberate bug `ack_before_commit`.
     async fn acknowledge_first(&self, delivery: &Delivery, event: Result<Envelope, serde_json::Error>) {
+        self.answers.not_ours(delivery);
         let acknowledged = delivery.acker.ack(BasicAckOptions::default()).await;
         if let (Ok(_), Ok(event)) = (acknowledged, event) {
             let outcome = self.handle(&event).await;
@@ -240,6 +245,10 @@ impl Processor {
             let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
             delivery.acker.nack(requeue).await?;
         }
-        sent
+        sent?;
+        reach("consumer.put_aside").await;
+        delivery.acker.ack(BasicAckOptions::default()).await?;
+        reach("consumer.acknowledged").await;
+        Ok(())
     }
 }

@@ -6,7 +6,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use chrono::{DateTime, Utc};
 use events::Envelope;
+use kernel::id::EventId;
 use lapin::{
     BasicProperties, Channel, Confirmation,
     options::{BasicPublishOptions, ConfirmSelectOptions},
@@ -25,6 +27,18 @@ use crate::faults::reach;
 const WINDOW: usize = 1_000;
 /// AMQP's delivery mode of messages that survive a restart of the broker.
 const PERSISTENT: u8 = 2;
+
+/// An event as it is put on the wire.
+pub(crate) struct Outgoing<'e> {
+    /// See [`Envelope::id`].
+    pub(crate) id: EventId,
+    /// The routing key.
+    pub(crate) name: &'e str,
+    /// See [`Envelope::time`].
+    pub(crate) time: DateTime<Utc>,
+    /// The whole envelope as JSON.
+    pub(crate) payload: &'e [u8],
+}
 
 /// Publishes events on a channel of its own.
 pub(super) struct Publisher {
@@ -49,23 +63,30 @@ impl Publisher {
         self.channel.status().connected()
     }
 
+    /// Encodes an event, publishes it and waits for its confirm.
+    pub(super) async fn publish_event(&self, event: &Envelope) -> Result<(), RabbitError> {
+        let payload = serde_json::to_vec(event)?;
+        let Envelope { id, name, time, .. } = event;
+        self.publish(&Outgoing { id: *id, name, time: *time, payload: &payload }).await
+    }
+
     /// Publishes an event and waits for its confirm. Not mandatory: an event that nobody wants
     /// yet is legal.
-    pub(super) async fn publish(&self, event: &Envelope) -> Result<(), RabbitError> {
-        let payload = serde_json::to_vec(event)?;
+    pub(super) async fn publish(&self, event: &Outgoing<'_>) -> Result<(), RabbitError> {
+        let name = short(event.name);
         let properties = BasicProperties::default()
             .with_content_type("application/json".into())
             .with_delivery_mode(PERSISTENT)
             .with_message_id(short(&event.id.to_string()))
-            .with_type(short(&event.name))
+            .with_type(name.clone())
             .with_timestamp(u64::try_from(event.time.timestamp()).unwrap_or(0));
         // Never closed, so this cannot fail; without a permit it would only be less bounded.
         let _permit = self.window.acquire().await.ok();
         let mut publishing = pin!(self.channel.basic_publish(
             self.exchange.clone(),
-            short(&event.name),
+            name,
             BasicPublishOptions::default(),
-            &payload,
+            event.payload,
             properties,
         ));
         // lapin first numbers the message and then queues it, both when first polled. Two at the

@@ -202,6 +202,13 @@ impl Redis {
         self.shared.breaker.is_away()
     }
 
+    /// True when keys without a common hash tag may be in different places, so that no script can have
+    /// both.
+    #[must_use]
+    pub fn is_clustered(&self) -> bool {
+        self.pool().is_clustered()
+    }
+
     /// How often Redis has been away since the process started, now included.
     #[must_use]
     pub fn outages(&self) -> u64 {

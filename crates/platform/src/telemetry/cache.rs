@@ -3,22 +3,22 @@
 use metrics::Counter;
 
 /// Counts what is asked of a cache, as `cache_requests_total` with the labels `cache` and `result`
-/// (`hit` or `miss`). Make it once, with the cache: counting allocates nothing.
+/// (`hit`, `miss`, or `shared` when somebody was asking already). Make it once, with the cache:
+/// counting allocates nothing.
 #[derive(Clone, Debug)]
 pub struct CacheMeter {
     hits: Counter,
     misses: Counter,
+    shared: Counter,
 }
 
 impl CacheMeter {
-    /// A meter for the cache of this name, such as `booking.shows`. Make it after
+    /// A meter for the cache of this name, such as `catalog.shows`. Make it after
     /// [`super::init`].
     #[must_use]
     pub fn new(cache: &'static str) -> Self {
-        Self {
-            hits: metrics::counter!("cache_requests_total", "cache" => cache, "result" => "hit"),
-            misses: metrics::counter!("cache_requests_total", "cache" => cache, "result" => "miss"),
-        }
+        let counter = |result: &'static str| metrics::counter!("cache_requests_total", "cache" => cache, "result" => result);
+        Self { hits: counter("hit"), misses: counter("miss"), shared: counter("shared") }
     }
 
     /// The answer was there.
@@ -31,8 +31,8 @@ impl CacheMeter {
         self.misses.increment(1);
     }
 
-    /// One or the other.
-    pub fn asked(&self, known: bool) {
-        if known { self.hit() } else { self.miss() }
+    /// The answer was being fetched for somebody else.
+    pub fn shared(&self) {
+        self.shared.increment(1);
     }
 }

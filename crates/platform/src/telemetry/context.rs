@@ -57,6 +57,16 @@ pub async fn in_span<T>(span: Span, trace: Option<String>, work: impl Future<Out
     work.instrument(span).await
 }
 
+/// Runs `work` on behalf of `span` without recording what `work` does: for what would last longer than
+/// the span tells of. Call it where no span is entered; those of `work` would keep that one open.
+pub async fn unrecorded<T>(span: &Span, work: impl Future<Output = T>) -> T {
+    let context = span.context();
+    let of = context.span().span_context().clone();
+    let (flags, state) = (TraceFlags::default(), TraceState::default());
+    let silent = SpanContext::new(of.trace_id(), of.span_id(), flags, false, state);
+    work.with_context(Context::new().with_remote_span_context(silent)).await
+}
+
 /// A `traceparent` for work that begins here, such as a webhook or a run of a job: version 00, a
 /// new trace, which nobody records.
 #[must_use]

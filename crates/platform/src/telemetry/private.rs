@@ -1,4 +1,7 @@
-//! Spans leave without what is personal. Ours have nothing of the kind; the router's have.
+//! Spans leave without what is personal, and with the names that people know. Ours have nothing of the
+//! kind; the router's have.
+
+use std::time::Duration;
 
 use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::{
@@ -6,7 +9,8 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SpanData, SpanExporter},
 };
-use std::time::Duration;
+
+use super::traces::TRANSACTIONS;
 
 /// Who asked, with what, and what they were told.
 const PERSONAL: [&str; 13] = [
@@ -51,6 +55,12 @@ impl<E: SpanExporter> SpanExporter for Private<E> {
 }
 
 fn clean(span: &mut SpanData) {
+    if let Some((_, name)) = TRANSACTIONS.iter().find(|(library, _)| *library == span.name) {
+        span.name = (*name).into();
+        // As other statements have them.
+        span.attributes =
+            vec![KeyValue::new("db.system.name", "postgresql"), KeyValue::new("db.query.summary", *name)];
+    }
     clean_attributes(&mut span.attributes);
     for event in &mut span.events.events {
         // The name of an event is a message that was meant for the client alone.

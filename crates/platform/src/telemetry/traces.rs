@@ -9,7 +9,7 @@ use axum::http::Uri;
 use garde::Validate;
 use opentelemetry::{
     Context, KeyValue,
-    trace::{Link, SpanKind, TraceId, TracerProvider as _},
+    trace::{Link, SpanContext, SpanKind, TraceContextExt as _, TraceId, TracerProvider as _},
 };
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
@@ -27,8 +27,20 @@ use super::{context::TARGET, private::Private};
 
 /// The target of the router's spans.
 const ROUTER: &str = "hive-router";
-/// The router's first span of a request from outside.
-const EDGE: &str = "http.server";
+/// The gateway's span of an operation from outside, which begins before the router has it.
+const EDGE: &str = "edge";
+/// The router's first span. It is the first of all where the router alone answers, as with the
+/// explorer.
+const ROUTERS_FIRST: &str = "http.server";
+/// The targets of sea-orm's spans begin so. Those of statements say less than
+/// [`crate::pg`] does; the others are of transactions.
+const SEA_ORM: &str = "sea_orm";
+/// Of these, the ones that are part of traces. They are renamed when they leave ([`super::private`]).
+pub(super) const TRANSACTIONS: [(&str, &str); 3] =
+    [("sea_orm.begin", "BEGIN"), ("sea_orm.commit", "COMMIT"), ("sea_orm.rollback", "ROLLBACK")];
+/// Spans of libraries that are parts of something: without it they would be traces of one span each.
+/// (The router fetches what an event of a subscription needs in nobody's span.)
+const PARTS: [&str; 3] = ["sea_orm.", "graphql.", "http.client"];
 /// Where OTLP over HTTP takes spans
 /// (<https://opentelemetry.io/docs/specs/otlp/#otlphttp-request>).
 const PATH: &str = "v1/traces";
@@ -170,13 +182,21 @@ impl Traces {
     }
 }
 
-/// Spans of traces; all others, and all events, are for logs.
-pub(super) fn is_traced(metadata: &Metadata<'_>) -> bool {
-    metadata.is_span() && matches!(metadata.target(), TARGET | ROUTER) && *metadata.level() <= Level::INFO
+/// Spans of traces.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    let ours = || matches!(metadata.target(), TARGET | ROUTER);
+    let transaction = || TRANSACTIONS.iter().any(|(name, _)| *name == metadata.name());
+    metadata.is_span() && *metadata.level() <= Level::INFO && (ours() || transaction())
+}
+
+/// Everything else, but for sea-orm's other spans, which are for nobody.
+pub(super) fn is_of_logs(metadata: &Metadata<'_>) -> bool {
+    let nobodys = || metadata.is_span() && metadata.target().starts_with(SEA_ORM);
+    !(is_traced(metadata) || nobodys())
 }
 
 /// The gateway decides by its own ratio, so that no client can have all of its requests recorded;
-/// everybody else follows whoever called.
+/// everybody else follows whoever called. What is only a part of something is not recorded alone.
 #[derive(Clone, Debug)]
 struct EdgeDecides {
     by_ratio: Sampler,
@@ -200,14 +220,24 @@ impl ShouldSample for EdgeDecides {
         attributes: &[KeyValue],
         links: &[Link],
     ) -> SamplingResult {
-        let sampler = if name == EDGE { &self.by_ratio } else { &self.by_parent };
+        let known = parent.map(|parent| parent.span().span_context().clone());
+        let known = known.filter(SpanContext::is_valid);
+        if known.is_none() && PARTS.iter().any(|part| name.starts_with(part)) {
+            return Sampler::AlwaysOff.should_sample(parent, trace, name, kind, attributes, links);
+        }
+        let is_edge = match name {
+            EDGE => true,
+            ROUTERS_FIRST => known.is_none_or(|parent| parent.is_remote()),
+            _ => false,
+        };
+        let sampler = if is_edge { &self.by_ratio } else { &self.by_parent };
         sampler.should_sample(parent, trace, name, kind, attributes, links)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceState};
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceState};
     use opentelemetry_sdk::trace::SamplingDecision;
 
     use super::*;
@@ -226,28 +256,41 @@ mod tests {
         check(Some(""), false);
     }
 
+    /// Whether a span is recorded that has this parent: its flags, and whether it is of another process.
+    fn is_recorded(ratio: f64, parent: Option<(TraceFlags, bool)>, name: &str) -> bool {
+        let trace = TraceId::from_bytes([7; 16]);
+        let parent = parent.map(|(flags, remote)| {
+            let span = SpanId::from_bytes([7; 8]);
+            let parent = SpanContext::new(trace, span, flags, remote, TraceState::default());
+            Context::new().with_remote_span_context(parent)
+        });
+        let sampler = EdgeDecides::new(ratio);
+        let sampled = sampler.should_sample(parent.as_ref(), trace, name, &SpanKind::Server, &[], &[]);
+        sampled.decision == SamplingDecision::RecordAndSample
+    }
+
     #[test]
     fn clients_cannot_make_the_gateway_record_and_callers_are_followed() {
-        let trace = TraceId::from_bytes([7; 16]);
-        let parent = |flags| {
-            let span = SpanId::from_bytes([7; 8]);
-            let parent = SpanContext::new(trace, span, flags, true, TraceState::default());
-            Context::new().with_remote_span_context(parent)
-        };
-        let check = |ratio: f64, flags: TraceFlags, name: &str, recorded: bool| {
-            let sampled = EdgeDecides::new(ratio).should_sample(
-                Some(&parent(flags)),
-                trace,
-                name,
-                &SpanKind::Server,
-                &[],
-                &[],
-            );
-            assert_eq!(sampled.decision == SamplingDecision::RecordAndSample, recorded, "{ratio} {name}");
-        };
-        check(0.0, TraceFlags::SAMPLED, EDGE, false);
-        check(1.0, TraceFlags::default(), EDGE, true);
-        check(0.0, TraceFlags::SAMPLED, "POST /graphql", true);
-        check(1.0, TraceFlags::default(), "POST /graphql", false);
+        let (yes, no) = (TraceFlags::SAMPLED, TraceFlags::default());
+        for edge in [EDGE, ROUTERS_FIRST] {
+            assert!(!is_recorded(0.0, Some((yes, true)), edge));
+            assert!(is_recorded(1.0, Some((no, true)), edge));
+            assert!(is_recorded(1.0, None, edge));
+        }
+        for follower in ["POST /graphql", "sea_orm.commit", "http.client"] {
+            assert!(is_recorded(0.0, Some((yes, true)), follower));
+            assert!(!is_recorded(1.0, Some((no, true)), follower));
+        }
+        // The router follows the gateway in whose span it is.
+        assert!(is_recorded(0.0, Some((yes, false)), ROUTERS_FIRST));
+        assert!(!is_recorded(1.0, Some((no, false)), ROUTERS_FIRST));
+    }
+
+    #[test]
+    fn parts_are_no_traces_of_their_own() {
+        for part in ["sea_orm.begin", "graphql.subgraph.operation", "http.client"] {
+            assert!(!is_recorded(1.0, None, part), "{part}");
+        }
+        assert!(is_recorded(1.0, None, "job users-api-key-usage"));
     }
 }

@@ -1,6 +1,8 @@
 //! The platform against real PostgreSQL, Redis and RabbitMQ, with real faults in between.
 
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod inbox;
@@ -16,6 +18,8 @@ mod rabbit;
 mod rabbit_faults;
 #[cfg(test)]
 mod redis;
+#[cfg(test)]
+mod relay;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -13,12 +13,12 @@ use crate::{
     },
 };
 
-async fn config() -> DepsConfig {
+pub async fn config() -> DepsConfig {
     DepsConfig { pg: database().await, redis: redis_config(), rabbit: rabbit_config() }
 }
 
 /// A process that relays and consumes.
-async fn worker(config: &DepsConfig, shutdown: &Shutdown) -> (Deps, Arc<Recorder>) {
+pub async fn worker(config: &DepsConfig, shutdown: &Shutdown) -> (Deps, Arc<Recorder>) {
     let deps = deps(config, shutdown).await;
     deps.rabbit.declare(&[PROBE]).await.unwrap();
     outbox::relay(&deps, SCHEMA, shutdown);
@@ -27,7 +27,7 @@ async fn worker(config: &DepsConfig, shutdown: &Shutdown) -> (Deps, Arc<Recorder
     (deps, recorder)
 }
 
-async fn append(deps: &Deps, events: &[Envelope]) {
+pub async fn append(deps: &Deps, events: &[Envelope]) {
     let transaction = deps.pg.begin().await.unwrap();
     outbox::append_all(&transaction, SCHEMA, events).await.unwrap();
     transaction.commit().await.unwrap();

@@ -104,9 +104,16 @@ pub(crate) struct Short {
     pub(crate) wait: u64,
 }
 
-/// The buckets that an operation takes from. Keys of a subject have the hash tag of that subject, so
-/// those of a user and of its address may live apart in a cluster of Redis; the gateway asks for
-/// both in one call and so needs them in one Redis, as everything here does.
+impl Demand {
+    /// Whose bucket it is: the hash tag of its key. In a cluster of Redis those of one owner are in one
+    /// place, and those of a user and of an address may be apart.
+    pub(crate) fn owner(&self) -> &str {
+        let tagged = self.key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+        tagged.map_or(self.key.as_str(), |(owner, _)| owner)
+    }
+}
+
+/// The buckets that an operation takes from.
 pub(crate) fn demands(
     limits: &RateLimits,
     subject: &Subject,

@@ -1,27 +1,34 @@
 //! How much callers may ask for: buckets of tokens in Redis, for all gateways together.
 //!
 //! One call of one script for each operation takes from all buckets that it concerns, or from none
-//! ([`demand`] says which), and counts the uses of API keys. A caller who is known to lack tokens is
+//! ([`demand`] says which), and counts the uses of API keys. A cluster of Redis has the buckets of a user
+//! and of an address in different places: there it is one call for each of them at the same time, and
+//! when one of them refuses, the other gets its tokens back. A caller who is known to lack tokens is
 //! refused without asking Redis. While Redis is away or does not answer in time, the same buckets
-//! are kept in this process ([`table`]): each gateway then gives the whole limit, and daily quotas
-//! wait.
+//! are kept in this process ([`table`]), and so are uses of API keys ([`uses`]): each gateway then gives
+//! the whole limit.
 
 mod bucket;
 mod demand;
 mod table;
+mod uses;
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use fred::types::Value;
+use futures::future::{join_all, try_join_all};
+use kernel::error::ErrorCode;
 use platform::{Redis, Script, auth::usage_key, redis::RedisError};
 use tokio::time::timeout;
 
 pub(crate) use demand::{Class, Counts, Subject};
 
 use super::config::{RateLimits, Store};
+use crate::refusal::Refusal;
 use demand::{Demand, Short, demands};
 use table::Table;
+use uses::Uses;
 
 /// The rule; [`bucket`] has it too.
 const TAKE: &str = include_str!("take.lua");
@@ -36,6 +43,9 @@ pub(crate) struct RateLimiter {
     redis: Option<Redis>,
     script: Script,
     table: Table,
+    uses: Arc<Uses>,
+    /// Whether each owner of buckets is asked for apart, even where one Redis has them all.
+    apart: bool,
 }
 
 /// Why an operation has to wait.
@@ -49,15 +59,69 @@ pub(crate) enum Limited {
     Quota(Duration),
 }
 
+impl Limited {
+    /// What whoever has to wait is told.
+    pub(crate) fn refusal(self) -> Refusal {
+        let (message, seconds) = match self {
+            Self::Until(wait) => {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                (format!("Too many requests: try again in {seconds} s."), seconds)
+            }
+            Self::TooMuch { class, most } => {
+                let class = class.as_str();
+                let message = format!(
+                    "This is too much for one operation: {most} root fields of the class `{class}` may be asked \
+                     for in a minute."
+                );
+                (message, 60)
+            }
+            Self::Quota(wait) => {
+                let message = "The API key has used up its quota of this day (UTC).";
+                (message.to_owned(), wait.as_secs().max(1))
+            }
+        };
+        Refusal::new(ErrorCode::RateLimited, message).with_retry_after(seconds)
+    }
+}
+
+/// What Redis says.
+enum Shared {
+    Answered(Result<(), Limited>),
+    /// Nothing, and it was not asked.
+    Away,
+    /// Nothing, but it may have done what it was asked.
+    Silent,
+}
+
+/// What the script says of some buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Given,
+    Short(Short),
+    QuotaUsedUp,
+}
+
 impl RateLimiter {
-    pub(crate) fn new(limits: RateLimits, redis: Option<Redis>) -> Self {
+    /// With the name of this process.
+    pub(crate) fn new(limits: RateLimits, redis: Option<Redis>, process: String) -> Self {
         let redis = redis.filter(|_| limits.store == Store::Redis);
-        Self { limits, redis, script: Script::new(&format!("{NOW}{TAKE}")), table: Table::new() }
+        let script = Script::new(&format!("{NOW}{TAKE}")).named("rate_limits");
+        let uses = Arc::new(Uses::new(process));
+        Self { limits, redis, script, table: Table::new(), uses, apart: false }
     }
 
     /// The class of a root field.
     pub(crate) fn class(&self, field: &str) -> Class {
         self.limits.class(field)
+    }
+
+    /// Whether an operation would have to wait, as far as this process knows. Nothing is taken.
+    pub(crate) fn look(&self, subject: &Subject, address: IpAddr, counts: Counts) -> Result<(), Limited> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        let demands = demands(&self.limits, subject, address, counts);
+        self.table.look(&demands).map_err(|short| limited(&demands, short))
     }
 
     /// Takes the tokens of an operation.
@@ -75,8 +139,9 @@ impl RateLimiter {
         let taken = match self.table.look(&demands) {
             Err(short) => Err(limited(&demands, short)),
             Ok(()) => match self.take_shared(&demands, subject, counts, now).await {
-                Some(taken) => taken,
-                None => self.table.take(&demands).map_err(|short| limited(&demands, short)),
+                Shared::Answered(taken) => taken,
+                Shared::Away => self.take_here(&demands, Some((subject, counts, now))),
+                Shared::Silent => self.take_here(&demands, None),
             },
         };
         if let Err(limited) = taken {
@@ -89,43 +154,107 @@ impl RateLimiter {
         taken
     }
 
-    /// Takes the tokens in Redis; `None` when Redis cannot tell.
+    /// Takes the tokens in this process, and counts uses that nobody has counted.
+    fn take_here(
+        &self,
+        demands: &[Demand],
+        uncounted: Option<(&Subject, Counts, DateTime<Utc>)>,
+    ) -> Result<(), Limited> {
+        self.table.take(demands).map_err(|short| limited(demands, short))?;
+        match uncounted {
+            Some((Subject::Key { id, daily_quota, .. }, counts, now))
+                if !self.uses.count(*id, *daily_quota, counts, now.date_naive()) =>
+            {
+                Err(Limited::Quota(until_tomorrow(now)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the tokens in Redis.
     async fn take_shared(
         &self,
         demands: &[Demand],
         subject: &Subject,
         counts: Counts,
         now: DateTime<Utc>,
-    ) -> Option<Result<(), Limited>> {
-        let redis = self.redis.as_ref().filter(|redis| !redis.is_away())?;
-        let (keys, args) = call(|key| redis.key(key), demands, subject, counts, now);
-        let answer = match timeout(PATIENCE, redis.eval(&self.script, keys, args)).await {
-            Ok(Ok(answer)) => answer,
+    ) -> Shared {
+        let Some(redis) = self.redis.as_ref().filter(|redis| !redis.is_away()) else { return Shared::Away };
+        let parts = parts(demands, self.apart || redis.is_clustered());
+        let use_of = Use::of(subject, counts, now);
+        let calls = parts.iter().map(|part| self.call(redis, part, use_of.as_ref(), 1));
+        let verdicts = match timeout(PATIENCE, try_join_all(calls)).await {
+            Ok(Ok(verdicts)) => verdicts,
             Ok(Err(error)) => {
                 if !matches!(error, RedisError::Unavailable(_)) {
                     tracing::error!(%error, "Redis does not run the script of the rate limits");
                 }
                 metrics::counter!("gateway_rate_limits_local_total").increment(1);
-                return None;
+                return Shared::Silent;
             }
             Err(_) => {
                 metrics::counter!("gateway_rate_limits_local_total").increment(1);
-                return None;
+                return Shared::Silent;
             }
         };
-        let (which, wait) = answer.convert::<(i64, u64)>().ok()?;
-        match usize::try_from(which) {
-            Ok(0) => Some(Ok(())),
-            Ok(bucket) => {
-                let short = Short { index: bucket - 1, wait };
-                let limited = limited(demands, short);
-                if let (Limited::Until(_), Some(demand)) = (limited, demands.get(short.index)) {
-                    self.table.learn(demand, wait);
-                }
-                Some(Err(limited))
-            }
-            Err(_) => Some(Err(Limited::Quota(until_tomorrow(now)))),
+        self.uses.tell(redis);
+        if verdicts.iter().all(|verdict| *verdict == Verdict::Given) {
+            return Shared::Answered(Ok(()));
         }
+        // Nothing is taken from anybody for what is refused.
+        let given = parts.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Given);
+        let back = given.map(|(part, _)| self.call(redis, part, None, -1));
+        let _ = timeout(PATIENCE, join_all(back)).await;
+        Shared::Answered(Err(self.refused(&parts, &verdicts, now)))
+    }
+
+    /// Why an operation with these verdicts on its parts has to wait: for what lacks the most time.
+    fn refused(&self, parts: &[Vec<&Demand>], verdicts: &[Verdict], now: DateTime<Utc>) -> Limited {
+        let short = parts.iter().zip(verdicts).filter_map(|(part, verdict)| match verdict {
+            Verdict::Short(short) => Some((*part.get(short.index)?, short.wait)),
+            Verdict::Given | Verdict::QuotaUsedUp => None,
+        });
+        let Some((demand, wait)) = short.max_by_key(|(_, wait)| *wait) else {
+            return Limited::Quota(until_tomorrow(now));
+        };
+        let limited = lacking(demand, wait);
+        if let Limited::Until(_) = limited {
+            self.table.learn(demand, wait);
+        }
+        limited
+    }
+
+    /// Takes tokens (`sign` is 1) from buckets of Redis, or gives them back (-1).
+    async fn call(
+        &self,
+        redis: &Redis,
+        demands: &[&Demand],
+        use_of: Option<&Use>,
+        sign: i64,
+    ) -> Result<Verdict, RedisError> {
+        // The numbers are small: limits of a minute.
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let mut keys: Vec<_> = demands.iter().map(|demand| redis.key(&demand.key)).collect();
+        let mut args: Vec<Value> = Vec::with_capacity(1 + 3 * demands.len());
+        args.push(number(demands.len() as u64).into());
+        for Demand { bucket, cost, .. } in demands {
+            let numbers = [number(bucket.interval), number(bucket.burst), sign * number(*cost)];
+            args.extend(numbers.map(Value::from));
+        }
+        if let Some(Use { hash, quota, counts }) = use_of {
+            keys.push(redis.key(hash));
+            args.push(i64::from(*quota).into());
+            for (class, count) in counts.classes() {
+                args.extend([Value::from(class.as_str()), i64::from(count).into()]);
+            }
+        }
+        let answer = redis.eval(&self.script, keys, args).await?;
+        let (which, wait) = answer.convert::<(i64, u64)>().map_err(RedisError::Command)?;
+        Ok(match usize::try_from(which) {
+            Ok(0) => Verdict::Given,
+            Ok(bucket) => Verdict::Short(Short { index: bucket - 1, wait }),
+            Err(_) => Verdict::QuotaUsedUp,
+        })
     }
 }
 
@@ -135,43 +264,49 @@ impl std::fmt::Debug for RateLimiter {
     }
 }
 
-/// The keys and arguments of the script.
-fn call(
-    key: impl Fn(&str) -> String,
-    demands: &[Demand],
-    subject: &Subject,
+/// A use of an API key, as Redis counts it: in the place of the buckets of the key.
+struct Use {
+    hash: String,
+    quota: u32,
     counts: Counts,
-    now: DateTime<Utc>,
-) -> (Vec<String>, Vec<Value>) {
-    let mut keys: Vec<_> = demands.iter().map(|demand| key(&demand.key)).collect();
-    let mut args: Vec<Value> = Vec::with_capacity(1 + 3 * demands.len());
-    // The numbers are small: limits of a minute.
-    let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
-    args.push(number(demands.len() as u64));
-    for demand in demands {
-        args.extend([demand.bucket.interval, demand.bucket.burst, demand.cost].map(number));
+}
+
+impl Use {
+    fn of(subject: &Subject, counts: Counts, now: DateTime<Utc>) -> Option<Self> {
+        let Subject::Key { id, daily_quota, .. } = subject else { return None };
+        Some(Self { hash: usage_key(*id, now.date_naive()), quota: *daily_quota, counts })
     }
-    if let Subject::Key { id, daily_quota, .. } = subject {
-        keys.push(key(&usage_key(*id, now.date_naive())));
-        args.push(number((*daily_quota).into()));
-        for (class, count) in counts.classes() {
-            args.push(Value::from(class.as_str()));
-            args.push(number(count.into()));
+}
+
+/// What is asked for in one call: all, or what belongs to one owner.
+fn parts(demands: &[Demand], apart: bool) -> Vec<Vec<&Demand>> {
+    if !apart {
+        return vec![demands.iter().collect()];
+    }
+    let mut parts: Vec<Vec<&Demand>> = Vec::with_capacity(2);
+    for demand in demands {
+        match parts.iter_mut().find(|part| part.iter().any(|other| other.owner() == demand.owner())) {
+            Some(part) => part.push(demand),
+            None => parts.push(vec![demand]),
         }
     }
-    (keys, args)
+    parts
 }
 
 /// What a bucket without enough tokens means for the caller.
 fn limited(demands: &[Demand], short: Short) -> Limited {
-    match demands.get(short.index) {
-        Some(demand) if demand.cost > demand.bucket.burst => {
-            let class = demand.key.rsplit(':').next().unwrap_or_default();
-            let class = Class::ALL.into_iter().find(|known| known.as_str() == class);
-            Limited::TooMuch { class: class.unwrap_or(Class::General), most: demand.bucket.burst }
-        }
-        _ => Limited::Until(Duration::from_micros(short.wait)),
+    let until = Limited::Until(Duration::from_micros(short.wait));
+    demands.get(short.index).map_or(until, |demand| lacking(demand, short.wait))
+}
+
+/// The same of one that lacks tokens for `wait` microseconds.
+fn lacking(demand: &Demand, wait: u64) -> Limited {
+    if demand.cost > demand.bucket.burst {
+        let class = demand.key.rsplit(':').next().unwrap_or_default();
+        let class = Class::ALL.into_iter().find(|known| known.as_str() == class);
+        return Limited::TooMuch { class: class.unwrap_or(Class::General), most: demand.bucket.burst };
     }
+    Limited::Until(Duration::from_micros(wait))
 }
 
 /// The class by which an operation is counted in metrics.

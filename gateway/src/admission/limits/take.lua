@@ -2,7 +2,7 @@
 --
 -- KEYS: the buckets; then, for a caller with an API key, the hash of its uses today.
 -- ARGV: the number of buckets; for each its interval (microseconds), its burst, and how many tokens
---   are wanted; then, for an API key, its daily quota, and for each class its name and a number.
+--   are wanted (less than none: given back); then, for an API key, its daily quota, and for each class its name and a number.
 -- Returns {0, 0}; or the number of the bucket that lacks the most time, and how much (microseconds);
 -- or {-1, 0} when the quota is used up.
 -- The variable `now` (microseconds) is set before.

@@ -14,7 +14,7 @@ use super::{bucket::Bucket, *};
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
-fn redis(shutdown: &Shutdown) -> Redis {
+pub(super) fn redis(shutdown: &Shutdown) -> Redis {
     let url = std::env::var("MARQUEE_TEST_REDIS_URL")
         .expect("MARQUEE_TEST_REDIS_URL is not set: run `cargo xtask test`, which starts the services");
     let prefix = format!("gateway-{}:", SystemIds.uuid().simple());
@@ -23,13 +23,17 @@ fn redis(shutdown: &Shutdown) -> Redis {
 }
 
 /// Returns as soon as Redis answers.
-async fn connected(redis: &Redis) {
+pub(super) async fn connected(redis: &Redis) {
     let wait = async {
         while redis.ping().await.is_err() {
             tokio::task::yield_now().await;
         }
     };
     timeout(Duration::from_secs(20), wait).await.expect("Redis of the tests");
+}
+
+fn limiter(limits: RateLimits, redis: Option<Redis>) -> RateLimiter {
+    RateLimiter::new(limits, redis, SystemIds.uuid().simple().to_string())
 }
 
 fn counts(class: Class, number: u32) -> Counts {
@@ -55,7 +59,8 @@ async fn the_script_has_the_rule_of_the_bucket() {
     let mut runner = TestRunner::new(Config { cases: 40, failure_persistence: None, ..Config::default() });
     let check = tokio::task::spawn_blocking(move || {
         runner.run(&((1_u32..40), (1_u32..40), steps), |(first, second, steps)| {
-            let keys: [String; 2] = std::array::from_fn(|_| redis.key(&SystemIds.uuid().to_string()));
+            let owner = SystemIds.uuid();
+            let keys = ["a", "b"].map(|bucket| redis.key(&format!("{{{owner}}}:{bucket}")));
             let buckets = [first, second].map(Bucket::per_minute);
             let (mut now, mut full_at) = (1_790_000_000_000_000_u64, [0, 0]);
             for (pause, a, b) in steps {
@@ -96,8 +101,8 @@ async fn gateways_share_the_limits_of_a_caller() {
     let shutdown = Shutdown::new();
     let redis = redis(&shutdown);
     connected(&redis).await;
-    let gateways = [0, 1]
-        .map(|_| RateLimiter::new(RateLimits { hold: 4, ..RateLimits::default() }, Some(redis.clone())));
+    let gateways =
+        [0, 1].map(|_| limiter(RateLimits { hold: 4, ..RateLimits::default() }, Some(redis.clone())));
     let (user, now) = (user(), SystemClock.now());
     for gateway in &gateways {
         gateway.take(&user, ADDRESS, counts(Class::Hold, 2), now).await.unwrap();
@@ -117,13 +122,15 @@ async fn who_is_known_to_lack_tokens_does_not_reach_redis() {
     let shutdown = Shutdown::new();
     let redis = redis(&shutdown);
     connected(&redis).await;
-    let limiter = RateLimiter::new(RateLimits { payment: 1, ..RateLimits::default() }, Some(redis.clone()));
+    let limiter = limiter(RateLimits { payment: 1, ..RateLimits::default() }, Some(redis.clone()));
     let (user, now) = (user(), SystemClock.now());
     limiter.take(&user, ADDRESS, counts(Class::Payment, 1), now).await.unwrap();
     limiter.take(&user, ADDRESS, counts(Class::Payment, 1), now).await.unwrap_err();
     // Redis forgets all, and the answer is the same: nobody asked it.
     let demands = demands(&limiter.limits, &user, ADDRESS, counts(Class::Payment, 1));
-    redis.delete(demands.iter().map(|demand| redis.key(&demand.key)).collect()).await.unwrap();
+    for demand in &demands {
+        redis.delete(vec![redis.key(&demand.key)]).await.unwrap();
+    }
     limiter.take(&user, ADDRESS, counts(Class::Payment, 1), now).await.unwrap_err();
     shutdown.finish(Duration::ZERO).await;
 }
@@ -133,7 +140,7 @@ async fn the_uses_of_a_key_are_counted_and_end_at_its_quota() {
     let shutdown = Shutdown::new();
     let redis = redis(&shutdown);
     connected(&redis).await;
-    let limiter = RateLimiter::new(RateLimits::default(), Some(redis.clone()));
+    let limiter = limiter(RateLimits::default(), Some(redis.clone()));
     let id = ApiKeyId::from_uuid(SystemIds.uuid());
     let key = Subject::Key { id, rate_per_minute: 1_000, daily_quota: 5 };
     let now = "2026-11-20T23:00:00Z".parse().unwrap();
@@ -153,13 +160,90 @@ async fn the_uses_of_a_key_are_counted_and_end_at_its_quota() {
     shutdown.finish(Duration::ZERO).await;
 }
 
+/// In a cluster no call has buckets of two places.
+#[test]
+fn each_owner_of_buckets_is_asked_apart() {
+    let demands = demands(&RateLimits::default(), &user(), ADDRESS, counts(Class::Hold, 1));
+    assert_eq!((demands.len(), parts(&demands, false).len()), (4, 1));
+    let parts = parts(&demands, true);
+    assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+    for part in parts {
+        let place = |key: &str| fred::util::redis_keyslot(format!("marquee:{key}").as_bytes());
+        assert!(part.iter().all(|demand| place(&demand.key) == place(&part[0].key)), "{part:?}");
+    }
+    // The uses of an API key are where its buckets are.
+    let id = ApiKeyId::from_uuid(SystemIds.uuid());
+    let key = Subject::Key { id, rate_per_minute: 1, daily_quota: 1 };
+    let demands = super::demands(&RateLimits::default(), &key, ADDRESS, counts(Class::Hold, 1));
+    let hash = usage_key(id, "2026-11-20".parse().unwrap());
+    let slot = fred::util::redis_keyslot(hash.as_bytes());
+    assert!(demands.iter().all(|demand| fred::util::redis_keyslot(demand.key.as_bytes()) == slot));
+}
+
+#[tokio::test]
+async fn who_is_refused_for_an_address_keeps_what_is_theirs() {
+    let shutdown = Shutdown::new();
+    let redis = redis(&shutdown);
+    connected(&redis).await;
+    let limits = RateLimits { hold: 4, known_per_address: 1, ..RateLimits::default() };
+    let gateway = || RateLimiter { apart: true, ..limiter(limits.clone(), Some(redis.clone())) };
+    let elsewhere = IpAddr::from([192, 0, 2, 8]);
+    let (first, second, now) = (user(), user(), SystemClock.now());
+    gateway().take(&first, ADDRESS, counts(Class::Hold, 3), now).await.unwrap();
+    let limited = gateway().take(&second, ADDRESS, counts(Class::Hold, 2), now).await.unwrap_err();
+    assert!(matches!(limited, Limited::Until(_)), "{limited:?}");
+    // The second has all of the own tokens left, and the address its last one.
+    gateway().take(&second, elsewhere, counts(Class::Hold, 3), now).await.unwrap();
+    gateway().take(&second, ADDRESS, counts(Class::Hold, 1), now).await.unwrap();
+    // And the other way round: the own bucket is empty, that of the address is not.
+    gateway().take(&second, IpAddr::from([192, 0, 2, 9]), counts(Class::Hold, 1), now).await.unwrap_err();
+    let third = user();
+    gateway().take(&third, IpAddr::from([192, 0, 2, 9]), counts(Class::Hold, 4), now).await.unwrap();
+    shutdown.finish(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn uses_are_counted_while_redis_is_away_and_told_when_it_is_back() {
+    let shutdown = Shutdown::new();
+    let nowhere = RedisConfig { url: "redis://127.0.0.1:1".into(), ..RedisConfig::default() };
+    let away = Redis::connect(&nowhere, &shutdown).unwrap();
+    let mut broken = away.away();
+    timeout(Duration::from_secs(20), broken.wait_for(|away| *away)).await.unwrap().unwrap();
+    let mut limiter = limiter(RateLimits::default(), Some(away));
+    let id = ApiKeyId::from_uuid(SystemIds.uuid());
+    let key = Subject::Key { id, rate_per_minute: 1_000, daily_quota: 5 };
+    let now = "2026-11-20T23:00:00Z".parse().unwrap();
+    limiter.take(&key, ADDRESS, counts(Class::Hold, 4), now).await.unwrap();
+    let refused = limiter.take(&key, ADDRESS, counts(Class::Hold, 2), now).await.unwrap_err();
+    assert_eq!(refused, Limited::Quota(Duration::from_hours(1)));
+    // Whoever asks first when it is back has all told.
+    let redis = redis(&shutdown);
+    connected(&redis).await;
+    limiter.redis = Some(redis.clone());
+    limiter.take(&user(), ADDRESS, counts(Class::General, 1), now).await.unwrap();
+    let script = Script::new("return redis.call('HGET', KEYS[1], 'hold')");
+    let uses = redis.key(&usage_key(id, "2026-11-20".parse().unwrap()));
+    let told = async {
+        loop {
+            let found = redis.eval(&script, vec![uses.clone()], Vec::new()).await.unwrap();
+            if let Some(number) = found.convert::<Option<u32>>().unwrap() {
+                return number;
+            }
+        }
+    };
+    assert_eq!(timeout(Duration::from_secs(20), told).await.unwrap(), 4);
+    limiter.take(&key, ADDRESS, counts(Class::Hold, 2), now).await.unwrap_err();
+    limiter.take(&key, ADDRESS, counts(Class::Hold, 1), now).await.unwrap();
+    shutdown.finish(Duration::ZERO).await;
+}
+
 #[tokio::test]
 async fn without_redis_the_same_limits_hold_in_this_process() {
     let shutdown = Shutdown::new();
     let nowhere = RedisConfig { url: "redis://127.0.0.1:1".into(), ..RedisConfig::default() };
     let away = Redis::connect(&nowhere, &shutdown).unwrap();
     for redis in [None, Some(away)] {
-        let limiter = RateLimiter::new(RateLimits { hold: 3, ..RateLimits::default() }, redis);
+        let limiter = limiter(RateLimits { hold: 3, ..RateLimits::default() }, redis);
         let (user, now) = (user(), SystemClock.now());
         limiter.take(&user, ADDRESS, counts(Class::Hold, 3), now).await.unwrap();
         let limited = limiter.take(&user, ADDRESS, counts(Class::Hold, 1), now).await.unwrap_err();
@@ -171,14 +255,14 @@ async fn without_redis_the_same_limits_hold_in_this_process() {
 
 #[tokio::test]
 async fn an_operation_that_can_never_pass_says_so() {
-    let limiter = RateLimiter::new(RateLimits::default(), None);
+    let limiter = limiter(RateLimits::default(), None);
     let limited = limiter.take(&user(), ADDRESS, counts(Class::Hold, 11), SystemClock.now()).await;
     assert_eq!(limited, Err(Limited::TooMuch { class: Class::Hold, most: 10 }));
 }
 
 #[tokio::test]
 async fn limits_can_be_off() {
-    let limiter = Arc::new(RateLimiter::new(RateLimits { enabled: false, ..RateLimits::default() }, None));
+    let limiter = Arc::new(limiter(RateLimits { enabled: false, ..RateLimits::default() }, None));
     let now = SystemClock.now();
     for _ in 0..300 {
         limiter.take(&Subject::Stranger, ADDRESS, counts(Class::Payment, 7), now).await.unwrap();

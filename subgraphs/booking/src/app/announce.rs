@@ -44,6 +44,20 @@ impl App {
         Ok(())
     }
 
+    /// Makes sure that Redis and watchers know of this version of a booking. Nearly always Redis does, by
+    /// whoever decided it; then nothing has to be read.
+    ///
+    /// # Errors
+    /// When PostgreSQL or Redis is away.
+    pub async fn booking_sync_version(&self, id: BookingId, version: i64) -> Result<(), AppError> {
+        if !self.seats.is_told(id, version).await? {
+            return self.booking_sync(id).await;
+        }
+        // Whoever told Redis may have died before it told the watchers.
+        self.live.publish(id).await?;
+        Ok(())
+    }
+
     /// Tells Redis and watchers how a booking stands now.
     ///
     /// # Errors

@@ -7,6 +7,9 @@
 //!   the cancellation comes first and the money goes back, or second and finds the booking.
 //! * The process dies before the commit: nothing happened, the message comes again. After it:
 //!   `booking.confirmed` is in the outbox and tells Redis.
+//!
+//! The usual case, a first payment in time, is one statement ([`super::paid_in_time`]). All others are
+//! decided here, under the booking's lock.
 
 use std::sync::Arc;
 
@@ -37,14 +40,23 @@ use crate::store::sales::{allocation_release, booking_confirm, booking_release};
 use crate::store::shows::show_lock_shared;
 use crate::store::{SCHEMA, StoreError};
 
-const CONSUMER: &str = "booking.payments";
+pub(super) const CONSUMER: &str = "booking.payments";
 /// Seats that somebody had to leave may be held again before they are claimed: so often it is tried.
 const TRIES: u32 = 4;
 
 /// A booking that changed, and its seats.
-struct Changed {
-    booking: Booking,
-    seats: Vec<u16>,
+pub(super) struct Changed {
+    pub(super) booking: Booking,
+    pub(super) seats: Vec<u16>,
+}
+
+/// What a booking becomes that is paid: nothing of it is written yet.
+pub(super) struct Confirmation {
+    pub(super) booking: Booking,
+    /// One for each seat, ascending.
+    pub(super) tickets: Vec<Ticket>,
+    /// `booking.confirmed`.
+    pub(super) event: Envelope,
 }
 
 /// Why a show sells nothing more.
@@ -80,6 +92,10 @@ impl App {
     pub async fn payment_succeeded(&self, envelope: &Envelope) -> Result<(), HandlerError> {
         let paid: PaymentSucceeded = envelope.decode()?;
         let show = self.show(paid.booking_id.show()).await?;
+        if let Some(changed) = self.payment_in_time(envelope, &paid, &show).await? {
+            self.payment_settled(&paid, "confirmed", Some(&changed)).await;
+            return Ok(());
+        }
         let mut left = TRIES;
         loop {
             left -= 1;
@@ -99,14 +115,24 @@ impl App {
                     continue;
                 }
             };
-            outbox::wake(SCHEMA);
-            metrics::counter!("booking_payments_total", "outcome" => outcome).increment(1);
-            tracing::info!(booking = %paid.booking_id, outcome, "payment settled");
-            if let Some(changed) = changed {
-                self.announce(&changed.booking, &changed.seats).await;
-                reach("confirm.announced").await;
-            }
+            self.payment_settled(&paid, outcome, changed.as_deref()).await;
             return Ok(());
+        }
+    }
+
+    /// What is done after the commit.
+    async fn payment_settled(
+        &self,
+        paid: &PaymentSucceeded,
+        outcome: &'static str,
+        changed: Option<&Changed>,
+    ) {
+        outbox::wake(SCHEMA);
+        metrics::counter!("booking_payments_total", "outcome" => outcome).increment(1);
+        tracing::info!(booking = %paid.booking_id, outcome, "payment settled");
+        if let Some(Changed { booking, seats }) = changed {
+            self.announce(booking, seats).await;
+            reach("confirm.announced").await;
         }
     }
 
@@ -118,17 +144,18 @@ impl App {
         last_try: bool,
     ) -> Result<Settled, HandlerError> {
         let txn = self.deps.pg.begin().await?;
-        if !inbox::record(&txn, SCHEMA, CONSUMER, envelope).await? {
-            txn.rollback().await?;
-            return Ok(Settled::Done("repeated", None));
-        }
-        reach("confirm.received").await;
+        // The booking before the inbox, as in the one statement for the usual case.
         let Some((booking, show_status)) =
             booking_lock_with_show(&txn, paid.booking_id).await.map_err(AppError::from)?
         else {
             return Err(HandlerError::reject(format!("a payment for the unknown {}", paid.booking_id)));
         };
         reach("confirm.booking_locked").await;
+        if !inbox::record(&txn, SCHEMA, CONSUMER, envelope).await? {
+            txn.rollback().await?;
+            return Ok(Settled::Done("repeated", None));
+        }
+        reach("confirm.received").await;
         let seats = booking_seats(&txn, booking.id).await.map_err(AppError::from)?;
         let numbers = seat_numbers(&seats);
         let payment = captured(paid);
@@ -235,12 +262,28 @@ impl App {
         seats: &[BookedSeat],
         cause: &Cause,
     ) -> Result<Booking, AppError> {
-        let confirmed = booking.advance(BookingStatus::Confirmed)?;
+        let Confirmation { booking: confirmed, tickets, event } =
+            self.booking_confirmation(show, booking, seats)?;
+        booking_confirm(conn, &confirmed, &tickets, cause).await?;
+        if mutant("publish_before_commit") && self.deps.rabbit.publish(&event).await.is_ok() {
+            return Ok(confirmed);
+        }
+        outbox::append(conn, SCHEMA, &event).await?;
+        Ok(confirmed)
+    }
+
+    /// The booking confirmed, with tickets for its seats.
+    pub(super) fn booking_confirmation(
+        &self,
+        show: &Show,
+        booking: &Booking,
+        seats: &[BookedSeat],
+    ) -> Result<Confirmation, AppError> {
+        let booking = booking.advance(BookingStatus::Confirmed)?;
         let tickets: Vec<Ticket> =
             seats.iter().map(|seat| self.ticket_issue(show, booking.id, seat)).collect();
-        booking_confirm(conn, &confirmed, &tickets, cause).await?;
         let event = self.envelope(&BookingConfirmed {
-            booking: booking_facts(show, &confirmed, seats),
+            booking: booking_facts(show, &booking, seats),
             show: show_facts(show),
             tickets: tickets
                 .iter()
@@ -252,11 +295,7 @@ impl App {
                 })
                 .collect(),
         })?;
-        if mutant("publish_before_commit") && self.deps.rabbit.publish(&event).await.is_ok() {
-            return Ok(confirmed);
-        }
-        outbox::append(conn, SCHEMA, &event).await?;
-        Ok(confirmed)
+        Ok(Confirmation { booking, tickets, event })
     }
 
     fn ticket_issue(&self, show: &Show, booking: BookingId, seat: &BookedSeat) -> Ticket {
@@ -325,7 +364,7 @@ impl App {
 }
 
 /// The payment as a provider's message describes it.
-fn captured(paid: &PaymentSucceeded) -> Payment {
+pub(super) fn captured(paid: &PaymentSucceeded) -> Payment {
     Payment {
         id: payment_id(paid.booking_id.show(), &paid.provider_intent_id),
         booking: paid.booking_id,

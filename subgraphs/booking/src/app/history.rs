@@ -7,7 +7,7 @@ use super::bookings::may_see_of;
 use super::{App, AppError};
 use crate::domain::booking::BookingStatus;
 use crate::store::bookings::booking_get;
-use crate::store::history::{HistoryEntry, history_count, history_page, history_upsert};
+use crate::store::history::{HistoryEntry, history_advance, history_count, history_page, history_upsert};
 
 /// A page of somebody's bookings.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,24 @@ impl App {
         let entries = history_page(&self.deps.pg, user, status, after, limit).await?;
         let total = history_count(&self.deps.pg, user, status).await?;
         Ok(Some((entries, total)))
+    }
+
+    /// Brings the history up to date with a booking that was confirmed in this version. The event says
+    /// enough, unless it overtook the one before.
+    ///
+    /// # Errors
+    /// When the store is away.
+    pub async fn history_confirm(
+        &self,
+        user: UserId,
+        booking: BookingId,
+        version: i64,
+    ) -> Result<(), AppError> {
+        let status = BookingStatus::Confirmed;
+        if history_advance(&self.deps.pg, user, booking, version, status).await? {
+            return Ok(());
+        }
+        self.history_follow(booking).await
     }
 
     /// Brings the history up to date with a booking. Reads the booking instead of the event, so

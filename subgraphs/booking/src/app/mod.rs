@@ -18,6 +18,7 @@ mod confirm;
 mod error;
 mod expire;
 mod facts;
+mod paid_in_time;
 mod payment_failed;
 mod payments;
 mod purge;

@@ -1,6 +1,6 @@
 //! Webhooks of the payment provider: believed when signed, taken in once, answered at once.
 //!
-//! The message and the event that carries it on are stored in one transaction. What it means is
+//! The message and the event that carries it on are stored by one statement. What it means is
 //! worked out from the queue: in any order, any number of times.
 
 use events::Envelope;
@@ -9,7 +9,6 @@ use kernel::ShowId;
 use platform::faults::reach;
 use platform::outbox;
 use platform::telemetry::{TARGET, current_trace, in_span};
-use sea_orm::TransactionTrait;
 use secrecy::ExposeSecret;
 
 use super::{App, AppError};
@@ -86,15 +85,10 @@ impl App {
     ) -> Result<&'static str, WebhookError> {
         let (show, envelope) = self.webhook_event(notice, id)?;
         let provider = self.provider.name();
-        let txn = self.deps.pg.begin().await.map_err(AppError::from)?;
-        let is_new = provider_event_insert(&txn, show, provider, id, kind).await.map_err(AppError::from)?;
-        if !is_new {
-            txn.rollback().await.map_err(AppError::from)?;
+        let stored = provider_event_insert(&self.deps.pg, show, provider, id, kind, &envelope).await;
+        if !stored.map_err(AppError::from)? {
             return Ok("repeated");
         }
-        outbox::append(&txn, SCHEMA, &envelope).await.map_err(AppError::from)?;
-        reach("webhook.inserted").await;
-        txn.commit().await.map_err(AppError::from)?;
         outbox::wake(SCHEMA);
         reach("webhook.committed").await;
         tracing::info!(event = id, kind, "webhook stored");

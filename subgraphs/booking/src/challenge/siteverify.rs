@@ -3,7 +3,7 @@
 //!
 //! Source: <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>,
 //! <https://docs.hcaptcha.com/#verify-the-user-response-server-side>. The optional `remoteip` is not
-//! sent: the person's address does not come as far as here, and need not.
+//! sent: no address comes as far as here that could be believed (ADR 16).
 
 use std::time::Duration;
 

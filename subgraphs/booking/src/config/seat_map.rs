@@ -13,8 +13,9 @@ pub struct SeatMapConfig {
     /// How often those who watch are told that nothing was missed, in milliseconds.
     #[garde(range(min = 100, max = 60_000))]
     pub heartbeat_ms: u32,
-    /// How old the availability of a show in a list may be, in milliseconds.
-    #[garde(range(max = 30_000))]
+    /// How old the availability of a show in a list may be, in milliseconds. The gateway keeps it for up
+    /// to ten seconds more, and it is half a minute at most.
+    #[garde(range(max = 20_000))]
     pub availability_max_age_ms: u32,
     /// How often the end of overdue holds is made visible, in milliseconds.
     #[garde(range(min = 100, max = 60_000))]

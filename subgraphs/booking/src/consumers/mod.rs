@@ -16,7 +16,7 @@ mod shows;
 use std::sync::Arc;
 
 use events::Envelope;
-use kernel::BookingId;
+use kernel::{BookingId, UserId};
 use platform::{Deps, Handler, HandlerError, Queue, Shutdown};
 use serde::Deserialize;
 
@@ -67,11 +67,19 @@ pub fn spawn(app: &Arc<App>, shutdown: &Shutdown) {
     durable_holds::start(app, shutdown);
 }
 
-/// Which booking an event of a booking is about, whatever else it says.
+/// What every event of a booking says of it, whatever else it says.
+#[derive(Deserialize)]
+struct AboutBooking {
+    booking_id: BookingId,
+    user_id: UserId,
+    version: i64,
+}
+
+fn about(event: &Envelope) -> Result<AboutBooking, HandlerError> {
+    Ok(AboutBooking::deserialize(&event.body)?)
+}
+
+/// Which booking an event of a booking is about.
 fn booking_of(event: &Envelope) -> Result<BookingId, HandlerError> {
-    #[derive(Deserialize)]
-    struct AboutBooking {
-        booking_id: BookingId,
-    }
-    Ok(AboutBooking::deserialize(&event.body)?.booking_id)
+    Ok(about(event)?.booking_id)
 }

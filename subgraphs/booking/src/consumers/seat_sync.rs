@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use events::Envelope;
 use platform::{Handler, HandlerError, Queue};
 
-use super::{BOOKING_EVENTS, booking_of};
+use super::{AboutBooking, BOOKING_EVENTS, about};
 use crate::app::App;
 
 pub(super) const QUEUE: Queue =
@@ -18,6 +18,7 @@ pub(super) struct SeatSync(pub Arc<App>);
 #[async_trait]
 impl Handler for SeatSync {
     async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
-        Ok(self.0.booking_sync(booking_of(event)?).await?)
+        let AboutBooking { booking_id, version, .. } = about(event)?;
+        Ok(self.0.booking_sync_version(booking_id, version).await?)
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::dataloader::{DataLoader, Loader};
-use kernel::BookingId;
+use async_graphql::dataloader::Loader;
+use graphql_kit::Batched;
+use kernel::{BookingId, ShowId};
 
 use crate::app::{App, AppError};
 use crate::domain::booking::{BookedSeat, Booking};
@@ -17,6 +18,7 @@ use crate::graphql::query::show_seats::AvailabilityLoader;
 macro_rules! by_booking {
     ($(#[$doc:meta])* $name:ident -> $value:ty, |$app:ident, $keys:ident| $load:expr) => {
         $(#[$doc])*
+        #[derive(Clone)]
         pub(super) struct $name(Arc<App>);
 
         impl Loader<BookingId> for $name {
@@ -82,23 +84,23 @@ fn grouped<T>(rows: impl IntoIterator<Item = (BookingId, T)>) -> HashMap<Booking
 
 /// The loaders of one request.
 pub(super) struct Loaders {
-    pub bookings: DataLoader<BookingLoader>,
-    pub seats: DataLoader<SeatLoader>,
-    pub payments: DataLoader<PaymentLoader>,
-    pub refunds: DataLoader<RefundLoader>,
-    pub tickets: DataLoader<TicketLoader>,
-    pub availability: DataLoader<AvailabilityLoader>,
+    pub bookings: Batched<BookingLoader, BookingId>,
+    pub seats: Batched<SeatLoader, BookingId>,
+    pub payments: Batched<PaymentLoader, BookingId>,
+    pub refunds: Batched<RefundLoader, BookingId>,
+    pub tickets: Batched<TicketLoader, BookingId>,
+    pub availability: Batched<AvailabilityLoader, ShowId>,
 }
 
 impl Loaders {
     pub fn new(app: &Arc<App>) -> Self {
         Self {
-            bookings: DataLoader::new(BookingLoader(Arc::clone(app)), tokio::spawn),
-            seats: DataLoader::new(SeatLoader(Arc::clone(app)), tokio::spawn),
-            payments: DataLoader::new(PaymentLoader(Arc::clone(app)), tokio::spawn),
-            refunds: DataLoader::new(RefundLoader(Arc::clone(app)), tokio::spawn),
-            tickets: DataLoader::new(TicketLoader(Arc::clone(app)), tokio::spawn),
-            availability: DataLoader::new(AvailabilityLoader(Arc::clone(app)), tokio::spawn),
+            bookings: Batched::new(BookingLoader(Arc::clone(app))),
+            seats: Batched::new(SeatLoader(Arc::clone(app))),
+            payments: Batched::new(PaymentLoader(Arc::clone(app))),
+            refunds: Batched::new(RefundLoader(Arc::clone(app))),
+            tickets: Batched::new(TicketLoader(Arc::clone(app))),
+            availability: Batched::new(AvailabilityLoader(Arc::clone(app))),
         }
     }
 }

@@ -41,6 +41,35 @@ pub async fn history_upsert<C: ConnectionTrait>(conn: &C, booking: &Booking) -> 
     Ok(())
 }
 
+/// Takes over a later state of a booking that the history has. `false` when it has none, or this
+/// version or a later one.
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn history_advance<C: ConnectionTrait>(
+    conn: &C,
+    user: UserId,
+    booking: BookingId,
+    version: i64,
+    status: BookingStatus,
+) -> Result<bool, StoreError> {
+    let done = conn
+        .execute_raw(sql(
+            "update booking.booking_history
+                set version = $4, status = $5
+              where user_id = $1 and show_id = $2 and booking_no = $3 and version < $4",
+            [
+                user.uuid().into(),
+                booking.show().uuid().into(),
+                booking.local_i64().into(),
+                version.into(),
+                status.as_str().into(),
+            ],
+        ))
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Up to `limit` bookings of a user, newest first, that come after `after`; only those in
 /// `status`, if given.
 ///

@@ -18,6 +18,7 @@ pub mod findings;
 pub mod history;
 pub mod hold_lists;
 pub mod holds;
+pub mod paid;
 pub mod payments;
 pub mod provider_events;
 pub mod reconcile;

@@ -1,29 +1,49 @@
 //! `booking.provider_events`: messages of the payment provider that were taken in.
 
 use chrono::{DateTime, Utc};
+use events::Envelope;
 use kernel::ShowId;
 use sea_orm::ConnectionTrait;
 
 use super::{StoreError, sql};
 
-/// Remembers a message. `false` when it came before.
+/// Remembers a message, and tells us of it by `event`, in one statement. `false`, and nothing is told,
+/// when it came before.
 ///
 /// # Errors
-/// When the table cannot be written.
+/// When the tables cannot be written.
 pub async fn provider_event_insert<C: ConnectionTrait>(
     conn: &C,
     show: ShowId,
     provider: &str,
     provider_event_id: &str,
     kind: &str,
+    event: &Envelope,
 ) -> Result<bool, StoreError> {
     let done = conn
         .execute_raw(sql(
-            "insert into booking.provider_events
-                    (show_id, provider, provider_event_id, kind, received_at)
-             values ($1, $2, $3, $4, booking.now())
-                 on conflict on constraint provider_events_pkey do nothing",
-            [show.uuid().into(), provider.into(), provider_event_id.into(), kind.into()],
+            "with received as (
+                 insert into booking.provider_events
+                        (show_id, provider, provider_event_id, kind, received_at)
+                 values ($1, $2, $3, $4, booking.now())
+                     on conflict on constraint provider_events_pkey do nothing
+                 returning show_id
+             )
+             insert into booking.outbox (key, event_id, name, version, time, trace, body)
+             select $5, $6, $7, $8, $9, $10, $11::jsonb from received",
+            [
+                show.uuid().into(),
+                provider.into(),
+                provider_event_id.into(),
+                kind.into(),
+                event.key.into(),
+                event.id.uuid().into(),
+                event.name.as_str().into(),
+                i32::from(event.version).into(),
+                event.time.into(),
+                event.trace.clone().or_else(platform::telemetry::current_trace).into(),
+                event.body.clone().into(),
+            ],
         ))
         .await?;
     Ok(done.rows_affected() == 1)

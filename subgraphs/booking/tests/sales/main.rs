@@ -27,6 +27,8 @@ mod hostile;
 #[cfg(test)]
 mod oversold;
 #[cfg(test)]
+mod paid_in_time;
+#[cfg(test)]
 mod partner;
 #[cfg(test)]
 mod payment;

@@ -54,7 +54,7 @@ impl App {
         show.cancel_reason = reason.clone();
         store::show::show_update(&transaction, &show).await?;
         let event = ShowCancelled { show_id: show.id, revision: show.revision, reason };
-        self.commit_with(transaction, &event).await?;
+        self.commit_with(transaction, show.id, &event).await?;
         tracing::info!(show = %show.id, user = %actor.user_id, "show cancelled");
         Ok(Ok(show))
     }

@@ -22,6 +22,9 @@ pub enum Failure {
     /// An event has no JSON form.
     #[error("an event cannot be written")]
     Event(#[source] serde_json::Error),
+    /// The process ends before it knows whether it was done.
+    #[error("the process is stopping")]
+    Stopping,
 }
 
 /// What the database did, for the log; its kinds are nobody's business outside of the store.
@@ -43,7 +46,7 @@ impl From<Failure> for ApiError {
             Failure::Store(StoreFailure(error)) if error.is_passing() => {
                 Self::unavailable("the catalog's database", error)
             }
-            Failure::Store(_) | Failure::Event(_) => Self::internal(&failure),
+            Failure::Store(_) | Failure::Event(_) | Failure::Stopping => Self::internal(&failure),
         }
     }
 }

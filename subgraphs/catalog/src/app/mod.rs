@@ -3,10 +3,13 @@
 pub(crate) mod browse;
 mod cancel_show;
 mod failure;
+mod kept;
 mod prices;
 mod schedule_show;
 pub(crate) mod seed;
 mod update_show_prices;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use events::{Envelope, Event};
@@ -14,9 +17,11 @@ use graphql_kit::{Identity, Role};
 use kernel::{EventId, SharedClock, SharedIds, ShowId};
 use platform::{faults::reach, outbox};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use tracing::Instrument as _;
 
 pub use cancel_show::CancelShow;
 pub use failure::{Failure, Outcome, Refusal};
+pub use kept::{Kept, tell_all};
 pub use schedule_show::ScheduleShow;
 pub use update_show_prices::UpdateShowPrices;
 
@@ -27,10 +32,13 @@ use crate::{
 
 /// The use cases with all that they need. Cheap to clone.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Parts>);
+
+struct Parts {
     pg: DatabaseConnection,
     clock: SharedClock,
     ids: SharedIds,
+    kept: Kept,
 }
 
 /// Who may schedule, cancel and price shows.
@@ -38,33 +46,41 @@ const SCHEDULERS: [Role; 2] = [Role::Manager, Role::Admin];
 
 impl App {
     /// The use cases over a database.
-    pub fn new(pg: DatabaseConnection, clock: SharedClock, ids: SharedIds) -> Self {
-        Self { pg, clock, ids }
+    pub fn new(pg: DatabaseConnection, clock: SharedClock, ids: SharedIds, kept: Kept) -> Self {
+        Self(Arc::new(Parts { pg, clock, ids, kept }))
     }
 
     /// The present moment.
     pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
+        self.0.clock.now()
     }
 
     async fn begin(&self) -> Result<DatabaseTransaction, Failure> {
-        Ok(self.pg.begin().await.map_err(StoreError::from)?)
+        Ok(self.0.pg.begin().await.map_err(StoreError::from)?)
     }
 
-    /// Commits what was done together with `event`, and lets the relay know.
+    /// Commits what was done to a show together with `event`, and lets the relay and all who keep
+    /// something of the show know.
     async fn commit_with<E: Event>(
         &self,
         transaction: DatabaseTransaction,
+        show: ShowId,
         event: &E,
     ) -> Result<(), Failure> {
-        let id = EventId::from_uuid(self.ids.uuid());
+        let id = EventId::from_uuid(self.0.ids.uuid());
         let envelope = Envelope::new(id, self.now(), event).map_err(Failure::Event)?;
         outbox::append(&transaction, SCHEMA, &envelope).await.map_err(StoreError::from)?;
         reach("catalog.updated").await;
-        transaction.commit().await.map_err(StoreError::from)?;
-        outbox::wake(SCHEMA);
-        reach("catalog.committed").await;
-        Ok(())
+        let app = self.clone();
+        let committing = async move {
+            transaction.commit().await.map_err(StoreError::from)?;
+            outbox::wake(SCHEMA);
+            reach("catalog.committed").await;
+            app.changed(show).await;
+            Ok(())
+        };
+        // In a task of its own: a caller who goes away must not leave what is committed untold.
+        tokio::spawn(committing.in_current_span()).await.map_err(|_| Failure::Stopping)?
     }
 }
 

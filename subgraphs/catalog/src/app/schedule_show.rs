@@ -62,7 +62,7 @@ impl App {
             return Ok(Err(Refusal::not_found("movieId", "movie")));
         };
         let place = Place::load(&transaction, screen).await?;
-        let id = ShowId::from_uuid(self.ids.uuid());
+        let id = ShowId::from_uuid(self.0.ids.uuid());
         let show = match draft(id, &wanted, &movie, &place, self.now()) {
             Ok(show) => show,
             Err(refusal) => return Ok(Err(refusal)),
@@ -72,12 +72,12 @@ impl App {
             Err(InsertError::Store(error)) => return Err(error.into()),
             Err(InsertError::Overlap) => {
                 drop(transaction);
-                let shows = store::show::show_overlapping(&self.pg, show.screen_id, show.timing).await?;
+                let shows = store::show::show_overlapping(&self.0.pg, show.screen_id, show.timing).await?;
                 return Ok(Err(Refusal::ScreenBusy { shows }));
             }
         }
         let event = ShowScheduled(show.snapshot(&movie, &place.theater, &place.screen));
-        self.commit_with(transaction, &event).await?;
+        self.commit_with(transaction, show.id, &event).await?;
         tracing::info!(show = %show.id, user = %actor.user_id, "show scheduled");
         Ok(Ok(show))
     }

@@ -54,7 +54,7 @@ impl App {
         show.revision += 1;
         store::show::show_update(&transaction, &show).await?;
         let event = ShowChanged(show.snapshot(&locked.movie, &locked.theater, &locked.screen));
-        self.commit_with(transaction, &event).await?;
+        self.commit_with(transaction, show.id, &event).await?;
         tracing::info!(show = %show.id, user = %actor.user_id, "prices of a show changed");
         Ok(Ok(show))
     }

@@ -6,7 +6,7 @@ use kernel::{CityId, MovieId, TheaterId};
 use super::ShowFormat;
 
 /// Which movies are wanted. Everything that is set must hold.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct MovieFilter {
     /// With a show there. With `coming_soon` it only says whose calendar counts.
     pub city_id: Option<CityId>,

@@ -1,29 +1,33 @@
-//! Batches what the fields of one request ask for, so that a list of shows asks once for all of
-//! its movies.
+//! Finds what the fields of one request ask for: what is known at once, the rest together, so
+//! that a list of shows asks once for all of its movies.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::Hash,
-    sync::Arc,
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
-use async_graphql::{
-    Context,
-    dataloader::{DataLoader, HashMapCache, Loader},
-};
+use async_graphql::{Context, dataloader::Loader};
 use chrono::NaiveDate;
-use graphql_kit::ApiError;
+use graphql_kit::{ApiError, Batched};
 use kernel::{CityId, MovieId, ScreenId, ShowId, TheaterId};
 
 use crate::{
-    app::App,
+    app::{App, Failure},
     domain::{City, Movie, Screen, Show, ShowtimesKey, Theater},
 };
 
-/// The loaders of one request; what it has loaded, it does not load again.
-pub(crate) struct Loaders(DataLoader<Batches, HashMapCache>);
+/// The loaders of one request.
+pub(crate) struct Loaders {
+    app: App,
+    cities: Batched<Batches, CityId>,
+    theaters: Batched<Batches, TheaterId>,
+    screens: Batched<Batches, ScreenId>,
+    movies: Batched<Batches, MovieId>,
+    shows: Batched<Batches, ShowId>,
+    screens_of: Batched<Batches, ScreensOf>,
+    shows_of: Batched<Batches, ShowsOf>,
+    showtimes: Batched<Batches, ShowtimesKey>,
+}
 
 /// Loads many at a time.
+#[derive(Clone)]
 pub(crate) struct Batches(App);
 
 /// Names the screens of a theater.
@@ -39,12 +43,48 @@ pub(crate) struct ShowsOf(pub TheaterId, pub NaiveDate);
 #[error("a {0} that is referred to does not exist")]
 struct Dangling(&'static str);
 
+/// Names something that can be found.
+pub(crate) trait Key: Hash + Eq + Clone + Send + Sync + 'static {
+    /// What it names.
+    type Value: Clone + Send + Sync + 'static;
+
+    /// What is known of it without asking anybody: that it does not exist, too.
+    fn known(&self, app: &App) -> Option<Option<Self::Value>>;
+
+    /// What `keys` name, as far as there are such things.
+    fn load(
+        app: &App,
+        keys: &[Self],
+    ) -> impl Future<Output = Result<HashMap<Self, Self::Value>, Failure>> + Send;
+
+    /// Where they are gathered.
+    fn batched(loaders: &Loaders) -> &Batched<Batches, Self>;
+}
+
+impl<K: Key> Loader<K> for Batches {
+    type Value = K::Value;
+    type Error = ApiError;
+
+    async fn load(&self, keys: &[K]) -> Result<HashMap<K, K::Value>, ApiError> {
+        Ok(K::load(&self.0, keys).await?)
+    }
+}
+
 impl Loaders {
     /// New loaders, for a new request.
     pub(crate) fn new(app: App) -> Self {
-        // The usual delay of 1 ms stays: answers of one batch wake their fields one by one, on
-        // another thread, so that what those fields ask for next comes in drops.
-        Self(DataLoader::with_cache(Batches(app), tokio::spawn, HashMapCache::default()))
+        let batches = Batches(app.clone());
+        Self {
+            app,
+            cities: Batched::new(batches.clone()),
+            theaters: Batched::new(batches.clone()),
+            screens: Batched::new(batches.clone()),
+            movies: Batched::new(batches.clone()),
+            shows: Batched::new(batches.clone()),
+            screens_of: Batched::new(batches.clone()),
+            shows_of: Batched::new(batches.clone()),
+            showtimes: Batched::new(batches),
+        }
     }
 
     /// The loaders of the request at hand.
@@ -53,115 +93,114 @@ impl Loaders {
     }
 
     /// What `key` names, if there is such a thing.
-    pub(crate) async fn get<K>(&self, key: K) -> Result<Option<<Batches as Loader<K>>::Value>, ApiError>
-    where
-        K: Send + Sync + Hash + Eq + Clone + 'static,
-        Batches: Loader<K, Error = ApiError>,
-    {
-        self.0.load_one(key).await
+    pub(crate) async fn get<K: Key>(&self, key: K) -> Result<Option<K::Value>, ApiError> {
+        match key.known(&self.app) {
+            Some(known) => Ok(known),
+            None => K::batched(self).load_one(key).await,
+        }
     }
 
     /// What a foreign key says is there.
-    pub(crate) async fn require<K>(
-        &self,
-        what: &'static str,
-        key: K,
-    ) -> Result<<Batches as Loader<K>>::Value, ApiError>
-    where
-        K: Send + Sync + Hash + Eq + Clone + 'static,
-        Batches: Loader<K, Error = ApiError>,
-    {
+    pub(crate) async fn require<K: Key>(&self, what: &'static str, key: K) -> Result<K::Value, ApiError> {
         self.get(key).await?.ok_or_else(|| ApiError::internal(&Dangling(what)))
     }
 
     /// What `keys` name, as far as there are such things.
-    pub(crate) async fn get_many<K>(
+    pub(crate) async fn get_many<K: Key>(
         &self,
         keys: impl IntoIterator<Item = K>,
-    ) -> Result<HashMap<K, <Batches as Loader<K>>::Value>, ApiError>
-    where
-        K: Send + Sync + Hash + Eq + Clone + 'static,
-        Batches: Loader<K, Error = ApiError>,
-    {
-        self.0.load_many(keys).await
+    ) -> Result<HashMap<K, K::Value>, ApiError> {
+        let (mut found, mut unknown) = (HashMap::new(), Vec::new());
+        for key in keys {
+            match key.known(&self.app) {
+                Some(known) => found.extend(known.map(|value| (key, value))),
+                None => unknown.push(key),
+            }
+        }
+        if !unknown.is_empty() {
+            found.extend(K::batched(self).load_many(unknown).await?);
+        }
+        Ok(found)
     }
 }
 
-/// By id: one query for all ids of a batch.
+/// Things by id.
 macro_rules! by_id {
-    ($($key:ty => $value:ty, $load:ident;)*) => {$(
-        impl Loader<$key> for Batches {
-            type Value = Arc<$value>;
-            type Error = ApiError;
+    ($($id:ty => $thing:ty, $batched:ident;)*) => {$(
+        impl Key for $id {
+            type Value = Arc<$thing>;
 
-            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, Self::Value>, ApiError> {
-                let found = self.0.$load(keys).await?;
-                Ok(found.into_iter().map(|value| (value.id, Arc::new(value))).collect())
+            fn known(&self, app: &App) -> Option<Option<Arc<$thing>>> {
+                app.known::<$thing>(self)
+            }
+
+            async fn load(app: &App, ids: &[Self]) -> Result<HashMap<Self, Arc<$thing>>, Failure> {
+                app.find::<$thing>(ids.iter().copied()).await
+            }
+
+            fn batched(loaders: &Loaders) -> &Batched<Batches, Self> {
+                &loaders.$batched
             }
         }
     )*};
 }
 
 by_id! {
-    CityId => City, cities_by_id;
-    TheaterId => Theater, theaters_by_id;
-    ScreenId => Screen, screens_by_id;
-    MovieId => Movie, movies_by_id;
-    ShowId => Show, shows_by_id;
+    CityId => City, cities;
+    TheaterId => Theater, theaters;
+    ScreenId => Screen, screens;
+    MovieId => Movie, movies;
+    ShowId => Show, shows;
 }
 
-impl Loader<ScreensOf> for Batches {
+impl Key for ScreensOf {
     type Value = Vec<Arc<Screen>>;
-    type Error = ApiError;
 
-    async fn load(&self, keys: &[ScreensOf]) -> Result<HashMap<ScreensOf, Self::Value>, ApiError> {
+    fn known(&self, app: &App) -> Option<Option<Self::Value>> {
+        Some(Some(app.known_screens(self.0)?))
+    }
+
+    async fn load(app: &App, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Failure> {
         let theaters: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let screens = self.0.screens_of_theaters(&theaters).await?;
-        Ok(grouped(screens, |screen| ScreensOf(screen.theater_id)))
+        let found = app.screens_of_theaters(&theaters).await?;
+        Ok(found.into_iter().map(|(theater, screens)| (Self(theater), screens)).collect())
+    }
+
+    fn batched(loaders: &Loaders) -> &Batched<Batches, Self> {
+        &loaders.screens_of
     }
 }
 
-impl Loader<ShowsOf> for Batches {
+impl Key for ShowsOf {
     type Value = Vec<Arc<Show>>;
-    type Error = ApiError;
 
-    async fn load(&self, keys: &[ShowsOf]) -> Result<HashMap<ShowsOf, Self::Value>, ApiError> {
-        let dates: HashSet<_> = keys.iter().map(|key| key.1).collect();
-        let mut found = HashMap::new();
-        for date in dates {
-            let theaters: Vec<_> = keys.iter().filter(|key| key.1 == date).map(|key| key.0).collect();
-            let shows = self.0.shows_of_theaters(&theaters, date).await?;
-            found.extend(grouped(shows, |show| ShowsOf(show.theater_id, date)));
-        }
-        Ok(found)
+    fn known(&self, app: &App) -> Option<Option<Self::Value>> {
+        Some(Some(app.known_programme(self.0, self.1)?))
+    }
+
+    async fn load(app: &App, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Failure> {
+        let keys: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        let found = app.programmes(&keys).await?;
+        Ok(found.into_iter().map(|((theater, date), shows)| (Self(theater, date), shows)).collect())
+    }
+
+    fn batched(loaders: &Loaders) -> &Batched<Batches, Self> {
+        &loaders.shows_of
     }
 }
 
-impl Loader<ShowtimesKey> for Batches {
+impl Key for ShowtimesKey {
     type Value = Vec<Arc<Show>>;
-    type Error = ApiError;
 
-    async fn load(&self, keys: &[ShowtimesKey]) -> Result<HashMap<ShowtimesKey, Self::Value>, ApiError> {
-        // A list asks the same of each of its movies: one query for all of them.
-        let mut questions: HashMap<ShowtimesKey, Vec<MovieId>> = HashMap::new();
-        for key in keys {
-            let question = ShowtimesKey { movie_id: keys[0].movie_id, ..key.clone() };
-            questions.entry(question).or_default().push(key.movie_id);
-        }
-        let mut found = HashMap::new();
-        for (question, movies) in questions {
-            let shows = self.0.shows_of_movies(&movies, &question).await?;
-            found.extend(grouped(shows, |show| ShowtimesKey { movie_id: show.movie_id, ..question.clone() }));
-        }
-        Ok(found)
+    fn known(&self, app: &App) -> Option<Option<Self::Value>> {
+        Some(Some(app.known_showtimes(self)?))
     }
-}
 
-/// Values by key, in their order.
-fn grouped<K: Eq + Hash, V>(values: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Vec<Arc<V>>> {
-    let mut groups: HashMap<K, Vec<Arc<V>>> = HashMap::new();
-    for value in values {
-        groups.entry(key(&value)).or_default().push(Arc::new(value));
+    async fn load(app: &App, keys: &[Self]) -> Result<HashMap<Self, Self::Value>, Failure> {
+        app.showtimes(keys).await
     }
-    groups
+
+    fn batched(loaders: &Loaders) -> &Batched<Batches, Self> {
+        &loaders.showtimes
+    }
 }

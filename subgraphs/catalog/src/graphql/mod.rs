@@ -45,3 +45,40 @@ pub fn prepare(app: App) -> shell::Prepare {
 pub(crate) fn routes(app: App, verifier: TokenVerifier, limits: Limits, shutdown: &Shutdown) -> Router {
     shell::routes("catalog", schema_within(limits), verifier, prepare(app), limits, shutdown.token())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever adds a line, or a field to one, says that it is the same for everybody.
+    #[test]
+    fn what_everybody_may_share_is_known() {
+        let expected = [
+            "CastMember 60: character name",
+            "City 60: countryCode currency id name position slug timeZone",
+            "CrewMember 60: job name",
+            "DayHours 60: closes day opens",
+            "ExternalId 60: id source",
+            "LayoutRow 60: label seats",
+            "LayoutSeat 60: column id index kind label number",
+            "Money 3600: amount currency",
+            "Movie 30: showtimes",
+            "Movie 60: backdropUrl cast certificate crew description directors externalIds formats genres id \
+             languages posterUrl rating releaseDate runtimeMinutes title trailerUrl",
+            "Position 60: lat lon",
+            "Query 30: movies search show",
+            "Query 60: cities city movie screen theater theaters title",
+            "Rating 60: average count",
+            "Screen 60: formats id layout name number revision theater",
+            "SeatLayout 60: columns packed rows seatCount",
+            "Show 30: cancelReason city endsAt format id language localStartsAt movie priceFrom prices screen \
+             special startsAt status subtitles theater timeZone",
+            "ShowPrice 30: kind price",
+            "Theater 30: shows",
+            "Theater 60: address amenities city id name openingHours position screens",
+            "TheaterShowtimes 30: shows theater",
+            "Title 60: backdropUrl description genres id languages posterUrl rating title trailerUrl",
+        ];
+        assert_eq!(graphql_kit::sharing::shared::<Query>(), expected);
+    }
+}

@@ -3,7 +3,7 @@
 use sea_orm::DbErr;
 
 /// Why the store could not do it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum StoreError {
     /// PostgreSQL refused or is away.
     #[error("database: {0}")]

@@ -35,6 +35,16 @@ where
     rows.iter().map(|row| T::try_from(R::from_query_result(row, "")?)).collect()
 }
 
+/// The ids in the first column of all rows of a query.
+async fn ids<C: ConnectionTrait, I>(
+    conn: &C,
+    statement: Statement,
+    id: impl Fn(Uuid) -> I,
+) -> Result<Vec<I>, StoreError> {
+    let rows = conn.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(id(row.try_get_by_index(0)?))).collect()
+}
+
 /// The one number that a query gives.
 async fn number<C: ConnectionTrait>(conn: &C, statement: Statement) -> Result<i64, StoreError> {
     let row = conn.query_one_raw(statement).await?;

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{StoreError, conditions::Conditions, fetch, from_json, number, parse_all, records, sql, uuids};
+use super::{
+    StoreError, conditions::Conditions, fetch, from_json, ids, number, parse_all, records, sql, uuids,
+};
 use crate::domain::{Movie, MovieFilter, Rating, fold, like_pattern};
 
 /// What is stored of a movie, but its rating.
@@ -68,7 +70,7 @@ impl TryFrom<Row> for Movie {
 }
 
 /// Where a movie stands in a list: by release, newest first; "coming soon" the other way round.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct MovieKey(NaiveDate, Uuid);
 
 impl From<&Movie> for MovieKey {
@@ -136,13 +138,13 @@ fn show_conditions(query: &MovieQuery, outer: &mut Conditions) -> String {
     clauses.join(" AND ")
 }
 
-/// Up to `limit` movies of the list after `after`.
+/// Up to `limit` movies of the list after `after`, in its order.
 pub(crate) async fn movie_page<C: ConnectionTrait>(
     conn: &C,
     query: &MovieQuery,
     after: Option<&MovieKey>,
     limit: u64,
-) -> Result<Vec<Movie>, StoreError> {
+) -> Result<Vec<MovieId>, StoreError> {
     let mut conditions = conditions(query);
     let (beyond, order) = if query.filter.coming_soon { (">", "ASC") } else { ("<", "DESC") };
     if let Some(MovieKey(date, id)) = after {
@@ -150,10 +152,10 @@ pub(crate) async fn movie_page<C: ConnectionTrait>(
         conditions.push(format!("(m.release_date, m.id) {beyond} ({date}, {id})"));
     }
     let text = format!(
-        "{SELECT} WHERE {} ORDER BY m.release_date {order}, m.id {order} LIMIT {limit}",
+        "SELECT m.id FROM catalog.movies m WHERE {} ORDER BY m.release_date {order}, m.id {order} LIMIT {limit}",
         conditions.sql()
     );
-    fetch::<_, Row, _>(conn, sql(text, conditions.into_values())).await
+    ids(conn, sql(text, conditions.into_values()), MovieId::from_uuid).await
 }
 
 /// How many movies are in the list.

@@ -1,7 +1,7 @@
 //! Screens.
 
 use kernel::{ScreenId, TheaterId};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -50,11 +50,15 @@ pub(crate) async fn screen_many<C: ConnectionTrait>(
 pub(crate) async fn screen_of_theaters<C: ConnectionTrait>(
     conn: &C,
     theaters: &[TheaterId],
-) -> Result<Vec<Screen>, StoreError> {
-    let text = format!(
-        "SELECT {COLUMNS} FROM catalog.screens WHERE theater_id = ANY($1) ORDER BY theater_id, number"
-    );
-    fetch::<_, Row, _>(conn, sql(text, [uuids(theaters, |id| id.uuid())])).await
+) -> Result<Vec<(TheaterId, ScreenId)>, StoreError> {
+    let text =
+        "SELECT theater_id, id FROM catalog.screens WHERE theater_id = ANY($1) ORDER BY theater_id, number";
+    let rows = conn.query_all_raw(sql(text, [uuids(theaters, |id| id.uuid())])).await?;
+    let pair = |row: &QueryResult| {
+        let (theater, screen) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        Ok((TheaterId::from_uuid(theater), ScreenId::from_uuid(screen)))
+    };
+    rows.iter().map(pair).collect()
 }
 
 /// The screen, locked until the transaction ends: who schedules on it waits, and its layout stays.

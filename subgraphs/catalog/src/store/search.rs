@@ -17,7 +17,7 @@ pub(crate) enum Found {
 }
 
 /// Where a hit stands: the best first, by thousandths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct HitKey(i32, Uuid);
 
 /// One thing that was found.

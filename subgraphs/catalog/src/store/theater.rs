@@ -1,5 +1,7 @@
 //! Theaters.
 
+use std::sync::Arc;
+
 use kernel::{CityId, TheaterId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use serde::{Deserialize, Serialize};
@@ -39,32 +41,40 @@ impl TryFrom<Row> for Theater {
     }
 }
 
+/// A theater's place in a list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Which theater.
+    pub theater: TheaterId,
+    /// How far away, in metres, when the list is about that.
+    pub distance: Option<i64>,
+}
+
 /// A theater in a list.
 #[derive(Debug, Clone)]
 pub(crate) struct TheaterListed {
     /// It.
-    pub theater: Theater,
+    pub theater: Arc<Theater>,
     /// How far away, in metres, when the list is about that.
     pub distance: Option<i64>,
 }
 
 #[derive(FromQueryResult)]
-struct ListedRow {
-    #[sea_orm(nested)]
-    theater: Row,
+struct PlaceRow {
+    id: Uuid,
     distance: Option<i64>,
 }
 
-impl TryFrom<ListedRow> for TheaterListed {
+impl TryFrom<PlaceRow> for Place {
     type Error = StoreError;
 
-    fn try_from(row: ListedRow) -> Result<Self, StoreError> {
-        Ok(Self { theater: row.theater.try_into()?, distance: row.distance })
+    fn try_from(row: PlaceRow) -> Result<Self, StoreError> {
+        Ok(Self { theater: TheaterId::from_uuid(row.id), distance: row.distance })
     }
 }
 
 /// Where a theater stands in its list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum TheaterKey {
     /// By name.
     Name(String, Uuid),
@@ -135,7 +145,7 @@ pub(crate) async fn theater_page<C: ConnectionTrait>(
     filter: TheaterFilter,
     after: Option<&TheaterKey>,
     limit: u64,
-) -> Result<Vec<TheaterListed>, StoreError> {
+) -> Result<Vec<Place>, StoreError> {
     let (list, mut conditions) = listed(filter);
     let order = if filter.near.is_some() { "distance" } else { "name" };
     let rest = match after {
@@ -147,8 +157,8 @@ pub(crate) async fn theater_page<C: ConnectionTrait>(
             format!("(distance, id) > ({}, {})", conditions.bind(*metres), conditions.bind(*id))
         }
     };
-    let text = format!("SELECT * FROM {list} WHERE {rest} ORDER BY {order}, id LIMIT {limit}");
-    fetch::<_, ListedRow, _>(conn, sql(text, conditions.into_values())).await
+    let text = format!("SELECT id, distance FROM {list} WHERE {rest} ORDER BY {order}, id LIMIT {limit}");
+    fetch::<_, PlaceRow, _>(conn, sql(text, conditions.into_values())).await
 }
 
 /// How many theaters are in the list.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod browse;
+mod kept;
 mod limits;
 mod schedule;
 mod search;

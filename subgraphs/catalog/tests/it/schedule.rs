@@ -11,12 +11,12 @@ use crate::support::{Catalog, NOW, api_key, user};
 const SCHEDULE: &str = "mutation($input: ScheduleShowInput!) { scheduleShow(input: $input) {
     show { id startsAt endsAt status format language subtitles special prices { kind price { amount currency } } }
     userErrors { __typename message code path ... on ScreenBusyError { conflictingShows { id } } } } }";
-const CANCEL: &str = "mutation($input: CancelShowInput!) { cancelShow(input: $input) {
+pub const CANCEL: &str = "mutation($input: CancelShowInput!) { cancelShow(input: $input) {
     show { id status cancelReason } userErrors { __typename code path } } }";
-const PRICES: &str = "mutation($input: UpdateShowPricesInput!) { updateShowPrices(input: $input) {
+pub const PRICES: &str = "mutation($input: UpdateShowPricesInput!) { updateShowPrices(input: $input) {
     show { priceFrom { amount } prices { kind price { amount } } } userErrors { __typename code path } } }";
 
-fn manager() -> Caller {
+pub fn manager() -> Caller {
     user(&[Role::Customer, Role::Manager])
 }
 
@@ -25,7 +25,7 @@ fn now() -> DateTime<Utc> {
 }
 
 /// A catalog of cinemas that nobody has scheduled anything for yet.
-async fn quiet(name: &str) -> Catalog {
+pub async fn quiet(name: &str) -> Catalog {
     let catalog = Catalog::small(name).await;
     sea_orm::ConnectionTrait::execute_unprepared(&catalog.pg, "DELETE FROM catalog.shows").await.unwrap();
     catalog.forget_events().await;
@@ -46,12 +46,12 @@ async fn what_and_where(catalog: &Catalog) -> (Value, Value) {
     (movie, theaters["theaters"]["nodes"][0]["screens"][2]["id"].clone())
 }
 
-async fn input(catalog: &Catalog) -> Value {
+pub async fn input(catalog: &Catalog) -> Value {
     let (movie, screen) = what_and_where(catalog).await;
     json!({ "movieId": movie, "screenId": screen, "startsAt": now() + TimeDelta::hours(30), "basePrice": "12.50" })
 }
 
-async fn schedule(catalog: &Catalog, input: &Value) -> Value {
+pub async fn schedule(catalog: &Catalog, input: &Value) -> Value {
     catalog.ask_as(manager(), SCHEDULE, json!({ "input": input })).await["scheduleShow"].take()
 }
 

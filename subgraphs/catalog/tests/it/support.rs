@@ -1,14 +1,21 @@
 //! A catalog with a database of its own, and a clock that stands still.
 
-use std::{env, sync::Arc};
+use std::{env, sync::Arc, time::Duration};
 
 use async_graphql::{Request, Variables};
-use catalog::{Scale, SeedOptions, SeedReport, app::App};
+use catalog::{
+    CacheConfig, Scale, SeedOptions, SeedReport,
+    app::{App, Kept},
+};
 use chrono::{DateTime, Utc};
 use events::{Envelope, Event};
 use graphql_kit::{Caller, Grant, Identity, Limits, Role, Scope, error, shell::Prepare};
 use kernel::{ApiKeyId, EventId, ManualClock, SessionId, SystemIds, UserId};
-use platform::pg::{self, PgConfig};
+use platform::{
+    Redis, Shutdown,
+    pg::{self, PgConfig},
+    redis::RedisConfig,
+};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use serde_json::Value;
 use uuid::Uuid;
@@ -41,7 +48,17 @@ impl Catalog {
         let pg = connect(own.as_str()).await;
         migrations::apply(&pg).await.expect("migrates");
         let clock = Arc::new(ManualClock::new(NOW.parse().unwrap()));
-        let app = App::new(pg.clone(), clock.clone(), Arc::new(SystemIds));
+        Self::over(pg, clock, Kept::alone(&CacheConfig::default()), &Shutdown::new())
+    }
+
+    /// Another process with the same database.
+    pub fn beside(&self, kept: Kept, shutdown: &Shutdown) -> Self {
+        Self::over(self.pg.clone(), Arc::clone(&self.clock), kept, shutdown)
+    }
+
+    fn over(pg: DatabaseConnection, clock: Arc<ManualClock>, kept: Kept, shutdown: &Shutdown) -> Self {
+        let app = App::new(pg.clone(), clock.clone(), Arc::new(SystemIds), kept);
+        app.follow(shutdown);
         Self { pg, clock, schema: catalog::schema_within(Limits::default()), prepare: catalog::prepare(app) }
     }
 
@@ -113,6 +130,29 @@ impl Catalog {
     pub async fn forget_events(&self) {
         self.pg.execute_unprepared("DELETE FROM catalog.outbox").await.unwrap();
     }
+}
+
+/// What processes keep that share a Redis.
+pub fn shared_by(redis: &Redis) -> Kept {
+    Kept::shared(&CacheConfig::default(), redis.clone())
+}
+
+/// A Redis for one test, as one process has it.
+pub fn redis(prefix: &str, shutdown: &Shutdown) -> Redis {
+    let url = env::var("MARQUEE_TEST_REDIS_URL").expect("run `cargo xtask test`");
+    let prefix = format!("catalog-it-{prefix}:");
+    Redis::connect(&RedisConfig { url: url.into(), prefix, ..RedisConfig::default() }, shutdown).unwrap()
+}
+
+/// Waits until `condition` holds.
+pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(15), waiting).await;
+    waited.unwrap_or_else(|_| panic!("waited too long until {what}"));
 }
 
 async fn connect(url: &str) -> DatabaseConnection {

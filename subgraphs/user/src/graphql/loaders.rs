@@ -1,8 +1,9 @@
-//! Batches and caches what one request reads.
+//! Batches what one request reads.
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use async_graphql::dataloader::Loader;
+use graphql_kit::Batched;
 use kernel::{ApiKeyId, UserId};
 
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
 };
 
 /// Accounts by id.
+#[derive(Clone)]
 pub(super) struct AccountLoader(Arc<App>);
 
 impl Loader<UserId> for AccountLoader {
@@ -23,6 +25,7 @@ impl Loader<UserId> for AccountLoader {
 }
 
 /// What was done with API keys, each in its period.
+#[derive(Clone)]
 pub(super) struct UsageLoader(Arc<App>);
 
 impl Loader<(ApiKeyId, Period)> for UsageLoader {
@@ -39,15 +42,15 @@ impl Loader<(ApiKeyId, Period)> for UsageLoader {
 
 /// The loaders of one request.
 pub(super) struct Loaders {
-    pub usage: DataLoader<UsageLoader>,
-    pub accounts: DataLoader<AccountLoader, HashMapCache>,
+    pub usage: Batched<UsageLoader, (ApiKeyId, Period)>,
+    pub accounts: Batched<AccountLoader, UserId>,
 }
 
 impl Loaders {
     pub fn new(app: Arc<App>) -> Self {
         Self {
-            usage: DataLoader::new(UsageLoader(Arc::clone(&app)), tokio::spawn),
-            accounts: DataLoader::with_cache(AccountLoader(app), tokio::spawn, HashMapCache::default()),
+            usage: Batched::new(UsageLoader(Arc::clone(&app))),
+            accounts: Batched::new(AccountLoader(app)),
         }
     }
 }

@@ -13,6 +13,16 @@ pub use crate::store::seats::Ownership as Target;
 const ATTEMPTS: usize = 4;
 
 impl Seats {
+    /// Does Redis know this version of a booking, or a later one? Then all that it stands for is done in
+    /// the seat map of a loaded show.
+    ///
+    /// # Errors
+    /// [`SeatsError`].
+    pub async fn is_told(&self, booking: BookingId, version: i64) -> Result<bool, SeatsError> {
+        let told = self.inner.store.booking_version(booking).await?;
+        Ok(told.is_some_and(|told| told >= version))
+    }
+
     /// Tells Redis what was committed about a booking: from `version` on it has all of `seats`
     /// as `target` says, and no others.
     ///

@@ -23,6 +23,7 @@ pub struct Show(pub ShowId);
 #[Object]
 impl Show {
     /// Opaque, starts with `show_`.
+    #[graphql(cache_control(max_age = 60))]
     async fn id(&self) -> ID {
         ID(self.0.to_string())
     }
@@ -48,7 +49,7 @@ impl Show {
 
     /// How full the show is; may lag behind the seat map by some seconds. Null when it is not on
     /// sale.
-    #[graphql(directive = Cost::apply(1))]
+    #[graphql(directive = Cost::apply(1), cache_control(max_age = 10))]
     async fn availability(&self, ctx: &Context<'_>) -> Result<Option<Availability>> {
         let badge = ctx.data::<Loaders>()?.availability.load_one(self.0).await;
         Ok(badge.map_err(|error| failure(&error))?.map(Availability::from))
@@ -56,6 +57,7 @@ impl Show {
 }
 
 /// How full the shows of one request are.
+#[derive(Clone)]
 pub(in crate::graphql) struct AvailabilityLoader(pub(in crate::graphql) Arc<App>);
 
 impl Loader<ShowId> for AvailabilityLoader {

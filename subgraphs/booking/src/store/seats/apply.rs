@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use fred::interfaces::HashesInterface as _;
 use kernel::{BookingId, HoldId, UserId};
 use platform::redis::RedisError;
 
@@ -63,6 +64,19 @@ pub enum Applied {
 }
 
 impl SeatStore {
+    /// The version in which a loaded show's ledger has a booking.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn booking_version(&self, booking: BookingId) -> Result<Option<i64>, RedisError> {
+        self.redis.available()?;
+        let [ledger, ..] = self.keys(booking.show()).core();
+        let record: Option<String> = self.redis.pool().hget(ledger, booking_field(booking)).await?;
+        let Some(record) = record else { return Ok(None) };
+        let version = record.split('|').next().and_then(|version| version.parse().ok());
+        version.map(Some).ok_or_else(|| reply::unexpected("a booking's record", record))
+    }
+
     /// Makes the seats of a show as was decided about one of its bookings.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub(crate) struct City(pub Arc<domain::City>);
 
 /// A point on the Earth, in degrees (WGS 84).
 #[derive(Debug, Clone, Copy, SimpleObject)]
+#[graphql(cache_control(max_age = 60))]
 pub(crate) struct Position {
     /// North of the equator.
     pub lat: f64,
@@ -27,7 +28,7 @@ impl From<domain::Position> for Position {
 }
 
 /// A city with theaters.
-#[Object]
+#[Object(cache_control(max_age = 60))]
 impl City {
     /// Its id.
     async fn id(&self) -> ID {

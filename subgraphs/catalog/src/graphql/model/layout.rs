@@ -14,6 +14,7 @@ pub(crate) struct SeatLayout(pub Arc<domain::Screen>);
 
 /// A row of seats.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(cache_control(max_age = 60))]
 pub(crate) struct LayoutRow {
     /// What people call it: `A`.
     pub label: String,
@@ -24,6 +25,7 @@ pub(crate) struct LayoutRow {
 
 /// A seat at its place.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(cache_control(max_age = 60))]
 pub(crate) struct LayoutSeat {
     /// Its id; the same for every show on the screen.
     pub id: ID,
@@ -40,7 +42,7 @@ pub(crate) struct LayoutSeat {
 }
 
 /// How the seats of a screen stand: a grid of `rows` by `columns`.
-#[Object]
+#[Object(cache_control(max_age = 60))]
 impl SeatLayout {
     /// The rows, the one at the screen first.
     #[graphql(directive = AssumedSize::apply(15), complexity = "15 * child_complexity")]

@@ -18,6 +18,7 @@ pub(crate) struct Movie(pub Arc<domain::Movie>);
 
 /// Somebody who can be seen or heard.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(cache_control(max_age = 60))]
 pub(crate) struct CastMember {
     /// Who.
     pub name: String,
@@ -27,6 +28,7 @@ pub(crate) struct CastMember {
 
 /// Somebody who made it.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(cache_control(max_age = 60))]
 pub(crate) struct CrewMember {
     /// Who.
     pub name: String,
@@ -36,6 +38,7 @@ pub(crate) struct CrewMember {
 
 /// What another catalog calls it.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(cache_control(max_age = 60))]
 pub(crate) struct ExternalId {
     /// The catalog: `imdb`.
     pub source: String,
@@ -45,6 +48,7 @@ pub(crate) struct ExternalId {
 
 /// What the audience thinks.
 #[derive(Debug, Clone, Copy, SimpleObject)]
+#[graphql(cache_control(max_age = 60))]
 pub(crate) struct Rating {
     /// From 1 to 5; null while nobody has said anything.
     pub average: Option<f64>,
@@ -54,6 +58,7 @@ pub(crate) struct Rating {
 
 /// The shows of a movie in one theater.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(cache_control(max_age = 30))]
 pub(crate) struct TheaterShowtimes {
     /// Where.
     pub theater: Theater,
@@ -63,7 +68,7 @@ pub(crate) struct TheaterShowtimes {
 }
 
 /// A movie.
-#[Object]
+#[Object(cache_control(max_age = 60))]
 impl Movie {
     /// Its id.
     pub(super) async fn id(&self) -> ID {
@@ -162,7 +167,7 @@ impl Movie {
     }
 
     /// Its shows in a city on a day there that are still to come, by theater.
-    #[graphql(directive = Cost::apply(5), directive = AssumedSize::apply(10), complexity = "5 + 10 * child_complexity")]
+    #[graphql(directive = Cost::apply(5), directive = AssumedSize::apply(10), complexity = "5 + 10 * child_complexity", cache_control(max_age = 30))]
     async fn showtimes(
         &self,
         ctx: &Context<'_>,

@@ -13,7 +13,7 @@ use crate::{domain, graphql::loaders::Loaders};
 pub(crate) struct Screen(pub Arc<domain::Screen>);
 
 /// A room with seats.
-#[Object]
+#[Object(cache_control(max_age = 60))]
 impl Screen {
     /// Its id.
     async fn id(&self) -> ID {

@@ -16,6 +16,7 @@ pub(crate) struct Show(pub Arc<domain::Show>);
 
 /// What a kind of seat costs.
 #[derive(Debug, Clone, Copy, SimpleObject)]
+#[graphql(cache_control(max_age = 30))]
 pub(crate) struct ShowPrice {
     /// The kind of seat.
     pub kind: SeatKind,
@@ -24,7 +25,7 @@ pub(crate) struct ShowPrice {
 }
 
 /// A movie on a screen at a time.
-#[Object]
+#[Object(cache_control(max_age = 30))]
 impl Show {
     /// Its id.
     async fn id(&self) -> ID {

@@ -32,6 +32,7 @@ pub(crate) struct TheaterEdgeFields {
 
 /// When a theater is open on a day of the week.
 #[derive(Debug, Clone, SimpleObject)]
+#[graphql(cache_control(max_age = 60))]
 pub(crate) struct DayHours {
     /// Which day.
     pub day: Weekday,
@@ -42,7 +43,7 @@ pub(crate) struct DayHours {
 }
 
 /// A building with screens.
-#[Object]
+#[Object(cache_control(max_age = 60))]
 impl Theater {
     /// Its id.
     async fn id(&self) -> ID {
@@ -94,7 +95,7 @@ impl Theater {
     }
 
     /// Its shows on a day that are still to come, the earliest first.
-    #[graphql(directive = Cost::apply(2), directive = AssumedSize::apply(40), complexity = "2 + 40 * child_complexity")]
+    #[graphql(directive = Cost::apply(2), directive = AssumedSize::apply(40), complexity = "2 + 40 * child_complexity", cache_control(max_age = 30))]
     async fn shows(
         &self,
         ctx: &Context<'_>,

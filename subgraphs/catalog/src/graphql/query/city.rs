@@ -16,13 +16,14 @@ pub struct CityQuery;
 #[Object]
 impl CityQuery {
     /// Every city with theaters, by name.
-    #[graphql(directive = Cost::apply(1), directive = AssumedSize::apply(20), complexity = "1 + 20 * child_complexity")]
+    #[graphql(directive = Cost::apply(1), directive = AssumedSize::apply(20), complexity = "1 + 20 * child_complexity", cache_control(max_age = 60))]
     async fn cities(&self, ctx: &Context<'_>) -> Result<Vec<City>, ApiError> {
         let cities = app(ctx).cities().await?;
-        Ok(cities.into_iter().map(|city| City(Arc::new(city))).collect())
+        Ok(cities.iter().map(|city| City(Arc::clone(city))).collect())
     }
 
     /// A city, by its id or by its slug.
+    #[graphql(cache_control(max_age = 60))]
     async fn city(
         &self,
         ctx: &Context<'_>,
@@ -31,7 +32,7 @@ impl CityQuery {
     ) -> Result<Option<City>, ApiError> {
         match (id, slug) {
             (Some(id), None) => find(ctx, &id).await,
-            (None, Some(slug)) => Ok(app(ctx).city_by_slug(&slug).await?.map(|city| City(Arc::new(city)))),
+            (None, Some(slug)) => Ok(app(ctx).city_by_slug(&slug).await?.map(City)),
             _ => Err(ApiError::bad_input("name the city by either id or slug")),
         }
     }

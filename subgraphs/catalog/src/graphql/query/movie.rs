@@ -1,7 +1,5 @@
 //! Movies.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, ID, InputObject, Object};
 use graphql_kit::{ApiError, Connection, Cost, Date, PageArgs, Paged, paging::complexity};
 use kernel::MovieId;
@@ -71,7 +69,7 @@ pub struct MovieQuery;
 #[Object]
 impl MovieQuery {
     /// Movies, the newest first.
-    #[graphql(directive = Cost::apply(5), directive = Paged::apply(), complexity = "complexity(first, child_complexity)")]
+    #[graphql(directive = Cost::apply(5), directive = Paged::apply(), complexity = "complexity(first, child_complexity)", cache_control(max_age = 30))]
     async fn movies(
         &self,
         ctx: &Context<'_>,
@@ -89,15 +87,17 @@ impl MovieQuery {
         };
         let page = app(ctx).movies(&query, args.after.as_ref(), args.fetch());
         let (movies, total) = futures::try_join!(page, count)?;
-        Ok(args.page(movies, total, |movie| MovieKey::from(movie), |movie| Movie(Arc::new(movie))))
+        Ok(args.page(movies, total, |movie| MovieKey::from(&**movie), Movie))
     }
 
     /// A movie, by its id.
+    #[graphql(cache_control(max_age = 60))]
     async fn movie(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Movie>, ApiError> {
         find(ctx, &id).await
     }
 
     /// A title of any kind, by its id.
+    #[graphql(cache_control(max_age = 60))]
     async fn title(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Title>, ApiError> {
         Ok(find(ctx, &id).await?.map(Title::Movie))
     }

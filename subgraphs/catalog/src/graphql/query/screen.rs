@@ -14,6 +14,7 @@ pub struct ScreenQuery;
 #[Object]
 impl ScreenQuery {
     /// A room with seats, by its id.
+    #[graphql(cache_control(max_age = 60))]
     async fn screen(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Screen>, ApiError> {
         find(ctx, &id).await
     }

@@ -22,7 +22,7 @@ pub struct SearchQuery;
 impl SearchQuery {
     /// Movies and theaters that `text` may mean, the best first: by titles, people, names and
     /// addresses, by beginnings and parts of words, and in spite of a typo.
-    #[graphql(directive = Cost::apply(20), directive = Paged::apply(), complexity = "complexity(first, child_complexity)")]
+    #[graphql(directive = Cost::apply(20), directive = Paged::apply(), complexity = "complexity(first, child_complexity)", cache_control(max_age = 30))]
     async fn search(
         &self,
         ctx: &Context<'_>,
@@ -49,7 +49,7 @@ impl SearchQuery {
         )?;
         // What went away between the two queries is left out.
         let found: Vec<_> = hits
-            .into_iter()
+            .iter()
             .filter_map(|hit| {
                 let node = match hit.found {
                     Found::Movie => SearchHit::Movie(Movie(movies.get(&MovieId::from_uuid(hit.id))?.clone())),

@@ -14,6 +14,7 @@ pub struct ShowQuery;
 #[Object]
 impl ShowQuery {
     /// A show, by its id.
+    #[graphql(cache_control(max_age = 30))]
     async fn show(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Show>, ApiError> {
         find(ctx, &id).await
     }

@@ -1,7 +1,5 @@
 //! Theaters, and which are near.
 
-use std::sync::Arc;
-
 use async_graphql::{
     Context, ID, InputObject, Object,
     connection::{Edge, OpaqueCursor},
@@ -41,7 +39,7 @@ pub struct TheaterQuery;
 #[Object]
 impl TheaterQuery {
     /// Theaters by name, or, when `near` is given, the nearest first.
-    #[graphql(directive = Cost::apply(5), directive = Paged::apply(), complexity = "complexity(first, child_complexity)")]
+    #[graphql(directive = Cost::apply(5), directive = Paged::apply(), complexity = "complexity(first, child_complexity)", cache_control(max_age = 60))]
     async fn theaters(
         &self,
         ctx: &Context<'_>,
@@ -75,6 +73,7 @@ impl TheaterQuery {
     }
 
     /// A theater, by its id.
+    #[graphql(cache_control(max_age = 60))]
     async fn theater(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Theater>, ApiError> {
         find(ctx, &id).await
     }
@@ -101,5 +100,5 @@ fn edge(
 ) -> Edge<OpaqueCursor<crate::store::theater::TheaterKey>, Theater, TheaterEdgeFields> {
     let cursor = OpaqueCursor(listed.key());
     let fields = TheaterEdgeFields { distance_km: listed.distance.map(|metres| metres as f64 / 1_000.0) };
-    Edge::with_additional_fields(cursor, Theater(Arc::new(listed.theater)), fields)
+    Edge::with_additional_fields(cursor, Theater(listed.theater), fields)
 }

@@ -1,0 +1,147 @@
+//! Routes of this process, for others in it.
+
+use std::{future::poll_fn, pin::pin};
+
+use axum::{Router, extract::Request, response::Response};
+use tokio::runtime::Handle;
+use tower::ServiceExt as _;
+
+use super::in_tasks;
+use crate::Shutdown;
+
+/// Routes that are called without a network, through the same layers as those that
+/// [`serve`](super::serve) serves, and so with the same answers, spans and metrics. A panic of theirs is
+/// an answer, too (500).
+///
+/// The caller may be on any thread, with a runtime of its own: what a request begins (its task, timers,
+/// connections) belongs to the runtime that was given here. When the caller leaves, the request is
+/// carried through all the same.
+///
+/// Unlike a listener this answers until the hard step of the shutdown, so that a role which drains can
+/// ask the others to the end.
+#[derive(Debug, Clone)]
+pub struct Direct {
+    router: Router,
+    runtime: Handle,
+}
+
+impl Direct {
+    /// `router`, whose requests are tasks of `shutdown` on `runtime`.
+    #[must_use]
+    pub fn new(router: Router, runtime: Handle, shutdown: &Shutdown) -> Self {
+        Self { router: in_tasks(router, shutdown), runtime }
+    }
+
+    /// The answer to a request, whose URL is looked at for its path only. Handlers cannot extract
+    /// `ConnectInfo`.
+    pub async fn call(&self, request: Request) -> Response {
+        let mut answer = pin!(self.router.clone().oneshot(request));
+        let answered = poll_fn(|context| {
+            let _entered = self.runtime.enter();
+            answer.as_mut().poll(context)
+        });
+        match answered.await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, sync::Arc, thread};
+
+    use axum::{
+        body::{Body, to_bytes},
+        http::StatusCode,
+        routing::get,
+    };
+    use tokio::{
+        runtime::{Builder, Runtime},
+        sync::Semaphore,
+    };
+
+    use super::*;
+
+    /// A runtime whose threads are called `home`.
+    fn home() -> Runtime {
+        Builder::new_multi_thread().worker_threads(1).thread_name("home").enable_all().build().unwrap()
+    }
+
+    fn request(path: &str) -> Request {
+        Request::get(format!("http://10.0.0.7:4001{path}")).body(Body::empty()).unwrap()
+    }
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(to_bytes(response.into_body(), 1_000).await.unwrap().to_vec()).unwrap()
+    }
+
+    fn thread() -> String {
+        thread::current().name().unwrap_or_default().to_owned()
+    }
+
+    fn elsewhere<T>(work: impl Future<Output = T>) -> T {
+        Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn what_a_request_begins_belongs_to_the_runtime_that_was_given() {
+        let (home, shutdown) = (home(), Shutdown::new());
+        let handler = async || format!("{} {}", thread(), tokio::spawn(async { thread() }).await.unwrap());
+        let direct = Direct::new(Router::new().route("/who", get(handler)), home.handle().clone(), &shutdown);
+        elsewhere(async {
+            assert_eq!(text(direct.call(request("/who")).await).await, "home home");
+            assert_eq!(direct.call(request("/nowhere")).await.status(), StatusCode::NOT_FOUND);
+        });
+    }
+
+    #[test]
+    fn a_panic_is_an_answer() {
+        let (home, shutdown) = (home(), Shutdown::new());
+        let broken = async || -> &'static str { panic!("on purpose") };
+        let routes = Router::new().route("/broken", get(broken)).route("/whole", get(async || "whole"));
+        let direct = Direct::new(routes, home.handle().clone(), &shutdown);
+        elsewhere(async {
+            assert_eq!(direct.call(request("/broken")).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(text(direct.call(request("/whole")).await).await, "whole");
+        });
+        assert!(!shutdown.has_failed());
+    }
+
+    #[test]
+    fn a_request_whose_caller_has_left_is_carried_through() {
+        let (home, shutdown) = (home(), Shutdown::new());
+        let [begun, may_end, ended] = [(); 3].map(|()| Arc::new(Semaphore::new(0)));
+        let steps = [&begun, &may_end, &ended].map(Arc::clone);
+        let handler = async move || {
+            let [begun, may_end, ended] = steps;
+            begun.add_permits(1);
+            may_end.acquire().await.unwrap().forget();
+            ended.add_permits(1);
+        };
+        let direct =
+            Direct::new(Router::new().route("/slow", get(handler)), home.handle().clone(), &shutdown);
+        elsewhere(async {
+            tokio::select! {
+                _ = direct.call(request("/slow")) => panic!("it was not to end yet"),
+                held = begun.acquire() => held.unwrap().forget(),
+            }
+            may_end.add_permits(1);
+            ended.acquire().await.unwrap().forget();
+        });
+    }
+
+    #[test]
+    fn it_answers_until_the_hard_step() {
+        let (home, shutdown) = (home(), Shutdown::new());
+        let routes =
+            Router::new().route("/", get(async || "here")).route("/never", get(pending::<&'static str>));
+        let direct = Direct::new(routes, home.handle().clone(), &shutdown);
+        elsewhere(async {
+            shutdown.begin();
+            assert_eq!(text(direct.call(request("/")).await).await, "here");
+            shutdown.hard().cancel();
+            assert_eq!(direct.call(request("/never")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        });
+    }
+}
