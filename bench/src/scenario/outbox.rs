@@ -17,7 +17,7 @@ use kernel::{Clock, EventId, IdSource, SystemClock, SystemIds};
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{
-        BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
+        BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
         QueueDeclareOptions, QueuePurgeOptions,
     },
     types::{AMQPValue, FieldTable},
@@ -161,6 +161,7 @@ async fn lateness(stand: &Stand, channel: &Channel, time: Duration) -> Result<Sa
     let counting = Arc::clone(&received);
     let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
     let mut consumer = channel.basic_consume(QUEUE.into(), "".into(), options, FieldTable::default()).await?;
+    let tag = consumer.tag();
     let listening = tokio::spawn(async move {
         while let Some(delivery) = consumer.next().await {
             let envelope: Value = serde_json::from_slice(&delivery?.data)?;
@@ -186,7 +187,9 @@ async fn lateness(stand: &Stand, channel: &Channel, time: Duration) -> Result<Sa
             Ok(Done { operations: sent, seconds: begin.elapsed().as_secs_f64() })
         })
         .await?;
-    listening.abort();
+    // Before the queue is deleted: a consumer that is cancelled after its queue ends the connection.
+    channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
+    listening.await??;
     sample.latency = recorder.latency();
     Ok(sample)
 }

@@ -142,8 +142,8 @@ async fn queues(rabbit: &Rabbit, command: &QueuesCommand) -> Result<()> {
     match command {
         QueuesCommand::List => {
             for queue in &queues {
-                let waiting = rabbit.depth(queue.name).await?;
-                let dead = rabbit.depth(&format!("{}.dead", queue.name)).await?;
+                let waiting = dlq::depth(rabbit, queue.name).await?;
+                let dead = dlq::depth(rabbit, &format!("{}.dead", queue.name)).await?;
                 say(&format!("{:<24} {waiting:>8} waiting {dead:>8} dead letters", queue.name));
             }
         }

@@ -55,10 +55,21 @@ fn known(name: &str) -> Result<&'static str> {
     }
 }
 
+/// How many messages are in a queue: none, where no worker has declared it yet.
+///
+/// # Errors
+/// The broker failed.
+pub async fn depth(rabbit: &Rabbit, name: &str) -> Result<u32> {
+    match rabbit.depth(name).await {
+        Err(error) if error.is_not_found() => Ok(0),
+        depth => Ok(depth?),
+    }
+}
+
 async fn list(rabbit: &Rabbit) -> Result<()> {
     let mut none = true;
     for queue in serve::queues() {
-        let count = rabbit.depth(&format!("{}.dead", queue.name)).await?;
+        let count = depth(rabbit, &format!("{}.dead", queue.name)).await?;
         if count > 0 {
             none = false;
             say(&format!("{:<24} {count:>8}", queue.name));

@@ -31,6 +31,10 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 use async_trait::async_trait;
 use events::Envelope;
 use garde::Validate;
+use lapin::{
+    ErrorKind,
+    protocol::{AMQPErrorKind, AMQPSoftError},
+};
 use sea_orm::{DbErr, TransactionError};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -200,6 +204,15 @@ pub enum RabbitError {
     Encode(#[from] serde_json::Error),
 }
 
+impl RabbitError {
+    /// Does a queue or an exchange not exist?
+    pub fn is_not_found(&self) -> bool {
+        let Self::Broker(error) = self else { return false };
+        let not_found = AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND);
+        matches!(error.kind(), ErrorKind::ProtocolError(said) if *said.kind() == not_found)
+    }
+}
+
 /// The process's connection to RabbitMQ; clones share it.
 #[derive(Clone)]
 pub struct Rabbit {
@@ -284,7 +297,7 @@ impl Rabbit {
     /// `booking.payments.dead`).
     ///
     /// # Errors
-    /// [`RabbitError`]; the queue may not exist.
+    /// [`RabbitError`]; the queue may not exist ([`RabbitError::is_not_found`]).
     pub async fn depth(&self, name: &str) -> Result<u32, RabbitError> {
         dead::depth(&self.hub, name).await
     }

@@ -347,3 +347,12 @@ async fn an_event_that_was_given_up_comes_again() {
     second.consume(PROBE, recorder.clone(), &next);
     until("the event", || async { recorder.count() == 1 }).await;
 }
+
+#[tokio::test]
+async fn a_queue_that_is_not_there_is_no_failure_of_the_broker() {
+    let shutdown = Shutdown::new();
+    let rabbit = rabbit(&rabbit_config(), &shutdown).await;
+    assert!(rabbit.depth("probe.dead").await.unwrap_err().is_not_found());
+    rabbit.declare(&[PROBE]).await.unwrap();
+    assert_eq!(rabbit.depth("probe.dead").await.unwrap(), 0);
+}
