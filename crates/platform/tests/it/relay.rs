@@ -1,22 +1,25 @@
 //! Thousands of events on their way at once, while transactions commit late, queues are full, and
 //! connections break: each key in order, nothing lost, nothing twice without need.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use lapin::{
     Connection, ConnectionProperties,
     options::{QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions},
     types::{AMQPValue, FieldTable},
 };
-use platform::{Shutdown, outbox, rabbit::RabbitConfig};
+use platform::{Queue, Shutdown, outbox, rabbit::RabbitConfig};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use uuid::Uuid;
 
 use crate::{
     outbox::{append, config, worker},
-    support::{Proxy, SCHEMA, amqp_url, event, outbox_rows, until, uuid},
+    rabbit::Recorder,
+    support::{Proxy, SCHEMA, amqp_url, event, outbox_rows, rabbit, until, uuid},
 };
 
+/// Sees everything that is published, in that order.
+const WATCH: Queue = Queue { name: "watch", bindings: &["probe.*"], lanes: 1, prefetch: 64 };
 const KEYS: usize = 40;
 const PER_KEY: u64 = 100;
 
@@ -55,6 +58,12 @@ async fn what_commits_late_is_published_too() {
 #[tokio::test]
 async fn a_burst_that_is_stopped_in_order_is_finished_by_the_next_without_duplicates() {
     let config = config().await;
+    // The order is the relay's. Who consumes what is handed from one to the next may get the last few events
+    // of the first again behind others: RabbitMQ takes them back when it comes to it.
+    let watching = Shutdown::new();
+    let (watcher, seen) = (rabbit(&config.rabbit, &watching).await, Arc::new(Recorder::default()));
+    watcher.declare(&[WATCH]).await.unwrap();
+    watcher.consume(WATCH, seen.clone(), &watching);
     let first = Shutdown::new();
     let (deps, recorder) = worker(&config, &first).await;
     let keys = keys();
@@ -69,9 +78,9 @@ async fn a_burst_that_is_stopped_in_order_is_finished_by_the_next_without_duplic
     let all = KEYS * PER_KEY as usize;
     until("all events", || async { before + rest.count() >= all }).await;
     assert_eq!(before + rest.count(), all);
+    until("all events to be seen", || async { seen.count() >= all }).await;
     for key in keys {
-        let numbers = [recorder.numbers(key), rest.numbers(key)].concat();
-        assert_eq!(numbers, (0..PER_KEY).collect::<Vec<_>>());
+        assert_eq!(seen.numbers(key), (0..PER_KEY).collect::<Vec<_>>());
     }
     assert!(second.finish(Duration::from_secs(10)).await);
 }
