@@ -84,17 +84,24 @@ async fn one_booking_is_one_trace() {
     assert!(lost.is_empty(), "these hang in the air: {lost:?}\n{}", tree(&spans));
 
     // What takes several statements shows where it begins and what its end costs.
-    let all = collector.spans();
+    // Each process tells of its spans when it comes to it.
     for step in ["BEGIN", "COMMIT"] {
-        let under = |span: &Span| causes(&all, span).any(|above| above == "mutation signUp");
-        assert!(all.iter().any(|span| span.name == step && under(span)), "no {step} of Ada's sign-up");
+        eventually(format_args!("{step} of Ada's sign-up"), async || {
+            let all = collector.spans();
+            let under = |span: &Span| causes(&all, span).any(|above| above == "mutation signUp");
+            all.iter().any(|span| span.name == step && under(span)).then_some(())
+        })
+        .await;
     }
 
     // The request that brought the webhook knew nothing of the booking. It is a trace of its own, and
     // the two know of each other.
     let webhook = spans.iter().find(|span| span.name.starts_with("webhook ")).expect("the webhook");
     let request = webhook.links.first().expect("a link to the request");
-    assert!(collector.trace(request).iter().any(|span| span.name == "POST /webhooks/stripe"));
+    eventually("the request of the webhook", async || {
+        collector.trace(request).iter().any(|span| span.name == "POST /webhooks/stripe").then_some(())
+    })
+    .await;
 
     // Nobody learns from spans who booked what.
     let reference = booking["reference"].as_str().expect("a reference");

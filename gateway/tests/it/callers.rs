@@ -113,7 +113,7 @@ async fn private_subscriptions_are_shared_by_their_caller_alone() {
     stranger.subscribe("1", subscription).await;
     assert_eq!(stranger.message().await["type"], "error");
     gateway.booking.send(1);
-    for (token, mut socket) in sockets {
+    for (token, socket) in &mut sockets {
         let caller = &socket.next("1").await["data"]["bookingChanged"]["caller"];
         assert_eq!(*caller, format!("Bearer {token}"));
     }
