@@ -51,7 +51,7 @@ pub async fn append_all<C: ConnectionTrait>(
     for events in events.chunks(ROWS_PER_STATEMENT) {
         let mut values = Vec::with_capacity(events.len() * COLUMNS);
         for event in events {
-            values.extend(row(event));
+            values.extend(columns(event));
         }
         let sql = insert_sql(schema, events.len());
         conn.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
@@ -59,7 +59,9 @@ pub async fn append_all<C: ConnectionTrait>(
     Ok(())
 }
 
-fn row(event: &Envelope) -> [Value; COLUMNS] {
+/// What a row of the table has, as `(key, event_id, name, version, time, trace, body)`, for statements that
+/// append an event beside other things. An event without a trace gets the present one.
+pub fn columns(event: &Envelope) -> [Value; COLUMNS] {
     [
         event.key.into(),
         event.id.uuid().into(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use events::Envelope;
 use kernel::{HoldId, UserId};
+use platform::outbox;
 use sea_orm::ConnectionTrait;
 
 use super::audit::{audit_columns, values};
@@ -64,6 +65,8 @@ pub async fn booking_insert<C: ConnectionTrait>(
 ) -> Result<Inserted, StoreError> {
     let NewBooking { booking, seats, event, .. } = new;
     let [actor_kind, actor, reason, trace] = values(new.cause);
+    let [_, event_id, event_name, event_version, event_time, event_trace, event_body] =
+        outbox::columns(event);
     let numbers =
         seats.iter().map(|seat| decode::seat_column(seat.seat_no)).collect::<Result<Vec<_>, _>>()?;
     let labels: Vec<String> = seats.iter().map(|seat| seat.label.clone()).collect();
@@ -128,12 +131,12 @@ pub async fn booking_insert<C: ConnectionTrait>(
                 prices.into(),
                 fees.into(),
                 taxes.into(),
-                event.id.uuid().into(),
-                event.name.as_str().into(),
-                i32::from(event.version).into(),
-                event.time.into(),
-                event.trace.clone().or_else(platform::telemetry::current_trace).into(),
-                event.body.clone().into(),
+                event_id,
+                event_name,
+                event_version,
+                event_time,
+                event_trace,
+                event_body,
                 actor_kind,
                 actor,
                 reason,

@@ -6,6 +6,7 @@
 
 use events::Envelope;
 use kernel::{BookingId, PaymentId};
+use platform::outbox;
 use sea_orm::ConnectionTrait;
 
 use super::audit::{audit_columns, values};
@@ -123,6 +124,8 @@ pub async fn sale_insert<C: ConnectionTrait>(conn: &C, sale: &Sale<'_>) -> Resul
     let ticket_numbers: Vec<i64> = tickets.iter().map(|ticket| ticket.id.local_i64()).collect();
     let codes: Vec<String> = tickets.iter().map(|ticket| ticket.code.clone()).collect();
     let [actor_kind, actor, reason, trace] = values(sale.cause);
+    let [_, event_id, event_name, event_version, event_time, event_trace, event_body] =
+        outbox::columns(event);
     let sold = conn
         .execute_raw(with_bugs(sql(
             concat!(
@@ -207,12 +210,12 @@ pub async fn sale_insert<C: ConnectionTrait>(conn: &C, sale: &Sale<'_>) -> Resul
                 actor,
                 reason,
                 trace,
-                event.id.uuid().into(),
-                event.name.as_str().into(),
-                i32::from(event.version).into(),
-                event.time.into(),
-                event.trace.clone().or_else(platform::telemetry::current_trace).into(),
-                event.body.clone().into(),
+                event_id,
+                event_name,
+                event_version,
+                event_time,
+                event_trace,
+                event_body,
             ],
         )))
         .await?

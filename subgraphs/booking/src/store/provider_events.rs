@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use events::Envelope;
 use kernel::ShowId;
+use platform::outbox;
 use sea_orm::ConnectionTrait;
 
 use super::{StoreError, sql};
@@ -31,19 +32,9 @@ pub async fn provider_event_insert<C: ConnectionTrait>(
              )
              insert into booking.outbox (key, event_id, name, version, time, trace, body)
              select $5, $6, $7, $8, $9, $10, $11::jsonb from received",
-            [
-                show.uuid().into(),
-                provider.into(),
-                provider_event_id.into(),
-                kind.into(),
-                event.key.into(),
-                event.id.uuid().into(),
-                event.name.as_str().into(),
-                i32::from(event.version).into(),
-                event.time.into(),
-                event.trace.clone().or_else(platform::telemetry::current_trace).into(),
-                event.body.clone().into(),
-            ],
+            [show.uuid().into(), provider.into(), provider_event_id.into(), kind.into()]
+                .into_iter()
+                .chain(outbox::columns(event)),
         ))
         .await?;
     Ok(done.rows_affected() == 1)
