@@ -1,15 +1,18 @@
--- As subgraphs/booking/src/store/checkout.rs: booking, seats, allocations, audit entry and event in one statement.
+-- As subgraphs/booking/src/store/checkout.rs: booking, key, seats, allocations, audit entry and event in one statement.
 with line as (
     select * from unnest(array[:seat, :seat2]::smallint[], array['A1', 'A2'], array['R', 'R'],
                          array[1200, 1200]::bigint[], array[100, 100]::bigint[], array[0, 0]::bigint[])
         as l(seat_no, label, kind, price_minor, fee_minor, tax_minor)
 ), booked as (
     insert into booking.bookings
-        (show_id, booking_no, user_id, reference, status, version, hold_no, idempotency_key, request_hash, currency,
+        (show_id, booking_no, user_id, reference, status, version, hold_no, currency,
          subtotal_minor, fee_minor, tax_minor, total_minor, expires_at, created_at, updated_at)
     values (lpad(to_hex(:show::bigint), 32, '0')::uuid, :n::bigint, gen_random_uuid(), 'R' || :n::text,
-            'PENDING_PAYMENT', 1, :n::bigint, :n::text, sha256('a'), 'EUR', 2400, 200, 0, 2600,
+            'PENDING_PAYMENT', 1, :n::bigint, 'EUR', 2400, 200, 0, 2600,
             now() + interval '15 minutes', now(), now())
+), keyed as (
+    insert into booking.checkout_keys (show_id, user_id, idempotency_key, hold_no)
+    values (lpad(to_hex(:show::bigint), 32, '0')::uuid, gen_random_uuid(), :n::text, :n::bigint)
 ), seated as (
     insert into booking.booking_seats
         (show_id, booking_no, seat_no, label, kind, price_minor, fee_minor, tax_minor)

@@ -21,10 +21,10 @@ use crate::{
 /// one of ten thousand people.
 const PAST: &str = "
 insert into booking.bookings
-    (show_id, booking_no, user_id, reference, status, version, hold_no, idempotency_key, request_hash, currency,
+    (show_id, booking_no, user_id, reference, status, version, hold_no, currency,
      subtotal_minor, fee_minor, tax_minor, total_minor, expires_at, created_at, updated_at)
 select lpad(to_hex(n / 100), 32, 'f')::uuid, n, lpad(to_hex(n % 10000), 32, '0')::uuid, 'R' || n, 'CONFIRMED', 2, n,
-       n::text, sha256('a'), 'EUR', 1200, 100, 0, 1300, now() - interval '20 days', now() - interval '20 days',
+       'EUR', 1200, 100, 0, 1300, now() - interval '20 days', now() - interval '20 days',
        now() - interval '20 days'
   from generate_series(FIRST::bigint, LAST) as n;
 insert into booking.booking_seats (show_id, booking_no, seat_no, label, kind, price_minor, fee_minor, tax_minor)

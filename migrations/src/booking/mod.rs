@@ -10,6 +10,7 @@ mod m20261121_000003_findings;
 mod m20261121_000004_clock;
 mod m20261121_000005_challenges;
 mod m20261121_000006_payment_traces;
+mod m20261121_000007_checkout_keys;
 
 /// The migrations of this service, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -21,5 +22,6 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261121_000004_clock::Migration),
         Box::new(m20261121_000005_challenges::Migration),
         Box::new(m20261121_000006_payment_traces::Migration),
+        Box::new(m20261121_000007_checkout_keys::Migration),
     ]
 }

@@ -16,7 +16,6 @@ use graphql_kit::{Identity, Scope};
 use kernel::{BookingId, HoldId};
 use platform::faults::{mutant, reach};
 use sea_orm::TransactionTrait;
-use sha2::{Digest, Sha256};
 
 use super::allotment::has_room;
 use super::facts::{booking_facts, show_facts};
@@ -31,7 +30,9 @@ use crate::domain::reference::Reference;
 use crate::domain::show::Show;
 use crate::store::allocations::{Owner, allocation_owners};
 use crate::store::booking_seats::booking_seats;
-use crate::store::checkout::{EarlierCheckout, Inserted, NewBooking, booking_find_earlier, booking_insert};
+use crate::store::checkout::{
+    Inserted, NewBooking, booking_find_of_hold, booking_insert, checkout_key_get, checkout_key_use,
+};
 use crate::store::holds::hold_consume;
 
 /// Attempts at the insert: each further one follows a collision or a claim that was just ended.
@@ -182,7 +183,6 @@ impl App {
         let show = self.show(request.hold.show()).await?;
         let rates = self.config.pricing.rates();
         let quote = pricing::quote(&show, seats, rates).map_err(AppError::from)?;
-        let request_hash = request_hash(request.hold);
         for _ in 0..ATTEMPTS {
             if !show.is_open(self.deps.clock.now()) {
                 return match self.earlier(request).await? {
@@ -202,7 +202,6 @@ impl App {
                 claim_ttl: self.config.claim_ttl(),
                 seats: &seats,
                 idempotency_key: &request.idempotency_key,
-                request_hash: &request_hash,
                 event: &event,
                 cause: &Actor::User(request.who.user_id).because(Reason::Checkout),
             };
@@ -307,22 +306,20 @@ impl App {
         Err(CheckoutError::SeatsTaken { show: Arc::clone(show), seats: taken.into_keys().collect() })
     }
 
-    /// The booking that an earlier checkout with this key, or of this hold, made.
+    /// The booking that an earlier checkout of this hold made, whatever its key was: the key of this one
+    /// is used for it from now on, too. Without a booking no key is used.
     async fn earlier(&self, request: &CheckoutRequest) -> Result<Option<Booking>, CheckoutError> {
-        let mut found =
-            booking_find_earlier(&self.deps.pg, request.who.user_id, &request.idempotency_key, request.hold)
-                .await
-                .map_err(AppError::from)?;
-        found.sort_by_key(|earlier| !earlier.same_key);
-        let Some(EarlierCheckout { booking, same_key, request_hash: hash }) = found.into_iter().next() else {
-            return Ok(None);
+        let (pg, CheckoutRequest { who, hold, idempotency_key: key }) = (&self.deps.pg, request);
+        let found = booking_find_of_hold(pg, *hold).await.map_err(AppError::from)?;
+        let used_for = match &found {
+            Some(booking) if booking.user != who.user_id => return Err(CheckoutError::HoldNotFound),
+            Some(_) => Some(checkout_key_use(pg, who.user_id, key, *hold).await),
+            None => checkout_key_get(pg, who.user_id, key, hold.show()).await.transpose(),
         };
-        if same_key && hash != request_hash(request.hold) {
+        if used_for.transpose().map_err(AppError::from)?.is_some_and(|used_for| used_for != *hold) {
             return Err(CheckoutError::KeyReused);
         }
-        if booking.user != request.who.user_id {
-            return Err(CheckoutError::HoldNotFound);
-        }
+        let Some(booking) = found else { return Ok(None) };
         if booking.status == BookingStatus::PendingPayment {
             // The first one may have died before it told Redis.
             let seats = booking_seats(&self.deps.pg, booking.id).await.map_err(AppError::from)?;
@@ -372,9 +369,4 @@ fn booked_seats(quote: &Quote) -> Vec<BookedSeat> {
 /// The seats' numbers.
 pub(crate) fn seat_numbers(seats: &[BookedSeat]) -> Vec<u16> {
     seats.iter().map(|seat| seat.seat_no).collect()
-}
-
-/// What a key stands for: SHA-256 of all that a checkout is given besides it.
-fn request_hash(hold: HoldId) -> [u8; 32] {
-    Sha256::digest(hold.to_string().as_bytes()).into()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use events::Envelope;
-use kernel::{HoldId, UserId};
+use kernel::{HoldId, ShowId, UserId};
 use platform::outbox;
 use sea_orm::ConnectionTrait;
 
@@ -26,8 +26,6 @@ pub struct NewBooking<'a> {
     pub seats: &'a [BookedSeat],
     /// The client's key.
     pub idempotency_key: &'a str,
-    /// SHA-256 of what the key is used for.
-    pub request_hash: &'a [u8; 32],
     /// `booking.pending`; when the claim lapses is filled in.
     pub event: &'a Envelope,
     /// Who checks out.
@@ -54,8 +52,8 @@ pub enum Inserted {
     HoldEnded,
 }
 
-/// Inserts a pending booking, its seats, their allocations in ascending order, its audit entry and
-/// its event: all of them or nothing, in one statement and so in one round trip.
+/// Inserts a pending booking, its seats, their allocations in ascending order, what its key was used for,
+/// its audit entry and its event: all of them or nothing, in one statement and so in one round trip.
 ///
 /// # Errors
 /// When the tables cannot be written.
@@ -78,18 +76,20 @@ pub async fn booking_insert<C: ConnectionTrait>(
         .query_one_raw(with_bugs(sql(
             concat!(
                 "with line as (
-                 select * from unnest($16::smallint[], $17::text[], $18::text[], $19::bigint[],
-                                      $20::bigint[], $21::bigint[])
+                 select * from unnest($15::smallint[], $16::text[], $17::text[], $18::bigint[],
+                                      $19::bigint[], $20::bigint[])
                      as l(seat_no, label, kind, price_minor, fee_minor, tax_minor)
              ), booked as (
                  insert into booking.bookings
-                     (show_id, booking_no, user_id, reference, status, version, hold_no,
-                      idempotency_key, request_hash, currency, subtotal_minor, fee_minor, tax_minor,
-                      total_minor, expires_at, created_at, updated_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                         booking.now() + $15::double precision * interval '1 second', booking.now(),
+                     (show_id, booking_no, user_id, reference, status, version, hold_no, currency,
+                      subtotal_minor, fee_minor, tax_minor, total_minor, expires_at, created_at, updated_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $9, $10, $11, $12, $13,
+                         booking.now() + $14::double precision * interval '1 second', booking.now(),
                          booking.now())
                  returning created_at, expires_at
+             ), keyed as (
+                 insert into booking.checkout_keys (show_id, user_id, idempotency_key, hold_no)
+                 values ($1, $3, $8, $7)
              ), seated as (
                  insert into booking.booking_seats
                      (show_id, booking_no, seat_no, label, kind, price_minor, fee_minor, tax_minor)
@@ -100,11 +100,11 @@ pub async fn booking_insert<C: ConnectionTrait>(
              ), audited as (
                  ",
                 audit_columns!(),
-                "values ($1, 'BOOKING', $2, $2, null, $5, $16, $28, $29, $30, $31)
+                "values ($1, 'BOOKING', $2, $2, null, $5, $15, $27, $28, $29, $30)
              ), told as (
                  insert into booking.outbox (key, event_id, name, version, time, trace, body)
-                 select $1, $22, $23, $24, $25, $26,
-                        jsonb_set($27::jsonb, '{expires_at}', to_jsonb(expires_at))
+                 select $1, $21, $22, $23, $24, $25,
+                        jsonb_set($26::jsonb, '{expires_at}', to_jsonb(expires_at))
                    from booked
              )
              select created_at, expires_at from booked"
@@ -118,7 +118,6 @@ pub async fn booking_insert<C: ConnectionTrait>(
                 booking.version.into(),
                 booking.hold.local_i64().into(),
                 new.idempotency_key.into(),
-                new.request_hash.to_vec().into(),
                 booking.total.currency().code().into(),
                 booking.subtotal.minor().into(),
                 booking.fee.minor().into(),
@@ -155,7 +154,7 @@ pub async fn booking_insert<C: ConnectionTrait>(
     let violates = |constraint| platform::pg::is_unique_violation(&error, constraint);
     if violates("seat_allocations_pkey") {
         Ok(Inserted::SeatsTaken)
-    } else if violates("bookings_idempotency") || violates("bookings_once_per_hold") {
+    } else if violates("checkout_keys_pkey") || violates("bookings_once_per_hold") {
         Ok(Inserted::Earlier)
     } else if violates("bookings_reference") || violates("bookings_pkey") {
         Ok(Inserted::Collision)
@@ -164,45 +163,62 @@ pub async fn booking_insert<C: ConnectionTrait>(
     }
 }
 
-/// A booking that an earlier checkout made.
-#[derive(Debug)]
-pub struct EarlierCheckout {
-    /// The booking.
-    pub booking: Booking,
-    /// Was it made with the same idempotency key (or only from the same hold)?
-    pub same_key: bool,
-    /// What the key was used for then.
-    pub request_hash: Vec<u8>,
-}
-
-/// Bookings that were made with this idempotency key of this user, or from this hold.
+/// The booking that was made from a hold.
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn booking_find_earlier<C: ConnectionTrait>(
+pub async fn booking_find_of_hold<C: ConnectionTrait>(
+    conn: &C,
+    hold: HoldId,
+) -> Result<Option<Booking>, StoreError> {
+    let row = conn
+        .query_one_raw(sql(
+            select!("from booking.bookings b where b.show_id = $1 and b.hold_no = $2"),
+            [hold.show().uuid().into(), hold.local_i64().into()],
+        ))
+        .await?;
+    row.as_ref().map(booking).transpose()
+}
+
+/// Uses a user's idempotency key for the checkout of a hold, and tells which hold it was used for first.
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn checkout_key_use<C: ConnectionTrait>(
     conn: &C,
     user: UserId,
     idempotency_key: &str,
     hold: HoldId,
-) -> Result<Vec<EarlierCheckout>, StoreError> {
-    let rows = conn
-        .query_all_raw(sql(
-            select!(
-                ", b.request_hash, (b.user_id = $2 and b.idempotency_key = $3) as same_key
-                 from booking.bookings b
-                where b.show_id = $1
-                  and ((b.user_id = $2 and b.idempotency_key = $3) or b.hold_no = $4)"
-            ),
+) -> Result<HoldId, StoreError> {
+    let row = conn
+        .query_one_raw(sql(
+            "insert into booking.checkout_keys as k (show_id, user_id, idempotency_key, hold_no)
+             values ($1, $2, $3, $4)
+                 on conflict on constraint checkout_keys_pkey do update set hold_no = k.hold_no
+             returning hold_no",
             [hold.show().uuid().into(), user.uuid().into(), idempotency_key.into(), hold.local_i64().into()],
         ))
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(EarlierCheckout {
-                booking: booking(row)?,
-                same_key: row.try_get("", "same_key")?,
-                request_hash: row.try_get("", "request_hash")?,
-            })
-        })
-        .collect()
+    let row = row.ok_or_else(|| StoreError::corrupt("checkout key", idempotency_key))?;
+    Ok(HoldId::from_db(hold.show().uuid(), row.try_get("", "hold_no")?))
+}
+
+/// The hold of a show that a user's idempotency key was used for.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn checkout_key_get<C: ConnectionTrait>(
+    conn: &C,
+    user: UserId,
+    idempotency_key: &str,
+    show: ShowId,
+) -> Result<Option<HoldId>, StoreError> {
+    let row = conn
+        .query_one_raw(sql(
+            "select hold_no from booking.checkout_keys
+              where show_id = $1 and user_id = $2 and idempotency_key = $3",
+            [show.uuid().into(), user.uuid().into(), idempotency_key.into()],
+        ))
+        .await?;
+    row.map(|row| Ok(HoldId::from_db(show.uuid(), row.try_get("", "hold_no")?))).transpose()
 }

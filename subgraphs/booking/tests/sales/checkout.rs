@@ -78,6 +78,23 @@ async fn the_same_checkout_many_times_at_once_makes_one_booking() {
 }
 
 #[tokio::test]
+async fn a_key_that_found_a_booking_by_its_hold_is_used_for_that_hold() {
+    let world = World::new().await;
+    let user = world.person();
+    let first = world.hold(user, &[1]).await;
+    let booking = world.checkout(user, first, "k").await.unwrap().booking;
+    assert_eq!(world.checkout(user, first, "later").await.unwrap().booking, booking);
+    let second = world.hold(user, &[2]).await;
+    let refused = world.checkout(user, second, "later").await.unwrap_err();
+    assert!(matches!(refused, CheckoutError::KeyReused), "{refused}");
+    // The other way round, too: a key that made a booking finds no other by its hold.
+    world.checkout(user, second, "second").await.unwrap();
+    let refused = world.checkout(user, first, "second").await.unwrap_err();
+    assert!(matches!(refused, CheckoutError::KeyReused), "{refused}");
+    assert_eq!(world.checkout(user, first, "later").await.unwrap().booking, booking);
+}
+
+#[tokio::test]
 async fn a_key_is_good_for_one_request_only() {
     let world = World::new().await;
     let user = world.person();

@@ -187,11 +187,11 @@ impl House {
         let mut sql = format!(
             "begin;
              insert into booking.bookings
-                    (show_id, booking_no, user_id, reference, status, version, hold_no, idempotency_key,
-                     request_hash, currency, subtotal_minor, fee_minor, tax_minor, total_minor, expires_at,
+                    (show_id, booking_no, user_id, reference, status, version, hold_no, currency,
+                     subtotal_minor, fee_minor, tax_minor, total_minor, expires_at,
                      created_at, updated_at)
-             values ('{show}', {no}, '{user}', '{no}', '{status}', 1, {no}, '{no}',
-                     decode(repeat('00', 32), 'hex'), 'EUR', 0, 0, 0, 0, now() + interval '1 hour', now(), now());",
+             values ('{show}', {no}, '{user}', '{no}', '{status}', 1, {no}, 'EUR',
+                     0, 0, 0, 0, now() + interval '1 hour', now(), now());",
             user = person().uuid(),
         );
         for seat in seats {
