@@ -15,6 +15,7 @@ mod one_process;
 mod operator;
 mod partners;
 mod payments;
+mod quiet_show;
 mod reconcile;
 mod rivals;
 mod sessions;

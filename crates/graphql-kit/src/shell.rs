@@ -17,7 +17,8 @@ use axum::{
     response::{IntoResponse, Response as HttpResponse},
     routing::{get, post},
 };
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,8 +30,8 @@ use crate::{
     sharing::{self, Sharing},
 };
 
-/// A peer that answers no ping for this long is gone.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// A peer of whom not even a ping came for this long is gone. The router pings every five seconds.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Adds what a request needs of its own, such as data loaders.
 pub type Prepare = Arc<dyn Fn(Request) -> Request + Send + Sync>;
@@ -190,10 +191,10 @@ async fn socket<E: Executor>(
         let Shell { executor, verifier, stop, .. } = shell;
         let (sink, stream) = stream.split();
         // The end of the incoming stream is what ends the protocol, and with it every
-        // subscription of this socket.
-        let stream = stream.take_until(stop.cancelled_owned());
+        // subscription of this socket. (The library's keepalive hears of no ping: it would end
+        // the socket of viewers who have nothing to say.)
+        let stream = heard(stream, SILENCE).take_until(stop.cancelled_owned());
         GraphQLWebSocket::new_with_pair(sink, stream, executor, protocol)
-            .keepalive_timeout(KEEPALIVE)
             .on_connection_init(move |payload| async move {
                 let mut data = Data::default();
                 // What the socket was opened with is as good as what its first message says.
@@ -205,6 +206,14 @@ async fn socket<E: Executor>(
             })
             .serve()
             .await;
+    })
+}
+
+/// Ends when nothing came for so long.
+fn heard<S: Stream + Unpin>(stream: S, silence: Duration) -> impl Stream<Item = S::Item> {
+    stream::unfold(stream, move |mut stream| async move {
+        let item = timeout(silence, stream.next()).await.ok().flatten()?;
+        Some((item, stream))
     })
 }
 
@@ -222,8 +231,8 @@ fn token(payload: &serde_json::Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use async_graphql::{Context, Object, Subscription};
-    use futures::Stream;
     use serde_json::{Value, json};
+    use tokio::time::sleep;
 
     use super::*;
     use crate::{ApiError, degraded::mark};
@@ -239,6 +248,16 @@ mod tests {
         }
         assert_eq!(token(&json!({})), None);
         assert_eq!(token(&json!(null)), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_is_heard_as_long_as_it_sends_anything() {
+        let frames = stream::iter([29, 29, 31]).then(async |seconds| {
+            sleep(Duration::from_secs(seconds)).await;
+            seconds
+        });
+        let seen: Vec<u64> = heard(Box::pin(frames), SILENCE).collect().await;
+        assert_eq!(seen, [29, 29]);
     }
 
     struct Number(i32);

@@ -190,10 +190,11 @@ async fn seat_map(visitor: &Client, show_id: &str) -> Result<Value> {
     }
 }
 
-/// Subscribes first and reads the snapshot then, so that nothing falls in between.
+/// Subscribes first, and reads the snapshot when the first delta has come, so that nothing falls in between.
 async fn watch_seats(socket: &Socket, visitor: &Client, show_id: &str) -> Result<Subscription> {
     seat_map(visitor, show_id).await?;
-    let changes = socket.subscribe("SeatMapChanged", json!({ "showId": show_id }))?;
+    let mut changes = socket.subscribe("SeatMapChanged", json!({ "showId": show_id }))?;
+    next(&mut changes, "the seat map").await?;
     let map = seat_map(visitor, show_id).await?;
     let states = text(&map, "/states")?;
     say(&format!(
