@@ -34,6 +34,13 @@ pub struct Done {
     pub seconds: f64,
 }
 
+impl Done {
+    /// Operations per second.
+    pub fn rate(self) -> f64 {
+        self.operations as f64 / self.seconds.max(f64::EPSILON)
+    }
+}
+
 /// Sends `requests`; each answer must be a 200 that has `part`.
 ///
 /// # Errors

@@ -44,16 +44,21 @@ pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
 
 /// Pages of cities, and of movies in them on a day.
 pub fn queries(shows: &[Show]) -> Result<Vec<Bytes>> {
-    let (now_showing, movie_shows) = (operation("NowShowing")?, operation("MovieShows")?);
+    let now_showing = operation("NowShowing")?;
     let step = (shows.len() / QUERIES).max(1);
     let mut requests = Vec::new();
     for show in shows.iter().step_by(step).take(QUERIES) {
         let city = json!({ "cityId": show.city, "first": 20 });
         requests.push(graphql(now_showing, &city, None));
-        let day = json!({ "movieId": show.movie, "cityId": show.city, "date": show.date });
-        requests.push(graphql(movie_shows, &day, None));
+        requests.push(movie_shows(show)?);
     }
     Ok(requests)
+}
+
+/// The page of a show's movie, in its city on its day.
+pub fn movie_shows(show: &Show) -> Result<Bytes> {
+    let day = json!({ "movieId": show.movie, "cityId": show.city, "date": show.date });
+    Ok(graphql(operation("MovieShows")?, &day, None))
 }
 
 /// Puts today's answers where the bare server finds them; requests for them.

@@ -33,7 +33,7 @@ pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
 }
 
 async fn throughput(stand: &Stand, plan: Plan, show: &Show) -> Result<Outcome> {
-    let sockets = plan.of(9_500, 1_000);
+    let sockets = plan.of(10_000, 1_000);
     let traffic = Traffic { sockets, per_second: PER_SECOND, deltas: plan.of(50, 10) };
     let mut outcome = Outcome::new("fan-out", "deliveries per server CPU second", Some(Goal::Ratio(0.8)));
     let serving = [stand.process_of("gateway"), stand.process_of("booking")];

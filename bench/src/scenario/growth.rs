@@ -1,8 +1,9 @@
 //! How costs grow with the catalog, with past bookings and with watchers.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use anyhow::Result;
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 use crate::{
     load::{Until, closed},
     measure::{Curve, Outcome, Point},
-    stand::{Stand, count, execute},
+    stand::{Show, Stand, count, execute},
 };
 
 /// Bookings of long ago, as many as there are to be. Each has a seat and a place in the history of
@@ -39,6 +40,7 @@ analyze booking.bookings, booking.booking_seats, booking.seat_allocations, booki
 ";
 /// Rows of one statement.
 const STEP: i64 = 100_000;
+const SHOWS: &str = "select count(*) from catalog.shows";
 
 /// See the module.
 pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
@@ -55,7 +57,7 @@ async fn watchers(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Resul
     load(stand, std::slice::from_ref(&show)).await?;
     let serving = [stand.process_of("gateway"), stand.process_of("booking")];
     let (mut cost, mut late) = (Vec::new(), Vec::new());
-    for sockets in plan.of(&[100, 300, 1_000, 3_000, 9_500][..], &[100, 500][..]) {
+    for sockets in plan.of(&[100, 300, 1_000, 3_000, 10_000][..], &[100, 500][..]) {
         let traffic = Traffic { sockets: *sockets, per_second: 5, deltas: plan.of(50, 10) };
         let sample = watching::ours(stand, &show, traffic).await?;
         let x = *sockets as f64;
@@ -96,27 +98,33 @@ async fn bookings(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Resul
     Ok(())
 }
 
-/// A page takes as long, however large the catalog is.
+/// A page takes as long, however large the catalog is: one that is kept, and one that has to be made.
 async fn catalog(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result<()> {
     let pages = browse::queries(stand.shows.all())?;
-    let (mut rate, mut told) = (Vec::new(), Vec::new());
+    let (mut kept, mut made, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for scale in plan.of(&[0, 10, 100][..], &[0, 1][..]) {
         if *scale > 0 {
-            let before = count(&stand.pg, "select count(*) from catalog.shows").await?;
+            let before = count(&stand.pg, SHOWS).await?;
             stand.command(&["seed", "--scale", &scale.to_string()])?;
             let begin = Instant::now();
             stand.learn_shows().await?;
-            let new = count(&stand.pg, "select count(*) from catalog.shows").await? - before;
+            let new = count(&stand.pg, SHOWS).await? - before;
             told.push(Point { x: new as f64, y: begin.elapsed().as_secs_f64() });
         }
-        let shows = count(&stand.pg, "select count(*) from catalog.shows").await?;
-        // What the catalog keeps for a moment is of the time before.
+        let shows = count(&stand.pg, SHOWS).await? as f64;
+        let (first, others) = new_pages(stand.shows.all(), plan)?;
+        forget(stand).await?;
+        // Whoever comes first waits for connections, plans and statements, too.
+        closed(stand.gateway(), CONNECTIONS, &first, Until::Once, "\"data\"").await?;
+        let done = closed(stand.gateway(), CONNECTIONS, &others, Until::Once, "\"data\"").await?;
+        made.push(Point { x: shows, y: done.rate() });
         closed(stand.gateway(), CONNECTIONS, &pages, Until::Once, "\"data\"").await?;
         let until = Until::Over(plan.of(Duration::from_secs(4), Duration::from_secs(1)));
         let done = closed(stand.gateway(), CONNECTIONS, &pages, until, "\"data\"").await?;
-        rate.push(Point { x: shows as f64, y: done.operations as f64 / done.seconds });
+        kept.push(Point { x: shows, y: done.rate() });
     }
-    push(outcome, "pages of a growing catalog", "shows in the catalog", "pages/s", rate);
+    push(outcome, "pages that are kept", "shows in the catalog", "pages/s", kept);
+    push(outcome, "pages that nobody has asked for", "shows in the catalog", "pages/s", made);
     push(
         outcome,
         "telling booking of new shows",
@@ -124,6 +132,29 @@ async fn catalog(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result
         "seconds after the seed until all are known",
         told,
     );
+    Ok(())
+}
+
+/// Different pages, some to begin with and others to measure with.
+fn new_pages(shows: &[Show], plan: Plan) -> Result<(Vec<Bytes>, Vec<Bytes>)> {
+    let mut seen = HashSet::new();
+    let different = shows.iter().filter(|show| seen.insert((show.movie, show.city, show.date)));
+    let pages: Vec<_> =
+        different.take(plan.of(1_000, 200)).map(browse::movie_shows).collect::<Result<_>>()?;
+    let (first, others) = pages.split_at(pages.len() / 5);
+    Ok((first.to_vec(), others.to_vec()))
+}
+
+/// Ends the processes that keep pages, and starts them again.
+async fn forget(stand: &mut Stand) -> Result<()> {
+    let (gateway, catalog) = (stand.process_of("gateway"), stand.process_of("catalog"));
+    for name in [gateway, catalog] {
+        stand.stop_process(name).await?;
+        stand.start_process(name).await?;
+        if gateway == catalog {
+            break;
+        }
+    }
     Ok(())
 }
 
