@@ -74,9 +74,13 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds what was read, in the order of the table.
+    /// Adds what was read, in the order of the table. What was asked for before something failed is not
+    /// added: it may lie behind what was refused meanwhile, and the table still has it.
     pub(super) fn add(&self, rows: Vec<Row>) {
         let mut state = self.state();
+        if !state.goes_on() {
+            return;
+        }
         for row in rows {
             state.add(row);
         }
@@ -158,7 +162,7 @@ impl Line {
     /// Whether more may be read: there is room for as many, and the line goes on.
     pub(super) fn takes(&self, rows: usize) -> bool {
         let state = self.state();
-        !state.closed && state.failure.is_none() && state.known.len() + rows <= CAPACITY
+        state.goes_on() && state.known.len() + rows <= CAPACITY
     }
 
     /// Numbers of what was read and is not deleted.
@@ -180,7 +184,7 @@ impl Line {
     /// Nothing is under way, and nothing will be: it was closed, or something failed.
     pub(super) fn is_over(&self) -> bool {
         let state = self.state();
-        state.rests() && (state.closed || state.failure.is_some())
+        state.rests() && !state.goes_on()
     }
 
     /// The first failure of this line.
@@ -236,6 +240,11 @@ impl State {
                 self.failure.get_or_insert(error);
             }
         }
+    }
+
+    /// Nothing has failed, and nobody has ended it.
+    fn goes_on(&self) -> bool {
+        !self.closed && self.failure.is_none()
     }
 
     fn is_proven(&self) -> bool {

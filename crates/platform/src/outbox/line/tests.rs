@@ -73,6 +73,16 @@ async fn a_refused_event_is_overtaken_by_other_keys_only() {
 }
 
 #[tokio::test]
+async fn what_was_read_before_a_refusal_does_not_overtake_what_was_refused() {
+    let line = line([(7, 1)]);
+    let first = sent(&line);
+    line.settle(first[0], Err(RabbitError::Refused));
+    line.add(vec![row(7, 2)]);
+    assert!(sent(&line).is_empty());
+    assert!(line.is_over());
+}
+
+#[tokio::test]
 async fn what_is_known_is_not_taken_twice() {
     let line = line([(7, 1), (8, 2)]);
     let first = sent(&line);
@@ -184,10 +194,10 @@ impl World {
         }
     }
 
-    fn read(&self, line: &Line, limit: usize) {
+    fn read(&self, line: &Line, limit: usize) -> Vec<Row> {
         let known: HashSet<i64> = line.known().into_iter().collect();
         let oldest = self.table.iter().take(known.len() + limit);
-        line.add(oldest.filter(|(seq, _)| !known.contains(seq)).map(|(seq, key)| row(*key, *seq)).collect());
+        oldest.filter(|(seq, _)| !known.contains(seq)).map(|(seq, key)| row(*key, *seq)).collect()
     }
 
     fn take(&mut self, place: Place) {
@@ -202,12 +212,17 @@ impl World {
         while self.appended < appends || !self.table.is_empty() || !self.late.is_empty() {
             let line = Line::new();
             let mut under_way: Vec<Place> = Vec::new();
+            // The database has answered, and the answer is on its way.
+            let mut reading: Option<Vec<Row>> = None;
             while !line.is_over() {
                 match self.dice.roll(12) {
                     0 | 1 if self.appended < appends => self.append(),
                     2 => self.commit_one(),
-                    3 | 4 if line.takes(5) => self.read(&line, 5),
-                    5 => {
+                    3 | 4 => match reading.take() {
+                        Some(rows) => line.add(rows),
+                        None => reading = line.takes(5).then(|| self.read(&line, 5)),
+                    },
+                    5 if reading.is_none() => {
                         let confirmed = line.confirmed(true);
                         for place in &confirmed {
                             self.table.remove(&(place.seq, place.key.as_u128()));
