@@ -16,7 +16,7 @@ use std::{
 use axum::{Json, Router};
 use gateway::{Config, Outside};
 use kernel::{SystemClock, SystemIds};
-use platform::{Shutdown, Telemetry};
+use platform::{Shutdown, Telemetry, auth::Verifiers};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Builder};
 
@@ -90,6 +90,8 @@ fn hostile() -> Vec<(&'static str, Make)> {
     let bomb: String =
         (0..45).map(|n| format!("fragment F{n} on City{{id ...F{m} ...F{m}}}", m = n + 1)).collect();
     let list = "1 ".repeat(20_000);
+    let short = "1 ".repeat(3_950);
+    let fields = "id ".repeat(490);
     vec![
         ("deep, 4,000 levels", document("{cities".repeat(4_000))),
         ("deep arguments", document(format!("{{cities(a:{}", "[".repeat(20_000)))),
@@ -99,6 +101,9 @@ fn hostile() -> Vec<(&'static str, Make)> {
         ("2,000 aliases", document(format!("{{{few}}}"))),
         ("2,000 directives", document(format!("{{cities {}{{id}}}}", "@skip(if:false) ".repeat(2_000)))),
         ("40,000 tokens", document(format!("{{cities(a:[{list}]){{id}}}}"))),
+        ("3,960 tokens, then no brace", document(format!("{{cities(a:[{short}]){{id}}"))),
+        ("3,960 tokens, not of the schema", document(format!("{{cities(a:[{short}]){{id nowhere}}}}"))),
+        ("490 fields, one not of the schema", document(format!("{{cities{{{fields}nowhere}}}}"))),
         ("fragment bomb, 2^45", document(format!("{{cities{{...F0}}}} {bomb} fragment F45 on City{{id}}"))),
         (
             "circular fragments",
@@ -164,7 +169,14 @@ impl Target {
         let address = listener.local_addr()?;
         let shutdown = Shutdown::new();
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let outside = Outside { clock, ids, redis: None, local: BTreeMap::new() };
+        let outside = Outside {
+            clock,
+            ids,
+            redis: None,
+            verifiers: Verifiers::default(),
+            local: BTreeMap::new(),
+            validators: None,
+        };
         tokio::spawn(gateway::run(config, outside, Telemetry::detached()?, listener, shutdown.clone()));
         let client = reqwest::Client::builder().timeout(Duration::from_secs(20)).build()?;
         let ready = format!("http://{address}/ready");

@@ -1,6 +1,6 @@
 //! The routes of the listener.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use hive_router::pipeline::response_compression::ResponseCompressionService;
 use ntex::{
@@ -30,6 +30,12 @@ pub(crate) struct App {
     /// Health, readiness and the metrics of the process, as every role answers them.
     pub(crate) ops: axum::Router,
     pub(crate) max_body: usize,
+    /// How long a body may take to arrive.
+    pub(crate) body_timeout: Duration,
+    /// How long a client may leave unread what it was sent.
+    pub(crate) slow_reader: Duration,
+    /// Whether metrics are answered elsewhere, and not here.
+    pub(crate) has_ops: bool,
     pub(crate) shield: Shield,
     /// Cancelled when sockets and streams have to end.
     pub(crate) closing: CancellationToken,
@@ -44,8 +50,14 @@ impl App {
         let router = self.routers.of_thread().await;
         let shared = self.routers.queries;
         let compression = ResponseCompressionService::new(shared.router_config);
-        let edge =
-            Rc::new(Edge { router: router.clone(), shared, max_body: self.max_body, closing: self.closing });
+        let edge = Rc::new(Edge {
+            router: router.clone(),
+            shared,
+            max_body: self.max_body,
+            body_timeout: self.body_timeout,
+            slow_reader: self.slow_reader,
+            closing: self.closing,
+        });
         let app = web::App::new()
             .middleware(compression)
             .middleware(self.shield)
@@ -58,8 +70,8 @@ impl App {
                     .route(web::get().to(socket::upgrade)),
             )
             .route("/health", web::get().to(ops::answer))
-            .route("/ready", web::get().to(ops::answer))
-            .route(METRICS, web::get().to(ops::metrics));
+            .route("/ready", web::get().to(ops::answer));
+        let app = if self.has_ops { app } else { app.route(METRICS, web::get().to(ops::metrics_here)) };
         // In builds for tests only; else there are none.
         let app = PATHS.iter().fold(app, |app, path| app.route(path, web::route().to(ops::pass)));
         let answer = fn_service(move |request: WebRequest<DefaultError>| {

@@ -26,6 +26,10 @@ pub struct Config {
     /// Where clients connect.
     #[garde(skip)]
     pub listen: SocketAddr,
+    /// Where `/metrics` is answered, beside `/health` and `/ready`: an address that clients cannot reach. By
+    /// default there is none, and `listen` answers it to this machine alone, but not to its proxies.
+    #[garde(skip)]
+    pub ops_listen: Option<SocketAddr>,
     /// How browsers reach the gateway; its origin is always allowed.
     #[garde(custom(web_url))]
     pub public_url: Url,
@@ -77,6 +81,9 @@ pub struct Config {
     /// What one operation may be.
     #[garde(dive)]
     pub limits: Limits,
+    /// How long the body of a request may take to arrive, in milliseconds.
+    #[garde(range(min = 1))]
+    pub body_timeout_ms: u64,
     /// How long a query or mutation may take, in milliseconds.
     #[garde(range(min = 1))]
     pub request_timeout_ms: u64,
@@ -130,6 +137,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4000)),
+            ops_listen: None,
             public_url: loopback(4000),
             supergraph: PathBuf::from("schema/supergraph.graphql"),
             subgraph_urls: BTreeMap::new(),
@@ -145,6 +153,7 @@ impl Default for Config {
             deduplicate: true,
             caps: Caps::default(),
             limits: Limits::default(),
+            body_timeout_ms: 10_000,
             request_timeout_ms: 30_000,
             subgraph_timeout_ms: 15_000,
             drain_delay_ms: 0,

@@ -1,23 +1,19 @@
 //! GraphQL over HTTP: each operation passes the [gate](crate::admission), then queries and mutations go
-//! to the router as they came; subscriptions of clients that read server-sent events get the events
-//! of their audience
-//! ([GraphQL over SSE](https://github.com/graphql/graphql-over-http/blob/main/rfcs/GraphQLOverSSE.md),
-//! distinct connections).
+//! to the router as they came; subscriptions get the events of their audience, in the way that their
+//! client reads ([`crate::stream`]).
 //!
 //! Architecture invariant: the router never gets an operation that was not admitted. What the gate has
 //! not read loses its query string and its body on the way.
 
-use std::{future::pending, io, sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
-use futures::{Stream, StreamExt, stream};
+use futures::StreamExt;
 use hive_router::RouterSharedState;
 use ntex::{
     http::{
         Method, StatusCode, Uri,
-        body::{BoxedBodyStream, ResponseBody},
         header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY},
     },
-    rt,
     util::Bytes,
     web::{self, DefaultError, HttpResponse, WebRequest, WebResponse},
 };
@@ -29,17 +25,15 @@ use crate::{
         Admission, Admitted, OAUTH_LIMIT, OAUTH_TOKEN, Params, REQUEST_ID, asks, from_query, request_id,
     },
     answers::{Answer, GZIP},
-    audience::{Event, Viewer},
+    audience::Viewer,
     places::Full,
     refusal::Refusal,
     request,
     router::{InProcess, Prepared, Query, Router},
     settings::GRAPHQL,
-    trace::{self, Trace},
+    stream::{Format, Watched},
+    trace::Trace,
 };
-
-/// How often a stream without events shows that it is alive.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// What one thread needs to answer requests.
 pub(crate) struct Edge {
@@ -47,6 +41,10 @@ pub(crate) struct Edge {
     /// Knows the rules for other origins.
     pub(crate) shared: Arc<RouterSharedState>,
     pub(crate) max_body: usize,
+    /// How long a body may take to arrive.
+    pub(crate) body_timeout: Duration,
+    /// How long a client may leave unread what it was sent.
+    pub(crate) slow_reader: Duration,
     /// Cancelled when streams have to end.
     pub(crate) closing: CancellationToken,
 }
@@ -86,7 +84,12 @@ impl Edge {
         };
         let body = match operation {
             Ok(body) => body,
-            Err(refusal) => return Ok(self.refuse(request, &refusal)),
+            Err(refusal) => {
+                let gate = &self.router.gate;
+                let address = gate.address(request.peer_addr(), request.headers());
+                let refusal = gate.charge(address).await.err().unwrap_or(refusal);
+                return Ok(self.refuse(request, &refusal));
+            }
         };
         let trace = Trace::begin(request.headers_mut(), "http");
         trace.run(self.operation(request, body, made_id)).await
@@ -138,22 +141,19 @@ impl Edge {
                 None => {}
             }
         }
-        let headers = request.headers();
-        let (events, parts) = (request::accepts_events(headers), request::accepts_parts(headers));
-        let mut held = None;
-        if let Some(subscription) = subscription.filter(|_| events || parts) {
-            let left = self.router.gate.seconds_left(&admitted.caller).filter(|_| !subscription.is_shared());
-            if events {
-                let viewer = self.router.view(subscription, headers.clone(), body, admitted);
+        if let Some(subscription) = subscription {
+            let (asked, format) =
+                request::stream_format(request, self.shared.router_config.laboratory.enabled);
+            request = asked;
+            if let Some(format) = format {
+                let left =
+                    self.router.gate.seconds_left(&admitted.caller).filter(|_| !subscription.is_shared());
+                let viewer = self.router.view(subscription, request.headers().clone(), body, admitted);
                 match &viewer {
                     Ok(_) => meter.opened(),
                     Err(full) => meter.refused(&full.refusal()),
                 }
-                return Ok(self.stream(request, viewer, left));
-            }
-            match self.router.place(&admitted) {
-                Ok(place) => held = Some((place, left)),
-                Err(full) => return Ok(self.refuse(request, &full.refusal())),
+                return Ok(self.stream(request, viewer, format, left));
             }
         }
         // What was looked at is what is executed.
@@ -168,25 +168,11 @@ impl Edge {
         } else {
             request::put_back(&mut request, body);
         }
-        let Some((place, left)) = held else {
-            let response = pass(&self.router.queries, request, Some(admitted)).await?;
-            Router::learn(question.as_ref(), &response);
-            meter.answered_with(response.status(), response.response().body());
-            return Ok(not_kept(response));
-        };
-        meter.opened();
-        // In parts, which the router makes; they end as events do.
-        let (router, taken) =
-            (self.router.subscriptions.clone(), request::take(&mut request, Some(admitted)));
-        let begun = rt::spawn(trace::begins(trace::upstream(), async move { router.call(taken).await }));
-        let response = begun.await.map_err(|_| io::Error::other("the subscription was not begun"))??;
-        Ok(request.into_response(response.into_parts().0).map_body(|_, body| {
-            let parts = body.take_until(Box::pin(async move {
-                let _place = place;
-                expiry(left).await;
-            }));
-            ResponseBody::Body(BoxedBodyStream::new(Box::pin(parts)).into())
-        }))
+        let admitted = self.router.own(admitted);
+        let response = pass(&self.router.queries, request, Some(admitted)).await?;
+        Router::learn(question.as_ref(), &response);
+        meter.answered_with(response.status(), response.response().body());
+        Ok(not_kept(response))
     }
 
     /// An answer that was there, or is there now.
@@ -224,8 +210,13 @@ impl Edge {
             let refusal = Refusal::bad("Compressed requests are not accepted.");
             return Ok(Err(refusal.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)));
         }
-        let body = request::read(request.take_payload(), limit).await?;
-        Ok(body.ok_or_else(|| {
+        let Ok(body) = timeout(self.body_timeout, request::read(request.take_payload(), limit)).await else {
+            metrics::counter!("gateway_bodies_late_total").increment(1);
+            // What is left of it is not waited for: the server closes the connection.
+            let refusal = Refusal::bad("The body of the request did not arrive in time.");
+            return Ok(Err(refusal.with_status(StatusCode::REQUEST_TIMEOUT)));
+        };
+        Ok(body?.ok_or_else(|| {
             let message = format!("The request is longer than {limit} bytes ({setting}).");
             Refusal::bad(message).with_status(StatusCode::PAYLOAD_TOO_LARGE)
         }))
@@ -257,20 +248,24 @@ impl Edge {
         &self,
         request: WebRequest<DefaultError>,
         viewer: Result<Viewer, Full>,
+        format: Format,
         left: Option<u64>,
     ) -> WebResponse {
         let closing = self.closing.clone();
         let response = match viewer {
-            Ok(viewer) => HttpResponse::Ok()
-                .content_type("text/event-stream")
-                .header(CACHE_CONTROL, "no-cache")
-                // Its client connects again when the stream ends without an event that says so.
-                .streaming(sent(viewer).take_until(Box::pin(async move {
+            Ok(viewer) => {
+                // Its client connects again when the stream ends without saying so.
+                let chunks = format.written(viewer).take_until(Box::pin(async move {
                     tokio::select! {
                         () = closing.cancelled() => {}
                         () = expiry(left) => {}
                     }
-                }))),
+                }));
+                HttpResponse::Ok()
+                    .content_type(format.content_type())
+                    .header(CACHE_CONTROL, "no-cache")
+                    .streaming(Watched::new(Box::pin(chunks), request.io(), self.slow_reader))
+            }
             Err(full) => full.refusal().response(request.headers()),
         };
         self.respond(request, response)
@@ -320,26 +315,4 @@ async fn expiry(left: Option<u64>) {
         Some(left) => sleep(Duration::from_secs(left)).await,
         None => pending().await,
     }
-}
-
-/// The events of a subscription as they are sent.
-fn sent(viewer: Viewer) -> impl Stream<Item = Result<Bytes, io::Error>> + Unpin {
-    let events = stream::unfold(Some(viewer), async |viewer| {
-        let mut viewer = viewer?;
-        let (text, viewer) = match timeout(HEARTBEAT, viewer.next()).await {
-            Err(_) => (":\n\n".to_owned(), Some(viewer)),
-            Ok(Some(Event::Next(json))) => (event(&json), Some(viewer)),
-            Ok(Some(Event::Refused(json))) => (event(&json) + END, None),
-            Ok(None) => (END.to_owned(), None),
-        };
-        Some((Ok(Bytes::from(text)), viewer))
-    });
-    Box::pin(events)
-}
-
-/// Browsers do not report an event without data.
-const END: &str = "event: complete\ndata:\n\n";
-
-fn event(json: &[u8]) -> String {
-    format!("event: next\ndata: {}\n\n", String::from_utf8_lossy(json))
 }

@@ -83,6 +83,17 @@ pub enum GatewayError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The address for metrics cannot be listened on.
+    #[error(
+        "cannot listen on {address}: {source}. Set gateway.ops_listen (MARQUEE_GATEWAY__OPS_LISTEN) to a free \
+         address of this machine"
+    )]
+    ListenOps {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// The certificate or its key cannot be used.
     #[error(
         "{path} cannot be used for HTTPS: {reason}. Check gateway.tls.certificate and gateway.tls.key; both are in PEM"

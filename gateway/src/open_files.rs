@@ -2,13 +2,16 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files that are open besides sockets of clients: connections to subgraphs and short requests.
+use crate::config::Caps;
+
+/// Files that are open besides connections of clients: those to subgraphs and stores.
 const OTHERS: u64 = 4_096;
 
-/// Raises the limit of this process as far as it may, and says so if that is not enough for so many
-/// sockets.
-pub(crate) fn raise(sockets: usize) {
-    let wanted = u64::try_from(sockets).unwrap_or(u64::MAX).saturating_add(OTHERS);
+/// Raises the limit of this process as far as it may, and says so if that is not enough for as many
+/// connections as may be open.
+pub(crate) fn raise(caps: &Caps) {
+    let clients = caps.sockets.saturating_add(caps.connections);
+    let wanted = u64::try_from(clients).unwrap_or(u64::MAX).saturating_add(OTHERS);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let is_enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);
     // Nothing changes if it is refused. Only the privileged may go beyond the maximum.
@@ -25,8 +28,8 @@ pub(crate) fn raise(sockets: usize) {
         tracing::warn!(
             allowed,
             wanted,
-            "fewer files may be open than gateway.caps.sockets needs: raise the limit (`ulimit -n`, or LimitNOFILE \
-             of systemd), or lower that setting"
+            "fewer files may be open than gateway.caps.sockets and gateway.caps.connections need: raise the limit \
+             (`ulimit -n`, or LimitNOFILE of systemd), or lower these settings"
         );
     }
 }

@@ -1,15 +1,21 @@
-//! Health, readiness and metrics: the answers of every role, and the router's metrics with them.
+//! Health, readiness and metrics: the answers of every role, and the router's metrics with them. Metrics tell
+//! more than clients should know, so they are answered at an address of their own (`gateway.ops_listen`), or
+//! to this machine alone.
 
 use axum::body::{Body, to_bytes};
 use ntex::{
+    SharedCfg,
     http::{Method, Request, StatusCode, Uri, header},
+    service::{IntoServiceFactory, ServiceFactory},
     util::Bytes,
-    web::{self, HttpRequest, HttpResponse},
+    web::{self, HttpRequest, HttpResponse, WebResponse},
 };
 use tower::ServiceExt;
 
 use crate::{request, router::InProcess, settings::METRICS};
 
+/// What proxies add.
+const PROXIED: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
 /// No report is longer.
 const LIMIT: usize = 16 * 1024 * 1024;
 
@@ -38,8 +44,35 @@ pub(crate) async fn pass(request: HttpRequest, body: Bytes, ops: web::types::Sta
     HttpResponse::build(status).content_type(kind).body(body)
 }
 
+/// The routes for machines, at an address that clients cannot reach.
+pub(crate) fn service(
+    ops: Ops,
+) -> impl ServiceFactory<Request, SharedCfg, Response = WebResponse, Error = web::Error, InitError = ()> {
+    web::App::new()
+        .state(ops)
+        .route("/health", web::get().to(answer))
+        .route("/ready", web::get().to(answer))
+        .route(METRICS, web::get().to(metrics))
+        .into_factory()
+}
+
+/// The metrics, where clients could reach them: for whoever works on this machine.
+pub(crate) async fn metrics_here(request: HttpRequest, ops: web::types::State<Ops>) -> HttpResponse {
+    match is_from_here(&request) {
+        true => metrics(ops).await,
+        false => HttpResponse::NotFound().body("the metrics are for this machine (gateway.ops_listen)"),
+    }
+}
+
+/// Whether nobody but this machine has sent a request. A proxy on it speaks for others, and says so.
+fn is_from_here(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let proxied = PROXIED.iter().any(|name| headers.contains_key(*name));
+    !proxied && request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+}
+
 /// The metrics of the process, then those of the router.
-pub(crate) async fn metrics(ops: web::types::State<Ops>) -> HttpResponse {
+async fn metrics(ops: web::types::State<Ops>) -> HttpResponse {
     let (status, kind, mut body) = ops.of_process(METRICS).await;
     body.extend_from_slice(&ops.of_router().await);
     HttpResponse::build(status).content_type(kind).body(body)

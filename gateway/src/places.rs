@@ -12,7 +12,7 @@ use kernel::{
 };
 
 use crate::{
-    admission::{Caller, Subject},
+    admission::{Caller, Subject, network},
     refusal::Refusal,
 };
 
@@ -42,6 +42,7 @@ struct Taken {
 /// Who can have only so many places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Holder {
+    /// Of IPv6 the network: see [`network`].
     Address(IpAddr),
     User(UserId),
     Key(ApiKeyId),
@@ -98,7 +99,7 @@ impl Places {
 
     /// Takes a place for somebody at an address.
     pub(crate) fn take(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
-        let address = (!address.is_loopback()).then_some(Holder::Address(address));
+        let address = (!address.is_loopback()).then_some(Holder::Address(network(address)));
         let mut taken = self.taken();
         if taken.all >= self.limits.all {
             return Err(Full::All);
@@ -186,6 +187,16 @@ mod tests {
         drop(one);
         places.take(first).unwrap();
         assert_eq!(places.taken().by.len(), 2);
+    }
+
+    #[test]
+    fn the_addresses_of_a_network_of_ipv6_are_one() {
+        let places = places();
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let _one = places.take(address("2001:db8:1:2::1")).unwrap();
+        let _two = places.take(address("2001:db8:1:2:3:4:5:6")).unwrap();
+        assert_eq!(places.take(address("2001:db8:1:2::7")).unwrap_err(), Full::Address);
+        places.take(address("2001:db8:1:3::1")).unwrap();
     }
 
     #[test]

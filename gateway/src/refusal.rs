@@ -58,6 +58,11 @@ impl Refusal {
         self
     }
 
+    /// What the client is told.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// A JSON array with one GraphQL error.
     pub(crate) fn errors(&self) -> Value {
         let mut errors = errors(self.code, &self.message);

@@ -1,7 +1,7 @@
 //! Requests as the edge sees them, and as it hands them to the router.
 
 use futures::{StreamExt, future::ready, stream};
-use hive_router::pipeline::header::{RequestAccepts, ResponseMode};
+use hive_router::pipeline::header::{RequestAccepts, ResponseMode, StreamContentType};
 use ntex::{
     http::{
         HeaderMap, Method, Payload, Request, Uri,
@@ -13,7 +13,7 @@ use ntex::{
     web::{DefaultError, WebRequest, WebResponse},
 };
 
-use crate::{admission::Admitted, settings::GRAPHQL};
+use crate::{admission::Admitted, settings::GRAPHQL, stream::Format};
 
 /// What the router is asked for: it answers queries with JSON and subscriptions with events.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -26,16 +26,6 @@ pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
         .get(header::UPGRADE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
-}
-
-/// Whether the client of a request can read server-sent events.
-pub(crate) fn accepts_events(headers: &HeaderMap) -> bool {
-    accepts(headers, "text/event-stream")
-}
-
-/// Whether the client of a request can read a stream in parts.
-pub(crate) fn accepts_parts(headers: &HeaderMap) -> bool {
-    accepts(headers, "multipart/mixed")
 }
 
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
@@ -64,13 +54,41 @@ pub(crate) fn single_type(
     if matches!(accepted, b"" | b"*/*" | b"application/json") {
         return (request, Some(JSON));
     }
+    let (request, mode) = negotiated(request, explorer);
+    let kind = mode.and_then(|mode| mode.single_content_type().map(Into::into));
+    (request, kind)
+}
+
+/// The way in which the client of a request can read events, which it has to say; of several ways in parts,
+/// by the rules of the router. `None` if it reads none.
+pub(crate) fn stream_format(
+    request: WebRequest<DefaultError>,
+    explorer: bool,
+) -> (WebRequest<DefaultError>, Option<Format>) {
+    if accepts(request.headers(), "text/event-stream") {
+        return (request, Some(Format::Events));
+    }
+    if !accepts(request.headers(), "multipart/mixed") {
+        return (request, None);
+    }
+    let (request, mode) = negotiated(request, explorer);
+    let format = mode.and_then(|mode| match mode.stream_content_type()? {
+        StreamContentType::IncrementalDelivery => Some(Format::Parts),
+        StreamContentType::ApolloMultipartHTTP => Some(Format::ApolloParts),
+        StreamContentType::SSE => Some(Format::Events),
+    });
+    (request, format)
+}
+
+/// What the router would answer a request with, if it would.
+fn negotiated(
+    request: WebRequest<DefaultError>,
+    explorer: bool,
+) -> (WebRequest<DefaultError>, Option<ResponseMode>) {
     let (http, payload) = request.into_parts();
-    let kind = match http.negotiate(explorer) {
-        Ok(ResponseMode::SingleOnly(kind) | ResponseMode::Dual(kind, _)) => Some(kind.into()),
-        Ok(ResponseMode::StreamOnly(_) | ResponseMode::Laboratory) | Err(_) => None,
-    };
+    let mode = http.negotiate(explorer).ok();
     let request = WebRequest::from_parts(http, payload);
-    (request.unwrap_or_else(|_| unreachable!("nobody else has the request")), kind)
+    (request.unwrap_or_else(|_| unreachable!("nobody else has the request")), mode)
 }
 
 /// An operation of which only the headers are left.

@@ -8,7 +8,7 @@
 //! deduplicates and refuses subscriptions, and subscriptions to one that does not deduplicate, and
 //! [`crate::audience`] shares them.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use hive_router::{
     RouterPaths, RouterSharedState, SchemaState, configure_ntex_app,
@@ -25,7 +25,7 @@ use ntex::{
 
 use crate::{
     admission::{Admitted, Caller, Gate},
-    answers::{Answer, Answers, Fetched, Question, is_for_all},
+    answers::{Answer, Answers, Fetched, Flight, Question, is_for_all},
     audience::{Audiences, Viewer},
     places::{Full, Place},
     plugins::local::Local,
@@ -33,6 +33,10 @@ use crate::{
     settings::{AUTHORIZATION, GRAPHQL},
     subscription::{Rules, Subscription},
 };
+
+/// How often a query is asked for everybody before its caller asks for themselves. What the first joined may
+/// have begun too early; the next begins later.
+const ATTEMPTS: usize = 2;
 
 /// What the routers of all threads have in common.
 #[derive(Clone)]
@@ -133,7 +137,7 @@ impl Router {
     }
 
     /// Takes a place for a subscription that was admitted.
-    pub(crate) fn place(&self, admitted: &Admitted) -> Result<Place, Full> {
+    fn place(&self, admitted: &Admitted) -> Result<Place, Full> {
         let mut place = self.audiences.places.take(admitted.address)?;
         place.is_of(&admitted.caller)?;
         Ok(place)
@@ -144,7 +148,7 @@ impl Router {
     pub(crate) async fn prepared(&self, query: Query<'_>, kind: &'static str) -> Option<Prepared> {
         let answers = self.answers.as_ref()?;
         let Query { question, headers, body, admitted } = query;
-        let key = answers.key(question, headers);
+        let (key, asked) = (answers.key(question, headers), Instant::now());
         if let Some(answer) = answers.get(&key).await {
             return Some(Prepared::ForAll(answer));
         }
@@ -153,16 +157,30 @@ impl Router {
         if !question.habit().invites(stranger) {
             return None;
         }
-        let ask = async {
-            let mut headers = headers.clone();
-            headers.remove(AUTHORIZATION);
-            let for_all = admitted.for_all(key.generation);
-            self.queries.call(request::ask(headers, body.clone(), for_all, kind)).await
-        };
-        match answers.fetch(key, question, headers, body, ask).await? {
-            Fetched::ForAll(answer) => Some(Prepared::ForAll(answer)),
-            Fetched::ForStrangers(response) => stranger.then_some(Prepared::Own(response)),
+        for _ in 0..ATTEMPTS {
+            let noted = answers.noting();
+            let ask = async {
+                let mut headers = headers.clone();
+                headers.remove(AUTHORIZATION);
+                let for_all = admitted.for_all(answers.next_flight(), noted.clone());
+                self.queries.call(request::ask(headers, body.clone(), for_all, kind)).await
+            };
+            let flight = Flight { question, headers, body, noted: noted.clone() };
+            match answers.fetch(key, flight, ask).await? {
+                Fetched::ForAll(answer) if answers.is_of(asked, &key, &answer).await => {
+                    return Some(Prepared::ForAll(answer));
+                }
+                Fetched::ForAll(_) => {}
+                Fetched::ForStrangers(response) => return stranger.then_some(Prepared::Own(response)),
+            }
         }
+        None
+    }
+
+    /// An operation that is executed for its caller alone, from which one can still learn whether everybody
+    /// could have had its answer.
+    pub(crate) fn own(&self, admitted: Admitted) -> Admitted {
+        Admitted { noted: self.answers.as_ref().and_then(|answers| answers.noting()), ..admitted }
     }
 
     /// Notes whether everybody could have had a response.
@@ -180,7 +198,7 @@ impl Router {
         body: Bytes,
         admitted: Admitted,
     ) -> Result<WebResponse, web::Error> {
-        self.queries.call(request::post(headers, body, admitted)).await
+        self.queries.call(request::post(headers, body, self.own(admitted))).await
     }
 }
 

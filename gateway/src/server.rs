@@ -5,11 +5,12 @@ use std::{
     mem,
     net::TcpListener,
     sync::{Arc, Once},
+    thread::available_parallelism,
     time::Duration,
 };
 
 use hive_router::{
-    GraphQLError, RouterSharedState,
+    RouterSharedState,
     background_tasks::BackgroundTasksManager,
     build_http_service_config,
     config::HiveRouterConfig,
@@ -22,11 +23,11 @@ use hive_router::{
         metrics::build_meter_provider_from_config, traces::set_tracing_enabled,
     },
 };
-use kernel::error::ErrorCode;
 use ntex::{
     SharedCfg,
+    http::HttpService,
     rt::{self, DefaultRuntime, System},
-    server::Server,
+    server::{Config as ServiceConfig, Server},
     web::HttpServer,
 };
 use platform::{
@@ -43,7 +44,9 @@ use crate::{
     answers::Answers,
     app::App,
     audience::Audiences,
+    connections::{Connections, Counted},
     open_files,
+    ops::{self, Ops},
     places::{Limits, Places},
     plugins::{self, local::Local},
     router::Routers,
@@ -63,8 +66,6 @@ const LOAD_POLL: Duration = Duration::from_millis(5);
 const CLOSE_GRACE: Duration = Duration::from_secs(3);
 /// What is told of changes of what queries are answered with.
 const CATALOG: &str = "catalog";
-/// Connections that one thread accepts besides long-lived ones.
-const SHORT_LIVED: usize = 25_000;
 
 /// Serves until `shutdown` begins and all is drained. Blocks its thread.
 pub(crate) fn serve(
@@ -108,7 +109,7 @@ impl Gateway {
         static CRYPTO: Once = Once::new();
         CRYPTO.call_once(init_rustls_crypto_provider);
         let certificate = config.tls.as_ref().map(Certificate::load).transpose()?;
-        open_files::raise(config.caps.sockets);
+        open_files::raise(&config.caps);
         // The router's spans are spans of ours: they go where those of the process go, if anywhere.
         set_tracing_enabled(telemetry.has_traces());
         // The router keeps its settings for the life of the process.
@@ -142,7 +143,7 @@ impl Gateway {
         let audiences = Audiences::new(places, caps.events_per_reader, config.deduplicate);
         let rules = Arc::new(Rules::new(&config));
         let local = Arc::new(Local::new(mem::take(&mut outside.local), &subscriptions));
-        let answers = Answers::new(&config);
+        let answers = Answers::new(&config, outside.validators.take());
         if let (Some(answers), Some(redis)) = (&answers, &outside.redis) {
             let answers = Arc::clone(answers);
             listen(redis, CATALOG, &shutdown, move |_| answers.forget());
@@ -166,8 +167,11 @@ impl Gateway {
     async fn serve(mut self, listener: TcpListener) -> Result<(), GatewayError> {
         let closing = CancellationToken::new();
         let sockets = Arc::new(Sockets::new(&self.config, self.shutdown.clone(), closing.clone()));
-        let server =
-            self.listen(listener, Arc::clone(&sockets), closing.clone()).map_err(GatewayError::Server)?;
+        let ops = self.ops();
+        let for_machines = self.listen_ops(ops.clone())?;
+        let server = self
+            .listen(listener, ops, Arc::clone(&sockets), closing.clone())
+            .map_err(GatewayError::Server)?;
         if let Some(answers) = &self.routers.answers {
             let router = self.routers.of_thread().await;
             let nobody = router.gate.nobody();
@@ -189,44 +193,80 @@ impl Gateway {
                 Ok(())
             }
         };
+        if let Some(server) = for_machines {
+            server.stop(false).await;
+        }
         self.background.graceful_shutdown().await;
         invoke_shutdown_hooks(&self.routers.queries).await;
         result
     }
 
-    fn listen(
-        &self,
-        listener: TcpListener,
-        sockets: Arc<Sockets>,
-        closing: CancellationToken,
-    ) -> std::io::Result<Server> {
+    /// Health, readiness and the metrics of the process.
+    fn ops(&self) -> axum::Router {
         let schema = Arc::clone(&self.routers.schema);
         let readiness = Readiness::new(&self.shutdown, &self.telemetry).check("supergraph", move || {
             let loaded = schema.configured_runtime().is_some();
             async move { loaded.then_some(()).ok_or("not loaded") }
         });
+        ops_routes(readiness)
+    }
+
+    /// The server for machines, if it has an address of its own.
+    fn listen_ops(&self, routes: axum::Router) -> Result<Option<Server>, GatewayError> {
+        let Some(address) = self.config.ops_listen else { return Ok(None) };
+        let routers = self.routers.clone();
+        let server = HttpServer::new(async move || {
+            let router = routers.of_thread().await.queries;
+            ops::service(Ops { routes: routes.clone(), router })
+        });
+        let listener =
+            TcpListener::bind(address).map_err(|source| GatewayError::ListenOps { address, source })?;
+        let server = server.disable_signals().workers(1).listen(listener).map_err(GatewayError::Server)?;
+        Ok(Some(server.run()))
+    }
+
+    fn listen(
+        &self,
+        listener: TcpListener,
+        ops: axum::Router,
+        sockets: Arc<Sockets>,
+        closing: CancellationToken,
+    ) -> std::io::Result<Server> {
         let app = App {
             routers: self.routers.clone(),
             sockets,
-            ops: ops_routes(readiness),
+            ops,
+            has_ops: self.config.ops_listen.is_some(),
             max_body: self.config.limits.body_bytes,
+            body_timeout: Duration::from_millis(self.config.body_timeout_ms),
+            slow_reader: Duration::from_millis(self.config.caps.slow_reader_ms),
             shield: Shield::new(&self.config),
             closing,
         };
         let settings = self.routers.queries.router_config;
-        let mut server = HttpServer::new(async move || app.clone().of_thread().await)
+        let workers =
+            self.config.workers.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
+        let http = SharedCfg::from(SharedCfg::new("GATEWAY").add(build_http_service_config(settings)));
+        let connections = Connections::new(&self.config);
+        let server = ntex::server::build()
             .disable_signals()
             .shutdown_timeout(settings.shutdown_timeout())
-            .maxconn(self.config.caps.sockets.saturating_add(SHORT_LIVED))
-            .config(SharedCfg::new("GATEWAY").add(build_http_service_config(settings)));
-        if let Some(workers) = self.config.workers {
-            server = server.workers(workers);
-        }
-        let server = match &self.certificate {
-            None => server.listen(listener)?,
+            .workers(workers)
+            // A thread that has its share accepts no more. Sockets are none of these.
+            .maxconn(self.config.caps.connections.div_ceil(workers));
+        let server = match self.certificate.clone() {
+            None => server.listen("gateway", listener, async move |listening: ServiceConfig| {
+                listening.config(http.clone());
+                let service = HttpService::new(app.clone().of_thread().await);
+                Counted::new(service, Arc::clone(&connections))
+            })?,
             Some(certificate) => {
-                rt::spawn(Arc::clone(certificate).follow(self.shutdown.clone()));
-                server.listen_rustls(listener, certificate.server())?
+                rt::spawn(Arc::clone(&certificate).follow(self.shutdown.clone()));
+                server.listen("gateway", listener, async move |listening: ServiceConfig| {
+                    listening.config(http.clone());
+                    let service = HttpService::new(app.clone().of_thread().await);
+                    Counted::new(service.rustls(certificate.server()), Arc::clone(&connections))
+                })?
             }
         };
         Ok(server.run())
@@ -241,12 +281,6 @@ impl Gateway {
         closing.cancel();
         let closed = timeout(self.config.drain_timeout() + CLOSE_GRACE, sockets.closed());
         let _ = hard.run_until_cancelled(closed).await;
-        // What is left has come in parts, which know no other end.
-        let subscriptions = &self.routers.subscriptions.active_subscriptions;
-        subscriptions.close_all_with_error(vec![GraphQLError::from_message_and_code(
-            "Shutting down. Connect again.",
-            ErrorCode::Unavailable.as_str(),
-        )]);
     }
 }
 

@@ -20,6 +20,9 @@ pub(crate) const GRAPHQL: &str = "/graphql";
 pub(crate) const METRICS: &str = "/metrics";
 /// The caller's token.
 pub(crate) const AUTHORIZATION: &str = "authorization";
+/// Events of a subscription that may come at once: a task of tokio may take 128 of them before it is the
+/// turn of who reads them.
+const BURST: usize = 256;
 /// Forwarded, but no part of what decides an answer.
 const TRACING_HEADERS: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
 
@@ -165,8 +168,9 @@ fn depended_on(config: &Config, supergraph: &Supergraph, address: SocketAddr) ->
         },
         // The gateway has a WebSocket server of its own, on the same path.
         "websocket": { "enabled": false },
-        // Its own broadcast has one reader; the audience's keeps events for readers that are behind.
-        "subscriptions": { "broadcast_capacity": config.caps.events_per_reader },
+        // Its own broadcast has one reader, and skips without a word what that has not taken in time; the
+        // audience's keeps events for readers that are behind, and tells them.
+        "subscriptions": { "broadcast_capacity": config.caps.events_per_reader.max(BURST) },
         "headers": { "all": { "request": [{ "propagate": { "named": forwarded_headers(config) } }] } },
         "traffic_shaping": { "router": {
             "dedupe": { "headers": { "include": deciding_headers(config) } },
@@ -177,20 +181,31 @@ fn depended_on(config: &Config, supergraph: &Supergraph, address: SocketAddr) ->
     })
 }
 
-/// The router's metrics that have names of operations as labels do without: clients choose those.
+/// The router's metrics that nobody looks at. Each costs every operation something. Whoever wants one and says
+/// so in a file of router settings leaves out the attribute `graphql.operation.name`: clients choose names.
+const UNREAD: [&str; 13] = [
+    "hive.router.request.overhead.duration",
+    "hive.router.request.external_wait.duration",
+    "http.server.request.body.size",
+    "http.server.response.body.size",
+    "http.client.request.body.size",
+    "http.client.response.body.size",
+    "hive.router.demand_control.cost.estimated",
+    "hive.router.demand_control.cost.actual",
+    "hive.router.demand_control.cost.delta",
+    "hive.router.parse_cache.duration",
+    "hive.router.validate_cache.duration",
+    "hive.router.normalize_cache.duration",
+    "hive.router.plan_cache.duration",
+];
+
+/// What the router measures.
 fn instruments() -> Value {
-    let names = [
-        "http.server.request.duration",
-        "hive.router.request.overhead.duration",
-        "hive.router.request.external_wait.duration",
-        "http.server.request.body.size",
-        "http.server.response.body.size",
-        "hive.router.demand_control.cost.estimated",
-        "hive.router.demand_control.cost.actual",
-        "hive.router.demand_control.cost.delta",
-    ];
     let nameless = json!({ "attributes": { "graphql.operation.name": false } });
-    Value::Object(names.into_iter().map(|name| (name.to_owned(), nameless.clone())).collect())
+    let mut instruments = serde_json::Map::new();
+    instruments.insert("http.server.request.duration".to_owned(), nameless);
+    instruments.extend(UNREAD.map(|name| (name.to_owned(), json!(false))));
+    Value::Object(instruments)
 }
 
 /// What operations may cost is decided for whole operations, by the directives in the schema.

@@ -1,25 +1,13 @@
 //! The migrations against a real PostgreSQL.
 
+mod support;
+
 use migrations::{Migrator, apply};
 use sea_orm_migration::{
     MigratorTrait,
-    sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement},
+    sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement},
 };
-
-/// An empty database of the test's own.
-async fn database(name: &str) -> Result<DatabaseConnection, DbErr> {
-    let base = std::env::var("MARQUEE_TEST_PG_URL").unwrap_or_else(|_| {
-        panic!("MARQUEE_TEST_PG_URL is not set: run `cargo xtask test`, which starts the services")
-    });
-    let name = format!("migrations_{name}_{}", std::process::id());
-    let server = Database::connect(&base).await?;
-    server.execute_unprepared(&format!("drop database if exists {name}")).await?;
-    server.execute_unprepared(&format!("create database {name}")).await?;
-    let address = base.rsplit_once('/').map_or(&*base, |(address, _)| address);
-    let mut options = ConnectOptions::new(format!("{address}/{name}"));
-    options.max_connections(6);
-    Database::connect(options).await
-}
+use support::database;
 
 /// Names of all tables outside the system's schemas, in order.
 async fn tables(pg: &DatabaseConnection) -> Result<Vec<String>, DbErr> {

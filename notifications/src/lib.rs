@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use platform::{Deps, Queue, Shutdown};
 use tokio::sync::Notify;
 
-use app::{Composer, Intake, Sender};
+use app::{Composer, Intake, Marker, Sender};
 pub use app::{GivenUp, Which, given_up_list, given_up_retry};
 pub use config::{Config, SmtpConfig};
 use consumers::{Bookings, Users};
@@ -46,6 +46,7 @@ pub fn consumers(config: &Config, deps: &Deps, shutdown: &Shutdown) -> Result<()
     let wake = Arc::new(Notify::new());
     let sender = Sender {
         pg: deps.pg.clone(),
+        marker: Marker::new(deps.pg.clone()),
         mailer: mail::configured(config).map_err(|error| setup(&error))?,
         composer: Composer::new(config).map_err(|error| setup(&error))?,
         retry: config.retry,

@@ -22,6 +22,8 @@ pub(crate) enum Outcome {
     SucceedRefundFails,
     /// The buyer must confirm with their bank first.
     Authenticate,
+    /// The bank takes its time, until the sandbox is told what comes of it.
+    Process,
     /// It is declined.
     Decline(Decline),
 }
@@ -55,6 +57,7 @@ pub(crate) const METHODS: &[TestMethod] = &[
     method("pm_card_mastercard", "Mastercard: succeeds", Outcome::Succeed),
     method("pm_card_amex", "American Express: succeeds", Outcome::Succeed),
     method("pm_card_authenticationRequired", "Asks the bank for a confirmation", Outcome::Authenticate),
+    method("pm_usBankAccount_processing", "Bank debit: stays in processing", Outcome::Process),
     method("pm_card_chargeDeclined", "Declined", decline("generic_decline", "Your card was declined.")),
     method(
         "pm_card_chargeDeclinedInsufficientFunds",

@@ -10,7 +10,14 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{app::App, behaviour::Behaviour, config::WebhookTarget, error::StripeError, model::Row, webhook};
+use crate::{
+    app::App,
+    behaviour::Behaviour,
+    config::WebhookTarget,
+    error::StripeError,
+    model::{Cause, Row},
+    source, webhook,
+};
 
 /// The routes under `/sandbox`.
 pub(crate) fn routes() -> Router<App> {
@@ -19,6 +26,7 @@ pub(crate) fn routes() -> Router<App> {
         .route("/reset", post(reset))
         .route("/deliveries", get(deliveries))
         .route("/events/{id}/resend", post(resend))
+        .route("/payment_intents/{id}/settle", post(settle))
         .route("/webhook_endpoints", post(add_endpoint))
 }
 
@@ -84,6 +92,22 @@ async fn resend(State(app): State<App>, Path(id): Path<String>) -> Result<Json<V
     let event = event.ok_or_else(|| StripeError::no_such("event", &id, "id"))?;
     webhook::resend(&app, &event);
     Ok(Json(event.json()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settlement {
+    paid: bool,
+}
+
+/// `POST /sandbox/payment_intents/{id}/settle` tells what came of a payment that is being processed.
+async fn settle(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(settlement): Json<Settlement>,
+) -> Result<Json<Value>, StripeError> {
+    let cause = Cause { id: Some(source::new_id("req")), idempotency_key: None };
+    Ok(Json(app.ledger().intent_settle(&id, settlement.paid, &cause)?.json()))
 }
 
 #[derive(Deserialize)]

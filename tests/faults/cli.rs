@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::nemesis::Kind;
+use crate::{mutants, nemesis::Kind};
 
 /// Breaks the platform on purpose, and decides whether it kept its promises.
 #[derive(Debug, Parser)]
@@ -45,7 +45,8 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<Kind>,
     /// Give the platform this deliberate bug, until a round catches it; none doing so is the failure.
-    #[arg(long)]
+    /// `all`: one after the other, each with the seed and the faults that are known to catch it.
+    #[arg(long, value_parser = mutants::names())]
     pub mutant: Option<String>,
     /// How long faults are made in a round.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(2..=600))]
@@ -90,6 +91,14 @@ mod tests {
         let options = options("faults --seed 7 --only kill,redis_lost_writes --round-seconds 4");
         assert_eq!(options.seed, Some(7));
         assert_eq!(options.only, [Kind::Kill, Kind::RedisLostWrites]);
+    }
+
+    #[test]
+    fn mutants_are_known_by_name() {
+        let line = |mutant| ["faults", "--mutant", mutant];
+        assert_eq!(Cli::parse_from(line("all")).options.mutant.as_deref(), Some("all"));
+        assert!(Cli::try_parse_from(line("no_inbox")).is_ok());
+        assert!(Cli::try_parse_from(line("no_such")).is_err());
     }
 
     #[test]

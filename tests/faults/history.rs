@@ -60,6 +60,10 @@ pub enum Action {
     Read { show: String },
     /// Reading a booking.
     Look { booking: String },
+    /// `updateShowPrices`, by a manager.
+    Reprice { show: String, price: u32 },
+    /// `cancelShow`, by a manager.
+    CallOff { show: String },
 }
 
 /// What became of it.
@@ -78,6 +82,8 @@ pub enum Outcome {
     Cancelled { refund_minor: i64 },
     /// One letter per seat.
     Map { epoch: String, version: i64, states: String, degraded: bool },
+    /// The show is as its manager wants it.
+    ShowChanged,
     /// The booking as it is.
     Booking { status: String, tickets: usize },
     /// Definitely not done, with the refusal's code, and the seats that it names.
@@ -88,7 +94,7 @@ pub enum Outcome {
 }
 
 /// Something bad, done on purpose.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Fault {
     /// Which kind: the name that `--only` takes.
     pub kind: String,
@@ -100,4 +106,6 @@ pub struct Fault {
     pub to: Millis,
     /// Redis came back without (some of) what it had acknowledged.
     pub lost_redis: bool,
+    /// Failpoints that were armed.
+    pub steps: Vec<String>,
 }

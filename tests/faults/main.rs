@@ -5,6 +5,7 @@ mod actors;
 mod checker;
 mod cli;
 mod history;
+mod mutants;
 mod nemesis;
 mod observe;
 mod observed;

@@ -44,6 +44,8 @@ pub struct Observed {
     /// How long it took until nothing was under way any more, in milliseconds; none when the time to
     /// settle was over first.
     pub settled_ms: Option<u64>,
+    /// From when on nothing was under way, if that came.
+    pub quiet_at: Option<Millis>,
     /// What was still under way when the time to settle was over.
     pub unsettled: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! One round: a platform, its customers, and what is done to it.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use client::Client;
@@ -9,9 +9,10 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    actors::{self, ACTORS, Recorder, WATCHERS},
+    actors::{self, ACTORS, Manager, Recorder, WATCHERS},
     checker::{self, Rule, Violation},
     history::History,
+    mutants::Mutant,
     nemesis::{self, Kind, Plan},
     observe,
     observed::Observed,
@@ -35,7 +36,7 @@ pub struct Rounds {
     /// Only these kinds of faults.
     pub only: Vec<Kind>,
     /// The deliberate bug.
-    pub mutant: Option<String>,
+    pub mutant: Option<&'static Mutant>,
 }
 
 /// How long the parts of a round took, in milliseconds.
@@ -64,6 +65,8 @@ pub struct Played {
     pub observed: Observed,
     /// Deaths of processes.
     pub deaths: Vec<Death>,
+    /// How often which failpoint tripped.
+    pub tripped: BTreeMap<String, u64>,
     /// Broken promises.
     pub violations: Vec<Violation>,
     /// How long it took.
@@ -84,7 +87,11 @@ impl Rounds {
         let begin = Instant::now();
         let label = Self::label(seed);
         self.template.copy(&self.bench, &label).await?;
-        let round = stand::Round { label: label.clone(), database: label, mutant: self.mutant.clone() };
+        let round = stand::Round {
+            label: label.clone(),
+            database: label,
+            mutant: self.mutant.map(|mutant| mutant.name),
+        };
         let stand = Arc::new(Stand::start(&self.bench, &round).await?);
         if let Some(last) = last {
             last.finish().await?;
@@ -99,11 +106,13 @@ impl Rounds {
         let begin = Instant::now();
         let recorder = Arc::new(Recorder::default());
         let stop = CancellationToken::new();
-        let acting = {
-            let (target, stop, recorder) = (target.clone(), stop.clone(), Arc::clone(&recorder));
-            tokio::spawn(async move { actors::run(&target, &cast, seed, stop, recorder).await })
-        };
         let plan = Plan::new(seed, self.length, &self.only);
+        let manager = Manager::new(&target, &cast, &recorder);
+        let acting = {
+            let calling_off = plan.calling_off;
+            let (target, stop, recorder) = (target.clone(), stop.clone(), Arc::clone(&recorder));
+            tokio::spawn(async move { actors::run(&target, &cast, seed, calling_off, stop, recorder).await })
+        };
         let (broken, ()) = tokio::join!(nemesis::run(&stand, &plan, &recorder), sleep(self.length));
         broken?;
         times.faults = millis(begin);
@@ -115,20 +124,21 @@ impl Rounds {
         times.heal = millis(begin);
 
         let begin = Instant::now();
-        let observed = observe::settle_and_observe(&target, watchers, SETTLE_WITHIN).await?;
+        let observed = observe::settle_and_observe(&target, watchers, &manager, SETTLE_WITHIN).await?;
         times.settle = millis(begin);
 
         let begin = Instant::now();
         let deaths: Vec<Death> = stand.nodes().iter().flat_map(|node| node.deaths()).collect();
         let history = recorder.finish();
         let mut violations = healed.err().map(|error| stuck(&error)).into_iter().collect::<Vec<_>>();
-        violations.extend(deaths.iter().filter_map(unwanted));
+        violations.extend(checker::deaths::check(&history, &deaths));
         violations.extend(checker::check(&history, &observed));
+        let tripped = tripped(&stand).await;
         times.check = millis(begin);
 
         let stand = Arc::into_inner(stand).ok_or_else(|| anyhow!("somebody still uses the stand"))?;
         let cleanup = stand.stop(false).await?;
-        Ok((Played { seed, history, observed, deaths, violations, times }, cleanup))
+        Ok((Played { seed, history, observed, deaths, tripped, violations, times }, cleanup))
     }
 }
 
@@ -137,16 +147,19 @@ fn millis(begin: Instant) -> u64 {
 }
 
 fn stuck(error: &anyhow::Error) -> Violation {
-    violation(format!("the platform does not recover: {error:#}"), None)
+    let what = format!("the platform does not recover: {error:#}");
+    Violation { rule: Rule::Settled, what, seats: Vec::new(), ids: Vec::new(), at: None }
 }
 
-fn unwanted(death: &Death) -> Option<Violation> {
-    let Death { process, status, at, wanted_by: None, .. } = death else { return None };
-    Some(violation(format!("{process} ended by itself: {status}"), Some(*at)))
-}
-
-const fn violation(what: String, at: Option<i64>) -> Violation {
-    Violation { rule: Rule::Settled, what, seats: Vec::new(), ids: Vec::new(), at }
+/// How often which failpoint tripped in any process.
+async fn tripped(stand: &Stand) -> BTreeMap<String, u64> {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for node in stand.nodes() {
+        for (step, count) in nemesis::tripped(node.log()).await {
+            *counts.entry(step).or_default() += count;
+        }
+    }
+    counts
 }
 
 impl Played {

@@ -1,6 +1,12 @@
 //! A run: rounds, one after the other, and the report.
 
-use std::{env, fs, path::PathBuf, process, sync::Arc, time::Duration};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use kernel::{IdSource, SystemIds};
@@ -10,6 +16,7 @@ use xtask::{console, interrupt::Interrupt, workspace};
 use crate::{
     checker,
     cli::Options,
+    mutants::{self, Mutant},
     report::Report,
     round::{Played, Rounds},
     stand::{Bench, Servers, Template},
@@ -40,52 +47,100 @@ pub async fn run(options: &Options, interrupt: &Interrupt) -> Result<bool> {
         marquee: program("MARQUEE_BIN")?,
         paysim: program("PAYSIM_BIN")?,
         root,
-        dir: rounds_dir.clone(),
+        dir: rounds_dir,
         http: reqwest::Client::builder().timeout(REQUEST_WITHIN).build()?,
     });
     let template = Template::make(&bench).await?;
     console::line(&format!("each round begins with {} small shows", template.shows.len()));
-    let rounds = Rounds {
+    let mut rounds = Rounds {
         bench,
         template,
         length: Duration::from_secs(options.round_seconds),
         only: options.only.clone(),
-        mutant: options.mutant.clone(),
+        mutant: None,
     };
+    if options.mutant.as_deref() == Some(mutants::EVERY) {
+        return replay(&mut rounds, options, &dir, begin).await;
+    }
 
+    rounds.mutant = options.mutant.as_deref().and_then(mutants::find);
     let first = options.seed.unwrap_or_else(|| SystemIds.local() % 1_000_000_000);
-    console::heading(&title(options, first));
-    let mut report = Report::new(options.mutant.clone());
-    let mut last = None;
+    console::heading(&title(&rounds, first));
     let playing = Instant::now();
-    while options.is_due(report.rounds(), playing.elapsed().as_secs() / 60) {
+    let report = series(&rounds, first, options.keep, |played| {
+        options.is_due(played, playing.elapsed().as_secs() / 60)
+    });
+    let report = report.await?;
+    report.save(&dir.join("faults.json"))?;
+    console::heading(&report.verdict(begin.elapsed()));
+    report.page().iter().for_each(|line| console::line(line));
+    console::line(&format!("report        {}", dir.join("faults.json").display()));
+    Ok(report.is_good())
+}
+
+/// Plays one round after the other as long as more are due. `keep`: also after a violation, and with the
+/// files of all of them. A mutant is left alone when it is caught, and not before.
+async fn series(rounds: &Rounds, first: u64, keep: bool, is_due: impl Fn(u64) -> bool) -> Result<Report> {
+    let mut report = Report::new(rounds.mutant);
+    let mut last = None;
+    while is_due(report.rounds()) {
         let seed = first.wrapping_add(report.rounds());
         let (played, cleanup) = rounds.play(seed, last.take()).await?;
         last = Some(cleanup);
-        let files = rounds_dir.join(Rounds::label(seed));
+        let files = rounds.bench.dir.join(Rounds::label(seed));
         let failed = !played.violations.is_empty();
-        if failed || options.keep {
+        if failed || keep {
             played.save(&files)?;
         } else {
             fs::remove_dir_all(&files)?;
         }
         console::line(&report.line(&played));
         if failed {
-            tell(&played, &files.display().to_string());
+            tell(&played, rounds.mutant, &files.display().to_string());
         }
         report.add(played);
-        if failed && (options.mutant.is_some() || !options.keep) {
+        let enough = match rounds.mutant {
+            Some(_) => report.caught().is_some(),
+            None => failed && !keep,
+        };
+        if enough {
             break;
         }
     }
     if let Some(last) = last {
         last.finish().await?;
     }
-    report.save(&dir.join("faults.json"))?;
-    console::heading(&report.verdict(begin.elapsed()));
-    report.page().iter().for_each(|line| console::line(line));
-    console::line(&format!("report        {}", dir.join("faults.json").display()));
-    Ok(report.is_good())
+    Ok(report)
+}
+
+/// Plays each mutant with what is known to catch it; whether all were caught.
+async fn replay(rounds: &mut Rounds, options: &Options, dir: &Path, begin: Instant) -> Result<bool> {
+    let mut table = Vec::new();
+    let mut living = 0;
+    for mutant in &mutants::ALL {
+        rounds.only = mutant.only.to_vec();
+        rounds.mutant = Some(mutant);
+        console::heading(&title(rounds, mutant.seed));
+        let report = series(rounds, mutant.seed, options.keep, |played| played < mutants::TRIES).await?;
+        report.save(&dir.join(format!("{}.json", mutant.name)))?;
+        table.push(match report.caught() {
+            Some(seed) => mutant.row(seed),
+            None => {
+                living += 1;
+                format!("| `{}` LIVES", mutant.name)
+            }
+        });
+        // The next one has the same seeds.
+        let files = &rounds.bench.dir;
+        fs::rename(files, dir.join(mutant.name).with_extension("rounds"))?;
+        fs::create_dir_all(files)?;
+    }
+    console::heading(&match living {
+        0 => format!("All {} mutants are caught ({})", table.len(), console::duration(begin.elapsed())),
+        living => format!("{living} of {} mutants LIVE", table.len()),
+    });
+    table.iter().for_each(|line| console::line(line));
+    Ok(living == 0)
 }
 
 fn program(variable: &str) -> Result<PathBuf> {
@@ -95,15 +150,20 @@ fn program(variable: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn title(options: &Options, first: u64) -> String {
-    let mutant = options.mutant.as_ref().map(|name| format!(", with the mutant {name}")).unwrap_or_default();
-    format!("Rounds of {} s from seed {first}{mutant}", options.round_seconds)
+fn title(rounds: &Rounds, first: u64) -> String {
+    let mutant = rounds.mutant.map(|mutant| format!(", with the mutant {}", mutant.name));
+    format!("Rounds of {} s from seed {first}{}", rounds.length.as_secs(), mutant.unwrap_or_default())
 }
 
 /// What a person needs to know of a round that failed.
-fn tell(played: &Played, files: &str) {
+fn tell(played: &Played, mutant: Option<&Mutant>, files: &str) {
     /// The first ones tell most, and all are in the files.
     const TOLD: usize = 3;
+    if mutant.is_some() {
+        let mut rules: Vec<&str> = played.violations.iter().map(|violation| violation.rule.name()).collect();
+        rules.dedup();
+        return console::line(&format!("            broken: {}", rules.join(" ")));
+    }
     for violation in played.violations.iter().take(TOLD) {
         console::line(&format!("VIOLATION {}", checker::report(&played.history, violation)));
     }

@@ -1,12 +1,16 @@
-//! Money that the platform hears of after the claim on the seats has ended.
+//! Money that the platform hears of when the time of the claim on the seats is over.
 
 use serde_json::json;
-use tests::{Customer, Show, Stack, StackBuilder, eventually, mail, sandbox::GOOD_CARD};
+use tests::{
+    Customer, Show, Stack, StackBuilder, eventually, mail,
+    sandbox::{GOOD_CARD, SLOW_BANK},
+};
 
-/// Claims end soon, and no message of the provider arrives.
-async fn forgetful_provider() -> Stack {
+/// Claims end soon, whoever cannot be asked, and no message of the provider arrives.
+async fn forgetful_provider(limit: i64) -> Stack {
     let stack = StackBuilder::new()
         .set("booking.claim_ttl_seconds", 5)
+        .set("booking.claim_limit_seconds", limit)
         .set("booking.payments.breaker_open_ms", 100)
         .start()
         .await;
@@ -23,12 +27,12 @@ async fn pay(stack: &Stack, ada: &Customer, show: &Show) -> String {
 }
 
 #[tokio::test]
-async fn the_seat_is_still_free() {
-    let stack = forgetful_provider().await;
+async fn the_claim_was_paid_in_time() {
+    let stack = forgetful_provider(60).await;
     let show = stack.show().await;
     let ada = stack.customer("Ada").await;
     let id = pay(&stack, &ada, &show).await;
-    // The claim ends; the provider is asked to give up the payment, and says that it has the money.
+    // The claim is over; the provider is asked to give up the payment, and says that it has the money.
     let booking = ada.booking_in(&id, "CONFIRMED").await;
     assert_eq!(booking["tickets"].as_array().map(Vec::len), Some(1));
 
@@ -43,13 +47,45 @@ async fn the_seat_is_still_free() {
 }
 
 #[tokio::test]
+async fn the_bank_takes_its_time() {
+    let stack = StackBuilder::new()
+        .set("booking.claim_ttl_seconds", 3)
+        .set("booking.claim_extension_seconds", 3)
+        .start()
+        .await;
+    let show = stack.show().await;
+    let (ada, bob) = (stack.customer("Ada").await, stack.customer("Bob").await);
+    let hold = ada.hold(&show, &show.pick([0])).await.ok();
+    let checkout = ada.checkout_with(&hold, "ada").await.ok();
+    let intent = stack.sandbox().confirm(&checkout, SLOW_BANK).await;
+    assert_eq!(intent["status"], "processing");
+    // The time of the claim is over, and over again; nobody gets the seat meanwhile.
+    let mut ends = checkout["booking"]["expiresAt"].clone();
+    for _ in 0..2 {
+        ends = eventually("the claim goes on", async || {
+            assert!(stack.seat_states(&show).await.2.starts_with('H'));
+            let again = ada.checkout_with(&hold, "ada").await.ok();
+            assert_eq!(again["booking"]["status"], "PENDING_PAYMENT");
+            Some(again["booking"]["expiresAt"].clone()).filter(|now| *now != ends)
+        })
+        .await;
+        let refused = bob.hold(&show, &show.pick([0])).await;
+        assert!(refused.0["hold"].is_null(), "{:?}", refused.0);
+    }
+    stack.sandbox().settle(intent["id"].as_str().expect("an id"), true).await;
+    let id = checkout["booking"]["id"].as_str().expect("an id");
+    let booking = ada.booking_in(id, "CONFIRMED").await;
+    assert_eq!(booking["tickets"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
 async fn somebody_else_has_the_seat() {
-    let stack = forgetful_provider().await;
+    let stack = forgetful_provider(5).await;
     let show = stack.show().await;
     let (ada, bob) = (stack.customer("Ada").await, stack.customer("Bob").await);
     let id = pay(&stack, &ada, &show).await;
 
-    // The provider cannot be asked either. Ada's claim ends, and Bob gets the seat.
+    // The provider cannot be asked either, and is not waited for. Ada's claim ends, and Bob gets the seat.
     stack.sandbox().misbehave(&json!({ "api": { "error_rate": 1.0 } })).await;
     ada.booking_in(&id, "EXPIRED").await;
     let hold = eventually("Bob holds the seat", async || {

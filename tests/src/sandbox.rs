@@ -9,6 +9,8 @@ use crate::{http, process::Process, services::Services, stack::WEBHOOK_SECRET};
 
 /// A card that pays.
 pub const GOOD_CARD: &str = "pm_card_visa";
+/// A bank that takes its time, until [`Sandbox::settle`].
+pub const SLOW_BANK: &str = "pm_usBankAccount_processing";
 /// A card that is declined.
 pub const BAD_CARD: &str = "pm_card_chargeDeclined";
 
@@ -46,6 +48,15 @@ impl Sandbox {
         let path = format!("/v1/payment_intents/{}/confirm", field("providerIntentId"));
         self.post(&path, &[("client_secret", field("clientSecret")), ("payment_method", card.to_owned())])
             .await
+    }
+
+    /// Tells what came of a payment that is being processed.
+    ///
+    /// # Panics
+    /// When the sandbox cannot be reached.
+    pub async fn settle(&self, intent: &str, paid: bool) -> Value {
+        let url = format!("{}/sandbox/payment_intents/{intent}/settle", self.base);
+        json(self.http.post(url).json(&serde_json::json!({ "paid": paid }))).await
     }
 
     /// Posts a form, with the secret key.

@@ -345,6 +345,16 @@ impl Stack {
         self.dir.path().join("mail")
     }
 
+    /// Sets a key of the configuration, by its dotted path, from the next [`Stack::restart`] on.
+    ///
+    /// # Errors
+    /// When the configuration cannot be changed.
+    pub fn set(&self, path: &str, value: impl Into<Value>) -> Result<()> {
+        let mut config: Table = fs::read_to_string(&self.config_path)?.parse()?;
+        set(&mut config, path, value.into())?;
+        Ok(fs::write(&self.config_path, toml::to_string(&config)?)?)
+    }
+
     /// Ends the platform in order, and starts it again.
     ///
     /// # Errors

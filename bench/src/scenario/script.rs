@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use fred::types::Value;
 use kernel::{IdSource, ShowId, SystemIds};
 use platform::{Redis, Script};
 use tokio::task::block_in_place;
@@ -10,19 +11,20 @@ use tokio::task::block_in_place;
 use crate::{load::Done, stand::Stand};
 
 /// As `booking::store::seats::scripts` puts it together.
-macro_rules! show_script {
+macro_rules! script {
     ($($part:literal),+) => {
-        concat!(
-            include_str!("../../../subgraphs/booking/src/store/lua/show_prelude.lua"),
-            $("\n", include_str!(concat!("../../../subgraphs/booking/src/store/lua/", $part, ".lua"))),+
-        )
+        concat!($(include_str!(concat!("../../../subgraphs/booking/src/store/lua/", $part, ".lua")), "\n"),+)
     };
 }
 
-/// `hold.lua` with what is around it.
-pub const HOLD: &str = show_script!("hold_prelude", "hold", "hold_place");
-/// `release.lua` with what is around it.
-pub const RELEASE: &str = show_script!("release");
+/// Holds seats.
+const HOLD: &str = script!("clock", "show_prelude", "hold_alone", "hold_prelude", "hold", "hold_place");
+/// Holds seats and counts them against the limits of their user, as the platform does it where one Redis has
+/// all keys.
+const COUNTED: &str =
+    script!("clock", "user_room", "show_prelude", "hold_prelude", "hold", "user_take", "hold_place");
+/// Releases a hold.
+const RELEASE: &str = script!("clock", "show_prelude", "release");
 
 /// A digest as the platform makes them.
 pub const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -81,8 +83,8 @@ impl Changes {
         };
         let args = args.into_iter().map(Into::into).collect();
         let answer = self.redis.eval(script, self.keys.to_vec(), args).await?;
-        let answer: Vec<fred::types::Value> = answer.into_array();
-        let word = answer.first().and_then(fred::types::Value::as_string).unwrap_or_default();
+        let answer: Vec<Value> = answer.into_array();
+        let word = answer.first().and_then(Value::as_string).unwrap_or_default();
         anyhow::ensure!(word == "HELD" || word == "RELEASED", "the script says {word}");
         Ok(())
     }
@@ -111,8 +113,9 @@ redis.call('HSET', KEYS[1], 'epoch', 'e', 'version', '0', 'revision', '1', 'bloc
 redis.call('ZADD', KEYS[2], ARGV[1], 'end')
 for i = ARGV[2], ARGV[3] do redis.call('SET', string.format('{raw}:states:%012d', i), ARGV[4]) end
 return 1";
-/// Strings that one script writes: it must not hold Redis up for long.
+/// Strings that one script writes, and shows that one clears: it must not hold Redis up for long.
 const FILL_STEP: u64 = 20_000;
+const CLEAR_STEP: u64 = 5_000;
 /// Seats of a string. The script looks at two, whatever the length.
 const SEATS: usize = 64;
 /// A time that never comes, in milliseconds.
@@ -134,9 +137,9 @@ impl RawShows {
             redis.eval(&script, keys, args).await?;
         }
         // Loads the script; there is no such show.
-        let nowhere = ["{raw}:none", "{raw}:none2", "{raw}:none3"].map(str::to_owned).to_vec();
-        let args = ["c", TOMBSTONE_MS, "h0", USER, DIGEST, TTL_MS, "1", "0", "1"];
-        redis.eval(&Script::new(HOLD), nowhere, args.map(Into::into).to_vec()).await?;
+        let nowhere = ["show", "states", "deadlines", "user", "key"].map(|name| format!("{{raw}}:no:{name}"));
+        let args = SHOW_ARGS.iter().chain(&USER_ARGS).map(|arg| Value::from(*arg));
+        redis.eval(&Script::new(COUNTED), nowhere.to_vec(), args.collect()).await?;
         Ok(Self { redis: redis.clone(), count })
     }
 
@@ -146,11 +149,15 @@ impl RawShows {
     /// When Redis refuses.
     pub async fn clear(self) -> Result<()> {
         let script = Script::new(
-            "for i = ARGV[1], ARGV[2] do redis.call('UNLINK', string.format('{raw}:states:%012d', i)) end
+            "for i = ARGV[1], ARGV[2] do
+               for _, name in ipairs({ 'states', 'user', 'key' }) do
+                 redis.call('UNLINK', string.format('{raw}:%s:%012d', name, i))
+               end
+             end
              return redis.call('UNLINK', KEYS[1], KEYS[2])",
         );
-        for first in (0..self.count).step_by(FILL_STEP as usize) {
-            let last = (first + FILL_STEP).min(self.count) - 1;
+        for first in (0..self.count).step_by(CLEAR_STEP as usize) {
+            let last = (first + CLEAR_STEP).min(self.count) - 1;
             let keys = ["{raw}:ledger", "{raw}:deadlines"].map(str::to_owned).to_vec();
             let args = vec![first.to_string().into(), last.to_string().into()];
             self.redis.eval(&script, keys, args).await?;
@@ -159,7 +166,27 @@ impl RawShows {
     }
 }
 
-/// `redis-benchmark` of the hold script: 64 clients, no pipelining, two seats of a random string.
+/// What a hold of two seats of a raw show says of the show.
+const SHOW_ARGS: [&str; 9] =
+    ["{raw}:deltas", TOMBSTONE_MS, "h__rand_int__", USER, DIGEST, TTL_MS, "1", "10", "11"];
+/// What it says of its user.
+const USER_ARGS: [&str; 13] = [
+    DIGEST,
+    "hold___rand_int__",
+    "show",
+    "2",
+    TTL_MS,
+    TOMBSTONE_MS,
+    "1000",
+    "1000",
+    "attempt",
+    "0",
+    "",
+    "0",
+    "",
+];
+
+/// `redis-benchmark` of the hold script: 64 clients, no pipelining, two seats of a random string for a random user.
 ///
 /// # Errors
 /// When the program fails.
@@ -168,9 +195,11 @@ pub fn benchmark(stand: &Stand, shows: &RawShows, requests: u64) -> Result<Done>
     command
         .args(["-p", &stand.servers.redis_port().to_string(), "-c", "64", "--csv"])
         .args(["-n", &requests.to_string(), "-r", &shows.count.to_string()])
-        .args(["EVALSHA", &Script::new(HOLD).sha(), "3"])
+        .args(["EVALSHA", &Script::new(COUNTED).sha(), "5"])
         .args(["{raw}:ledger", "{raw}:states:__rand_int__", "{raw}:deadlines"])
-        .args(["{raw}:deltas", TOMBSTONE_MS, "h__rand_int__", USER, DIGEST, TTL_MS, "1", "10", "11"]);
+        .args(["{raw}:user:__rand_int__", "{raw}:key:__rand_int__"])
+        .args(SHOW_ARGS)
+        .args(USER_ARGS);
     let output = block_in_place(|| xtask::process::capture(&mut command))?;
     let rate = rate(&output).with_context(|| format!("redis-benchmark said: {output}"))?;
     Ok(Done { operations: requests, seconds: requests as f64 / rate })

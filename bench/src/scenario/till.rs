@@ -1,11 +1,11 @@
 //! Buying: hold, check out, pay at the sandbox as a browser does.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use client::operation;
+use futures::future::try_join_all;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use crate::{
     load::{Connection, graphql, post},
@@ -28,6 +28,13 @@ pub struct Customer {
     pub first: u16,
 }
 
+/// What is to be paid at the sandbox.
+#[derive(Debug)]
+pub struct Due {
+    path: String,
+    form: String,
+}
+
 /// Connections to what a customer speaks to.
 pub struct Till {
     gateway: Connection,
@@ -48,12 +55,21 @@ impl Till {
     /// # Errors
     /// When a step is refused.
     pub async fn serve(&mut self, customer: &Customer) -> Result<()> {
+        let due = self.order(customer).await?;
+        self.settle(&due).await
+    }
+
+    /// Serves one customer up to the checkout.
+    ///
+    /// # Errors
+    /// When a step is refused.
+    pub async fn order(&mut self, customer: &Customer) -> Result<Due> {
         let Customer { person, show, first } = customer;
         let seats: Vec<_> = (*first..first + SEATS).map(|index| show.seat(index)).collect();
         let key = format!("till-{first}");
         let input = json!({ "showId": show.id, "seatIds": seats, "idempotencyKey": key });
         let hold = self.mutate("HoldSeats", "holdSeats", &input, person).await?;
-        self.pay(&hold["hold"]["id"], person).await
+        self.check_out(&hold["hold"]["id"], person).await
     }
 
     /// Checks this hold out and pays for it.
@@ -61,13 +77,28 @@ impl Till {
     /// # Errors
     /// When a step is refused.
     pub async fn pay(&mut self, hold: &Value, person: &Person) -> Result<()> {
+        let due = self.check_out(hold, person).await?;
+        self.settle(&due).await
+    }
+
+    async fn check_out(&mut self, hold: &Value, person: &Person) -> Result<Due> {
         let input = json!({ "holdId": hold, "idempotencyKey": hold });
         let checkout = self.mutate("Checkout", "checkout", &input, person).await?;
         let payment = |field: &str| checkout["payment"][field].as_str().context("no payment");
-        let path = format!("/v1/payment_intents/{}/confirm", payment("providerIntentId")?);
-        let form = format!("client_secret={}&payment_method=pm_card_visa", payment("clientSecret")?);
+        Ok(Due {
+            path: format!("/v1/payment_intents/{}/confirm", payment("providerIntentId")?),
+            form: format!("client_secret={}&payment_method=pm_card_visa", payment("clientSecret")?),
+        })
+    }
+
+    /// Pays what is due.
+    ///
+    /// # Errors
+    /// When the sandbox takes no money.
+    pub async fn settle(&mut self, due: &Due) -> Result<()> {
         let form_type = "application/x-www-form-urlencoded";
-        let paid = self.sandbox.call(&post(&path, form_type, Some(PROVIDER_KEY), form.as_bytes())).await?;
+        let request = post(&due.path, form_type, Some(PROVIDER_KEY), due.form.as_bytes());
+        let paid = self.sandbox.call(&request).await?;
         ensure!(paid.has("succeeded"), "not paid: {}", paid.text());
         Ok(())
     }
@@ -125,20 +156,38 @@ async fn register(stand: &Stand, people: impl Iterator<Item = &Person>) -> Resul
 /// # Errors
 /// When somebody is refused.
 pub async fn serve_all(stand: &Stand, customers: &[Customer]) -> Result<()> {
-    let customers: Arc<[Customer]> = customers.into();
-    let mut tills = JoinSet::new();
-    for number in 0..TILLS {
+    at_tills(stand, customers, async |till, customer| till.serve(customer).await).await.map(drop)
+}
+
+/// Serves all up to the checkout, some at a time.
+///
+/// # Errors
+/// When somebody is refused.
+pub async fn order_all(stand: &Stand, customers: &[Customer]) -> Result<Vec<Due>> {
+    at_tills(stand, customers, async |till, customer| till.order(customer).await).await
+}
+
+/// Pays all that is due, some at a time.
+///
+/// # Errors
+/// When the sandbox takes no money.
+pub async fn settle_all(stand: &Stand, dues: &[Due]) -> Result<()> {
+    at_tills(stand, dues, async |till, due| till.settle(due).await).await.map(drop)
+}
+
+async fn at_tills<T, R>(
+    stand: &Stand,
+    items: &[T],
+    serve: impl AsyncFn(&mut Till, &T) -> Result<R>,
+) -> Result<Vec<R>> {
+    let serve = &serve;
+    let tills = (0..TILLS).map(async |number| {
         let mut till = Till::open(stand.gateway(), stand.address(stand.ports.sandbox)).await?;
-        let customers = Arc::clone(&customers);
-        tills.spawn(async move {
-            for customer in customers.iter().skip(number).step_by(TILLS) {
-                till.serve(customer).await?;
-            }
-            anyhow::Ok(())
-        });
-    }
-    while let Some(till) = tills.join_next().await {
-        till??;
-    }
-    Ok(())
+        let mut served = Vec::new();
+        for item in items.iter().skip(number).step_by(TILLS) {
+            served.push(serve(&mut till, item).await?);
+        }
+        anyhow::Ok(served)
+    });
+    Ok(try_join_all(tills).await?.into_iter().flatten().collect())
 }

@@ -197,9 +197,23 @@ impl Stand {
     /// # Errors
     /// With the end of its log.
     pub async fn start_process(&mut self, name: &'static str) -> Result<()> {
+        let command = Command::new(&self.marquee);
+        self.start_command(name, command).await
+    }
+
+    /// Starts the worker, for some parts of its role only.
+    ///
+    /// # Errors
+    /// With the end of its log.
+    pub async fn start_worker(&mut self, parts: &[&str]) -> Result<()> {
+        let mut command = Command::new(&self.marquee);
+        command.env("MARQUEE_WORKER__PARTS", format!("{parts:?}"));
+        self.start_command("worker", command).await
+    }
+
+    async fn start_command(&mut self, name: &'static str, mut command: Command) -> Result<()> {
         let (_, roles) =
             self.layout.iter().find(|(known, _)| *known == name).with_context(|| format!("no {name}"))?;
-        let mut command = Command::new(&self.marquee);
         command.args(["serve", "--roles", &roles.join(","), "--config"]).arg(&self.config);
         let ports: Vec<u16> = roles.iter().map(|role| self.ports.of(role)).collect();
         self.spawn(name, command, &ports, "/ready").await

@@ -88,6 +88,18 @@ pub struct BookingPending {
     pub expires_at: DateTime<Utc>,
 }
 
+/// `booking.extended`: the claim was over, and goes on because the payment may have been made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookingExtended {
+    /// The booking.
+    #[serde(flatten)]
+    pub booking: BookingFacts,
+    /// The show.
+    pub show: ShowFacts,
+    /// Until when the seats stay claimed now.
+    pub expires_at: DateTime<Utc>,
+}
+
 /// `booking.confirmed`: paid, and the seats are sold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BookingConfirmed {
@@ -152,6 +164,7 @@ pub struct BookingRefunded {
 
 crate::events! {
     BookingPending "booking.pending" v 1 by |e| e.booking.booking_id.show().uuid();
+    BookingExtended "booking.extended" v 1 by |e| e.booking.booking_id.show().uuid();
     BookingConfirmed "booking.confirmed" v 1 by |e| e.booking.booking_id.show().uuid();
     BookingCancelled "booking.cancelled" v 1 by |e| e.booking.booking_id.show().uuid();
     BookingExpired "booking.expired" v 1 by |e| e.booking.booking_id.show().uuid();

@@ -22,6 +22,21 @@ pub struct PaymentSucceeded {
     pub provider_event_id: String,
 }
 
+/// `payment.processing`: the buyer has done their part, and the provider is working on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentProcessing {
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// What it is to pay for.
+    pub booking_id: BookingId,
+    /// Which provider: `stripe`.
+    pub provider: String,
+    /// The provider's name for the payment.
+    pub provider_intent_id: String,
+    /// The provider's name for the message that said so.
+    pub provider_event_id: String,
+}
+
 /// `payment.failed`: an attempt to pay was refused, or the payment was given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentFailed {
@@ -71,6 +86,7 @@ pub struct RefundSettled {
 
 crate::events! {
     PaymentSucceeded "payment.succeeded" v 1 by |e| e.booking_id.show().uuid();
+    PaymentProcessing "payment.processing" v 1 by |e| e.booking_id.show().uuid();
     PaymentFailed "payment.failed" v 1 by |e| e.booking_id.show().uuid();
     RefundRequested "refund.requested" v 1 by |e| e.refund_id.show().uuid();
     RefundSettled "refund.settled" v 1 by |e| e.refund_id.show().uuid();

@@ -6,14 +6,16 @@ use chrono::{DateTime, Utc};
 use events::{
     Envelope, Event,
     booking::{
-        BookingCancelled, BookingConfirmed, BookingExpired, BookingFacts, BookingFailed, BookingPending,
-        BookingRefunded, RefundCause, SeatLine, ShowFacts, TicketFacts,
+        BookingCancelled, BookingConfirmed, BookingExpired, BookingExtended, BookingFacts, BookingFailed,
+        BookingPending, BookingRefunded, RefundCause, SeatLine, ShowFacts, TicketFacts,
     },
-    payment::{PaymentFailed, PaymentSucceeded, RefundRequested, RefundSettled},
+    payment::{PaymentFailed, PaymentProcessing, PaymentSucceeded, RefundRequested, RefundSettled},
     show::{KindPrice, ShowCancelled, ShowChanged, ShowScheduled, ShowSnapshot},
     user::{UserChanged, UserRegistered, UserSnapshot},
 };
-use kernel::{BookingId, Currency, Id, Money, RefundId, SeatKind, ShowId, TicketId, UserId, seating};
+use kernel::{
+    BookingId, Currency, Id, Money, PaymentId, RefundId, SeatKind, ShowId, TicketId, UserId, seating,
+};
 use uuid::Uuid;
 
 fn id<K>(value: u128) -> Id<K> {
@@ -113,6 +115,7 @@ fn users() {
 #[test]
 fn bookings() {
     pin(&BookingPending { booking: booking(), show: facts(), expires_at: time("2026-11-20T12:15:00Z") });
+    pin(&BookingExtended { booking: booking(), show: facts(), expires_at: time("2026-11-20T12:17:00Z") });
     let ticket =
         TicketFacts { ticket_id: TicketId::new(show(), 7), seat_label: "B1".into(), code: "M1.abc".into() };
     pin(&BookingConfirmed { booking: booking(), show: facts(), tickets: vec![ticket] });
@@ -140,6 +143,13 @@ fn payments() {
         provider: "stripe".into(),
         provider_intent_id: "pi_1".into(),
         amount: eur(1400),
+        provider_event_id: "evt_1".into(),
+    });
+    pin(&PaymentProcessing {
+        payment_id: PaymentId::new(show(), 9),
+        booking_id: BookingId::new(show(), 5),
+        provider: "stripe".into(),
+        provider_intent_id: "pi_1".into(),
         provider_event_id: "evt_1".into(),
     });
     pin(&PaymentFailed {

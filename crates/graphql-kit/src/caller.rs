@@ -54,6 +54,19 @@ pub fn require_scope<'c>(ctx: &Context<'c>, scope: Scope) -> Result<&'c Identity
     Err(ApiError::forbidden(format!("this API key lacks the scope {scope}")))
 }
 
+/// Refuses API keys what is for people, logged in or not.
+///
+/// # Errors
+/// `FORBIDDEN` for an API key.
+pub fn refuse_keys(ctx: &Context<'_>) -> Result<(), ApiError> {
+    match caller(ctx) {
+        Caller::User(identity) if !identity.is_person() => {
+            Err(ApiError::forbidden("API keys cannot do this: ask without the key, for the person concerned"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn identity<'c>(ctx: &Context<'c>) -> Result<&'c Identity, ApiError> {
     match caller(ctx) {
         Caller::User(identity) => Ok(identity),
@@ -79,6 +92,10 @@ mod tests {
     impl Query {
         async fn mine(&self, ctx: &Context<'_>) -> Result<bool> {
             Ok(require_user(ctx).map(|_| true)?)
+        }
+
+        async fn log_in(&self, ctx: &Context<'_>) -> Result<bool> {
+            Ok(refuse_keys(ctx).map(|()| true)?)
         }
 
         async fn hold(&self, ctx: &Context<'_>) -> Result<bool> {
@@ -122,6 +139,10 @@ mod tests {
             ("mine", Caller::Rejected(TokenError::KeysUnavailable), "UNAVAILABLE"),
             ("mine", key(&Scope::ALL), "FORBIDDEN"),
             ("mine", person(), ""),
+            ("logIn", Caller::Anonymous, ""),
+            ("logIn", Caller::Rejected(TokenError::Expired), ""),
+            ("logIn", key(&Scope::ALL), "FORBIDDEN"),
+            ("logIn", person(), ""),
             ("hold", Caller::Anonymous, "UNAUTHENTICATED"),
             ("hold", Caller::Rejected(TokenError::Expired), "UNAUTHENTICATED"),
             ("hold", key(&[Scope::CatalogRead]), "FORBIDDEN"),

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use crate::limits::Limits;
 
-pub(crate) use known::Documents;
+pub(crate) use known::{Documents, Remembered};
 
 /// Why a document is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

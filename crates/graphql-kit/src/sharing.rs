@@ -13,6 +13,10 @@
 //! Never shared: mutations, answers with errors, [degraded](crate::degraded) ones, and those that miss
 //! something that was asked for by its name. That may be there in a moment.
 //!
+//! What changes at any moment, and is the same for everybody, has the hint `cache_control(private, max_age =
+//! N)`: it is shared as long as its [validators](crate::validated) hold, and no longer than that. All others
+//! are told `no-store`.
+//!
 //! Whether something is the same for everybody is for who writes the hint. [`shared`] lists all that is,
 //! for a test in each subgraph in which no new field goes unseen.
 
@@ -27,6 +31,9 @@ use async_graphql::{
     registry::{MetaField, MetaType, Registry},
 };
 use axum::http::HeaderValue;
+use platform::cache::validator;
+
+use crate::validated::Noted;
 
 /// What federation asks for by keys, and the union of what it gets.
 const ENTITIES: &str = "_entities";
@@ -56,6 +63,8 @@ enum Age {
     /// It is not shared.
     Never,
     Most(u32),
+    /// The same, and only while its validators hold.
+    Validated(u32),
     /// As old as what it is a part of.
     Inherited,
 }
@@ -68,13 +77,28 @@ impl Age {
             CacheControl { public: true, max_age } => {
                 Some(u32::try_from(max_age).map_or(Self::Never, Self::Most))
             }
-            CacheControl { public: false, .. } => Some(Self::Never),
+            CacheControl { public: false, max_age } => match u32::try_from(max_age) {
+                Ok(max_age) if max_age > 0 => Some(Self::Validated(max_age)),
+                _ => Some(Self::Never),
+            },
+        }
+    }
+
+    /// That of a field with a hint of its own, one of its type, both or none.
+    fn of_field(own: Option<Self>, of_type: Option<Self>) -> Option<Self> {
+        match (own, of_type) {
+            (Some(Self::Never), _) | (_, Some(Self::Never)) => Some(Self::Never),
+            (Some(Self::Most(age)), Some(Self::Validated(_))) => Some(Self::Validated(age)),
+            (own, of_type) => own.or(of_type),
         }
     }
 
     fn strictest(self, other: Self) -> Self {
         match (self, other) {
             (Self::Most(one), Self::Most(other)) => Self::Most(one.min(other)),
+            (Self::Most(one) | Self::Validated(one), Self::Most(other) | Self::Validated(other)) => {
+                Self::Validated(one.min(other))
+            }
             _ => Self::Never,
         }
     }
@@ -93,11 +117,10 @@ impl Sharing {
             if let MetaType::Object { fields, cache_control, .. } = kind {
                 let of_type = Age::hinted(cache_control).filter(|_| *name != sharing.root);
                 let field = |field: &MetaField| Field {
-                    age: match (Age::hinted(&field.cache_control), of_type) {
-                        (Some(Age::Never), _) | (_, Some(Age::Never)) => Age::Never,
-                        (Some(age), _) | (None, Some(age)) => age,
-                        (None, None) if is_page(name) => Age::Inherited,
-                        (None, None) => Age::Never,
+                    age: match Age::of_field(Age::hinted(&field.cache_control), of_type) {
+                        Some(age) => age,
+                        None if is_page(name) => Age::Inherited,
+                        None => Age::Never,
                     },
                     output: field.ty.trim_matches(['[', ']', '!']).to_owned(),
                 };
@@ -123,18 +146,28 @@ impl Sharing {
         sharing
     }
 
-    /// How old the answer to a request may be, if it has no errors; `None` if it may not be shared.
-    pub(crate) fn age(&self, request: &mut Request) -> Option<u32> {
+    /// What everybody may do with the answer to a request, if it has no errors; `None` if it may not be
+    /// shared.
+    pub(crate) fn terms(&self, request: &mut Request) -> Option<Terms> {
         let name = request.operation_name.clone();
         let document = request.parsed_query().ok()?;
         let operation = operation(document, name.as_deref())?;
         if operation.ty != OperationType::Query {
             return None;
         }
-        let mut walk = Walk { sharing: self, fragments: &document.fragments, age: None };
+        let mut walk = Walk { sharing: self, fragments: &document.fragments, age: None, validated: false };
         walk.selections(&operation.selection_set.node, &self.root, None)?;
-        walk.age
+        walk.age.map(|age| Terms { age, validated: walk.validated })
     }
+}
+
+/// How an answer may be shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// How old it may be, in seconds.
+    age: u32,
+    /// Whether only while its validators hold.
+    validated: bool,
 }
 
 fn is_page(kind: &str) -> bool {
@@ -161,6 +194,8 @@ struct Walk<'d> {
     fragments: &'d HashMap<Name, Positioned<FragmentDefinition>>,
     /// That of the strictest field so far.
     age: Option<u32>,
+    /// Whether one of them holds by validators.
+    validated: bool,
 }
 
 impl Walk<'_> {
@@ -196,6 +231,10 @@ impl Walk<'_> {
         let age = match field.age {
             Age::Never => return None,
             Age::Most(age) => age,
+            Age::Validated(age) => {
+                self.validated = true;
+                age
+            }
             Age::Inherited => inherited?,
         };
         self.age = Some(self.age.map_or(age, |strictest| strictest.min(age)));
@@ -203,14 +242,24 @@ impl Walk<'_> {
     }
 }
 
-/// Says in an answer whether it may be shared: for as long as its fields may.
-pub(crate) fn said_in(mut answer: Response, age: Option<u32>) -> Response {
+/// Says in an answer whether it may be shared: on these terms, with what was noted of it.
+pub(crate) fn said_in(mut answer: Response, terms: Option<Terms>, noted: &Noted) -> Response {
     let whole = answer.errors.is_empty() && answer.extensions.is_empty() && !misses_something(&answer.data);
-    let age = age.filter(|_| whole).and_then(|age| i32::try_from(age).ok());
-    answer.cache_control = match age {
-        Some(max_age) => CacheControl { public: true, max_age },
-        None => CacheControl { public: false, max_age: -1 },
-    };
+    answer.cache_control = CacheControl { public: false, max_age: -1 };
+    match terms.filter(|_| whole) {
+        Some(Terms { age, validated: false }) => {
+            if let Ok(max_age) = i32::try_from(age) {
+                answer.cache_control = CacheControl { public: true, max_age };
+            }
+        }
+        Some(Terms { age, validated: true }) => {
+            let validators = noted.validators().map(|validators| validator::format(age, &validators));
+            if let Some(Ok(value)) = validators.map(HeaderValue::try_from) {
+                answer.http_headers.insert(validator::VALIDATORS, value);
+            }
+        }
+        None => {}
+    }
     answer
 }
 
@@ -233,20 +282,23 @@ pub(crate) fn header(answer: &Response) -> HeaderValue {
 }
 
 /// All that everybody may share of the queries `Q`: a line for each type and age, such as
-/// `City 60: id name`, in order. Parts of pages, which are shared as their pages are, are left out.
+/// `City 60: id name`, in order; `City 60 validated: …` while validators hold. Parts of pages, which are shared as their pages are, are left out.
 pub fn shared<Q: ObjectType>() -> Vec<String> {
-    let mut lines = HashMap::<(&str, u32), Vec<&str>>::new();
+    let mut lines = HashMap::<(&str, u32, &str), Vec<&str>>::new();
     let sharing = Sharing::of::<Q>();
     for (kind, fields) in &sharing.types {
         for (name, field) in fields {
-            if let Age::Most(age) = field.age {
-                lines.entry((kind, age)).or_default().push(name);
-            }
+            let (age, how) = match field.age {
+                Age::Most(age) => (age, ""),
+                Age::Validated(age) => (age, " validated"),
+                Age::Never | Age::Inherited => continue,
+            };
+            lines.entry((kind, age, how)).or_default().push(name);
         }
     }
-    let line = |((kind, age), mut fields): ((&str, u32), Vec<&str>)| {
+    let line = |((kind, age, how), mut fields): ((&str, u32, &str), Vec<&str>)| {
         fields.sort_unstable();
-        format!("{kind} {age}: {}", fields.join(" "))
+        format!("{kind} {age}{how}: {}", fields.join(" "))
     };
     let mut lines: Vec<_> = lines.into_iter().map(line).collect();
     lines.sort_unstable();
@@ -254,185 +306,4 @@ pub fn shared<Q: ObjectType>() -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use async_graphql::{
-        Interface, Object, SimpleObject,
-        connection::{Connection, Edge},
-    };
-
-    use super::*;
-
-    /// Shared for a minute, but for one field that is not and one that changes sooner.
-    #[derive(SimpleObject, Clone)]
-    #[graphql(cache_control(max_age = 60))]
-    struct Movie {
-        title: String,
-        #[graphql(cache_control(max_age = 30))]
-        rank: i32,
-        #[graphql(cache_control(private))]
-        seen_by_me: bool,
-        review: Option<Review>,
-    }
-
-    /// Nobody has said anything.
-    #[derive(SimpleObject, Clone)]
-    struct Review {
-        text: String,
-        #[graphql(cache_control(max_age = 90))]
-        stars: i32,
-    }
-
-    #[derive(SimpleObject, Clone)]
-    #[graphql(cache_control(max_age = 20))]
-    struct Concert {
-        title: String,
-        rank: i32,
-    }
-
-    #[derive(Interface, Clone)]
-    #[graphql(field(name = "title", ty = "&String"), field(name = "rank", ty = "&i32"))]
-    enum Title {
-        Movie(Movie),
-        Concert(Concert),
-    }
-
-    fn movie() -> Movie {
-        Movie { title: "M".to_owned(), rank: 1, seen_by_me: true, review: None }
-    }
-
-    struct Query;
-
-    #[Object(cache_control(max_age = 600))]
-    impl Query {
-        #[graphql(cache_control(max_age = 40))]
-        async fn movie(&self) -> Movie {
-            movie()
-        }
-
-        #[graphql(cache_control(max_age = 40))]
-        async fn title(&self) -> Vec<Title> {
-            let concert = Concert { title: "C".to_owned(), rank: 2 };
-            vec![Title::Movie(movie()), Title::Concert(concert)]
-        }
-
-        #[graphql(cache_control(max_age = 10))]
-        async fn movies(&self) -> Connection<usize, Movie> {
-            let mut page = Connection::new(false, false);
-            page.edges.push(Edge::new(0, movie()));
-            page
-        }
-
-        /// The hint of the type is not enough for root fields.
-        async fn unthought_of(&self) -> Movie {
-            movie()
-        }
-
-        async fn me(&self) -> i32 {
-            1
-        }
-
-        #[graphql(cache_control(no_cache))]
-        async fn seats(&self) -> i32 {
-            1
-        }
-
-        #[graphql(entity)]
-        async fn find_movie(&self, title: String) -> Option<Movie> {
-            (title == "M").then(movie)
-        }
-    }
-
-    fn check(query: &str, expected: Option<u32>) {
-        let sharing = Sharing::of::<Query>();
-        assert_eq!(sharing.age(&mut Request::new(query)), expected, "{query}");
-    }
-
-    #[test]
-    fn an_answer_is_as_old_as_its_strictest_field_may_be() {
-        check("{ movie { title } }", Some(40));
-        check("{ movie { title rank } }", Some(30));
-        check("{ a: movie { __typename } b: movie { ...F } } fragment F on Movie { rank }", Some(30));
-        check("{ title { title } }", Some(20));
-        check("{ title { ... on Movie { title } } }", Some(40));
-        check("query A { movie { title } } ", Some(40));
-    }
-
-    #[test]
-    fn what_nothing_is_said_of_is_not_shared() {
-        check("{ me }", None);
-        check("{ movie { title } me }", None);
-        check("{ unthoughtOf { title } }", None);
-        check("{ movie { seenByMe } }", None);
-        check("{ movie { review { text } } }", None);
-        check("{ movie { ... on Movie { review { text } } } }", None);
-        check("{ movie { review { stars } } }", Some(40));
-        check("{ seats }", None);
-        check("{ movie { nothing } }", None);
-        check("{ movie { title } nothing }", None);
-        check("{ movie { title @skip(if: true) } me @skip(if: true) }", None);
-        check("{ __schema { types { name } } movie { title } }", None);
-        check("{ _service { sdl } }", None);
-        check("{ __typename }", None);
-        check("mutation { movie { title } }", None);
-        check("subscription { movie { title } }", None);
-        check("query A { movie { title } } query B { me }", None);
-        check("{ movie { ", None);
-    }
-
-    #[test]
-    fn pages_are_shared_as_their_field_is() {
-        check(
-            "{ movies { nodes { title } edges { cursor node { rank } } pageInfo { endCursor } } }",
-            Some(10),
-        );
-        check("{ movies { nodes { seenByMe } } }", None);
-        check("{ movies { pageInfo { hasNextPage } } }", Some(10));
-    }
-
-    #[test]
-    fn entities_are_shared_as_their_fields_are() {
-        let of = |fields: &str| {
-            format!(
-                "query($r: [_Any!]!) {{ _entities(representations: $r) {{ ... on Movie {{ {fields} }} }} }}"
-            )
-        };
-        check(&of("__typename title"), Some(60));
-        check(&of("rank"), Some(30));
-        check(&of("seenByMe title"), None);
-        check(&of("__typename"), None);
-        check("query($r: [_Any!]!) { _entities(representations: $r) { title } }", None);
-    }
-
-    #[test]
-    fn all_that_is_shared_is_listed() {
-        assert_eq!(
-            shared::<Query>(),
-            [
-                "Concert 20: rank title",
-                "Movie 30: rank",
-                "Movie 60: review title",
-                "Query 10: movies",
-                "Query 40: movie title",
-                "Review 90: stars",
-                "Title 20: rank title",
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_not_whole_is_not_shared() {
-        let say = |data: Value, age| header(&said_in(Response::new(data), age));
-        let data = |text: &str| Value::from_json(serde_json::from_str(text).unwrap()).unwrap();
-        assert_eq!(say(data(r#"{"a":{"b":null}}"#), Some(30)), "public, max-age=30");
-        assert_eq!(say(data(r#"{"a":[]}"#), Some(30)), "public, max-age=30");
-        for (text, age) in
-            [(r#"{"a":1}"#, None), (r#"{"a":null}"#, Some(30)), (r#"{"_entities":[{"a":1},null]}"#, Some(30))]
-        {
-            assert_eq!(say(data(text), age), "no-store", "{text}");
-        }
-        let degraded = Response::new(data(r#"{"a":1}"#)).extension("degraded", Value::from(vec!["seats"]));
-        assert_eq!(header(&said_in(degraded, Some(30))), "no-store");
-        let failed = Response::from_errors(vec![async_graphql::ServerError::new("no", None)]);
-        assert_eq!(header(&said_in(failed, Some(30))), "no-store");
-    }
-}
+mod tests;

@@ -22,12 +22,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Limits, TokenVerifier,
+    Limits, Schemas, TokenVerifier,
     degraded::Marks,
     document::{Documents, Excess},
     error,
     operation::Operations,
     sharing::{self, Sharing},
+    validated::Noted,
 };
 
 /// A peer of whom not even a ping came for this long is gone. The router pings every five seconds.
@@ -40,7 +41,7 @@ pub type Prepare = Arc<dyn Fn(Request) -> Request + Send + Sync>;
 /// [`Limits`]; whose every error has a code, and whose every answer says what was
 /// [`degraded`](crate::degraded) and whether it may be [shared](crate::sharing).
 struct Subgraph<Q, M, S> {
-    schema: Schema<Q, M, S>,
+    schemas: Schemas<Q, M, S>,
     prepare: Prepare,
     documents: Documents,
     operations: Arc<Operations>,
@@ -53,17 +54,17 @@ where
     M: ObjectType + 'static,
     S: SubscriptionType + 'static,
 {
-    fn new(name: &'static str, schema: Schema<Q, M, S>, prepare: Prepare, limits: Limits) -> Self {
-        let operations = Arc::new(Operations::new(name, schema.names()));
+    fn new(name: &'static str, schemas: Schemas<Q, M, S>, prepare: Prepare, limits: Limits) -> Self {
+        let operations = Arc::new(Operations::new(name, schemas.strict().names()));
         let documents = Documents::within(limits);
-        Self { schema, prepare, documents, operations, sharing: Arc::new(Sharing::of::<Q>()) }
+        Self { schemas, prepare, documents, operations, sharing: Arc::new(Sharing::of::<Q>()) }
     }
 }
 
 impl<Q, M, S> Clone for Subgraph<Q, M, S> {
     fn clone(&self) -> Self {
         Self {
-            schema: self.schema.clone(),
+            schemas: self.schemas.clone(),
             prepare: Arc::clone(&self.prepare),
             documents: self.documents.clone(),
             operations: Arc::clone(&self.operations),
@@ -79,15 +80,17 @@ where
     S: SubscriptionType + 'static,
 {
     async fn execute(&self, mut request: Request) -> Response {
-        if let Err(excess) = self.documents.read(&mut request) {
-            return refused(excess);
-        }
+        let document = match self.documents.read(&mut request) {
+            Ok(document) => document,
+            Err(excess) => return refused(excess),
+        };
         let operation = self.operations.begin(&mut request);
-        let age = self.sharing.age(&mut request);
-        let marks = Marks::default();
-        let request = (self.prepare)(request.data(marks.clone()));
-        let executing = async { marks.said_in(error::finish(self.schema.execute(request).await)) };
-        sharing::said_in(operation.measure(executing).await, age)
+        let terms = self.sharing.terms(&mut request);
+        let (marks, noted) = (Marks::default(), Noted::default());
+        let request = (self.prepare)(request.data(marks.clone()).data(noted.clone()));
+        let executing =
+            async { marks.said_in(error::finish(self.schemas.execute(request, document.as_deref()).await)) };
+        sharing::said_in(operation.measure(executing).await, terms, &noted)
     }
 
     fn execute_stream(
@@ -101,8 +104,8 @@ where
         let marks = Marks::default();
         let request = (self.prepare)(request.data(marks.clone()));
         let stream = match session_data {
-            Some(data) => self.schema.execute_stream_with_session_data(request, data).boxed(),
-            None => self.schema.execute_stream(request).boxed(),
+            Some(data) => self.schemas.strict().execute_stream_with_session_data(request, data).boxed(),
+            None => self.schemas.strict().execute_stream(request).boxed(),
         };
         stream.map(move |response| marks.said_in(error::finish(response))).boxed()
     }
@@ -121,11 +124,10 @@ struct Shell<E> {
     stop: CancellationToken,
 }
 
-/// Routes for `schema` of the subgraph with this name, which was built with the same
-/// [`limits`](Limits::on). Sockets are closed with code 1001 (going away) when `stop` is cancelled.
+/// Routes for the schema of the subgraph with this name, which was built with the same `limits`. Sockets are closed with code 1001 (going away) when `stop` is cancelled.
 pub fn routes<Q, M, S>(
     name: &'static str,
-    schema: Schema<Q, M, S>,
+    schemas: Schemas<Q, M, S>,
     verifier: TokenVerifier,
     prepare: Prepare,
     limits: Limits,
@@ -136,7 +138,7 @@ where
     M: ObjectType + 'static,
     S: SubscriptionType + 'static,
 {
-    let executor = Subgraph::new(name, schema, prepare, limits);
+    let executor = Subgraph::new(name, schemas, prepare, limits);
     Router::new()
         .route("/graphql", post(query::<Subgraph<Q, M, S>>))
         .route("/ws", get(socket::<Subgraph<Q, M, S>>))
@@ -231,11 +233,12 @@ fn token(payload: &serde_json::Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use async_graphql::{Context, Object, Subscription};
+    use platform::cache::validator::VALIDATORS;
     use serde_json::{Value, json};
     use tokio::time::sleep;
 
     use super::*;
-    use crate::{ApiError, degraded::mark};
+    use crate::{ApiError, degraded::mark, validated};
 
     #[test]
     fn the_token_is_found_where_clients_put_it() {
@@ -286,6 +289,16 @@ mod tests {
             0
         }
 
+        /// The seats of some shows; of show 0 it is not known of what moment they are.
+        #[graphql(cache_control(private, max_age = 20))]
+        async fn map(&self, ctx: &Context<'_>, show: u32) -> Option<bool> {
+            match show {
+                0 => validated::by_nothing(ctx),
+                show => validated::by(ctx, format!("show_{show}:7")),
+            }
+            Some(true)
+        }
+
         async fn refused(&self, ctx: &Context<'_>) -> Result<i32, ApiError> {
             mark(ctx, "seats");
             Err(ApiError::forbidden("only managers may do this"))
@@ -304,8 +317,8 @@ mod tests {
 
     fn subgraph() -> Subgraph<Root, Root, Numbers> {
         let limits = Limits::default();
-        let schema = limits.on(Schema::build(Root, Root, Numbers)).finish();
-        Subgraph::new("test", schema, Arc::new(|request| request), limits)
+        let schemas = Schemas::within(limits, || Schema::build(Root, Root, Numbers));
+        Subgraph::new("test", schemas, Arc::new(|request| request), limits)
     }
 
     /// The names in an answer; `null` in one without.
@@ -335,7 +348,7 @@ mod tests {
         let answer = subgraph().execute(Request::new("{ number(n: 1) { value } }")).await;
         assert_eq!(serde_json::to_value(&answer).unwrap(), json!({ "data": { "number": { "value": 1 } } }));
         // Without the shell, a mark is for nothing.
-        let bare = subgraph().schema.execute("{ seats }").await;
+        let bare = subgraph().schemas.strict().execute("{ seats }").await;
         assert_eq!(serde_json::to_value(&bare).unwrap(), json!({ "data": { "seats": 0 } }));
     }
 
@@ -345,6 +358,31 @@ mod tests {
         let answers = subgraph().execute_stream(Request::new("subscription { numbers { value } }"), session);
         let names: Vec<_> = answers.map(|answer| degraded(&answer)).collect().await;
         assert_eq!(names, [json!(["seats"]), json!(["numbers"]), json!(null)]);
+    }
+
+    #[tokio::test]
+    async fn an_answer_says_what_it_holds_by() {
+        let said = async |query: &str| {
+            let answer = subgraph().execute(Request::new(query)).await;
+            assert_eq!(sharing::header(&answer), "no-store", "{query}");
+            answer.http_headers.get(VALIDATORS).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(said("{ map(show: 1) }").await.as_deref(), Some("max-age=20, show_1:7"));
+        let several = "{ b: map(show: 2) a: map(show: 1) again: map(show: 1) }";
+        assert_eq!(said(several).await.as_deref(), Some("max-age=20, show_1:7, show_2:7"));
+        let many: String = (1..=9).map(|show| format!("s{show}: map(show: {show}) ")).collect();
+        for nothing in [
+            "{ map(show: 0) }",
+            "{ a: map(show: 1) b: map(show: 0) }",
+            "{ map(show: 1) seats }",
+            "{ map(show: 1) number(n: 1) { value } }",
+            "{ map(show: 1) refused }",
+            "mutation { map(show: 1) }",
+            "{ map(show: 1) @skip(if: true) __typename }",
+            &format!("{{ {many} }}"),
+        ] {
+            assert_eq!(said(nothing).await, None, "{nothing}");
+        }
     }
 
     /// What an operation is refused with, as a request and as a stream.
@@ -380,8 +418,8 @@ mod tests {
     #[tokio::test]
     async fn limits_are_as_configured_and_names_are_not_guessed() {
         let with = |limits: Limits| {
-            let schema = limits.on(Schema::build(Root, Root, Numbers)).finish();
-            Subgraph::new("test", schema, Arc::new(|request| request), limits)
+            let schemas = Schemas::within(limits, || Schema::build(Root, Root, Numbers));
+            Subgraph::new("test", schemas, Arc::new(|request| request), limits)
         };
         let said = refusal(&subgraph(), "{ seat }").await;
         assert!(said.contains("seat") && !said.contains("seats"), "{said}");

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, mem, net::SocketAddr, sync::Arc, time::Duration
 
 use anyhow::{Context, Result, anyhow, ensure};
 use axum::Router;
+use booking::SeatValidators;
 use kernel::SystemIds;
 use platform::{
     Deps, Queue, Rabbit, Redis, Shutdown, Telemetry, faults,
@@ -12,7 +13,10 @@ use platform::{
 };
 use tokio::{net::TcpListener, runtime::Handle};
 
-use crate::{cli::RoleName, config::Config};
+use crate::{
+    cli::RoleName,
+    config::{Config, WorkerPart},
+};
 
 /// What running work may take to end after SIGTERM before it is dropped.
 const GRACE: Duration = Duration::from_secs(20);
@@ -147,11 +151,15 @@ impl Process {
     async fn start_gateway(&mut self) -> Result<()> {
         let config = self.config.gateway.clone();
         let listener = gateway::bind(&config).await?;
+        let redis = redis(&self.config, self.deps.as_ref(), &self.shutdown)?;
+        let validators = redis.clone().map(|redis| Arc::new(SeatValidators::new(redis)) as Arc<_>);
         let outside = gateway::Outside {
             clock: faults::clock(),
             ids: Arc::new(SystemIds),
-            redis: redis(&self.config, self.deps.as_ref(), &self.shutdown)?,
+            redis,
+            verifiers: self.deps.as_ref().map(|deps| deps.verifiers.clone()).unwrap_or_default(),
             local: mem::take(&mut self.local),
+            validators,
         };
         let (telemetry, shutdown) = (self.telemetry.clone(), self.shutdown.clone());
         self.spawn("gateway", gateway::run(config, outside, telemetry, listener, shutdown));
@@ -185,8 +193,8 @@ impl Process {
     }
 }
 
-/// Where the gateway keeps its rate limits, and hears that answers have changed: the Redis of this
-/// process, or one of its own. It starts and serves without Redis, as every role does.
+/// Where the gateway keeps its rate limits, hears that answers have changed, and asks whether seats have:
+/// the Redis of this process, or one of its own. It starts and serves without Redis, as every role does.
 fn redis(config: &Config, deps: Option<&Deps>, shutdown: &Shutdown) -> Result<Option<Redis>> {
     let limits = &config.gateway.rate_limits;
     let limited = limits.enabled && limits.store == gateway::Store::Redis;
@@ -199,14 +207,23 @@ fn redis(config: &Config, deps: Option<&Deps>, shutdown: &Shutdown) -> Result<Op
     }
 }
 
-/// Relays, consumers and jobs.
-///
-/// Architecture invariant: every queue exists before a relay publishes. The exchange keeps nothing
-/// that no queue asked for, so an event that overtook its queue would be lost.
+/// Relays, consumers and jobs: those of the chosen parts.
 fn start_worker(config: &Config, deps: &Deps, shutdown: &Shutdown) -> Result<()> {
-    booking::consumers(config.booking.clone(), deps.clone(), shutdown)?;
-    notifications::consumers(&config.notifications, deps, shutdown)?;
-    user::consumers(&config.user, deps, shutdown);
+    for part in &config.worker.parts {
+        match part {
+            WorkerPart::Booking => booking::consumers(config.booking.clone(), deps.clone(), shutdown)?,
+            WorkerPart::Notifications => notifications::consumers(&config.notifications, deps, shutdown)?,
+            WorkerPart::User => user::consumers(&config.user, deps, shutdown),
+            WorkerPart::Relay => start_relays(deps, shutdown),
+        }
+    }
+    Ok(())
+}
+
+/// Architecture invariant: every queue exists before a relay publishes. The exchange keeps nothing
+/// that no queue asked for, so an event that overtook its queue would be lost. So whoever relays
+/// declares them all, whether it consumes them or not.
+fn start_relays(deps: &Deps, shutdown: &Shutdown) {
     let (deps, token) = (deps.clone(), shutdown.token());
     let relaying = shutdown.clone();
     shutdown.spawn("declare-queues", async move {
@@ -217,7 +234,6 @@ fn start_worker(config: &Config, deps: &Deps, shutdown: &Shutdown) -> Result<()>
             }
         }
     });
-    Ok(())
 }
 
 /// Every queue of the platform.

@@ -5,6 +5,7 @@
 //! who is away. So everything is kept for a short time only, and nothing is decided by it.
 
 mod kept;
+pub mod validator;
 
 use std::{collections::VecDeque, time::Duration};
 

@@ -5,6 +5,7 @@ use sea_orm::DatabaseConnection;
 
 use crate::{
     Shutdown,
+    auth::Verifiers,
     pg::{self, PgConfig, PgError},
     rabbit::{Rabbit, RabbitConfig, RabbitError},
     redis::{Redis, RedisConfig, RedisError},
@@ -34,6 +35,8 @@ pub struct Deps {
     pub clock: SharedClock,
     /// New ids and random bytes.
     pub ids: SharedIds,
+    /// Who can tell whether access tokens are good.
+    pub verifiers: Verifiers,
 }
 
 /// The configuration of a dependency cannot work. A dependency that is merely away is no error.
@@ -70,6 +73,7 @@ impl Deps {
             rabbit: Rabbit::connect(&config.rabbit, shutdown)?,
             clock,
             ids,
+            verifiers: Verifiers::default(),
         })
     }
 }

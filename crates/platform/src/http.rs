@@ -245,7 +245,7 @@ fn in_tasks(router: Router, shutdown: &Shutdown) -> Router {
 /// never be committed.
 async fn finish(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
     let (answer, answered) = oneshot::channel();
-    shutdown.spawn("request", async move {
+    shutdown.spawn_one_of_many(async move {
         // A panic is this request's alone.
         let response = AssertUnwindSafe(traced(request, next)).catch_unwind().await;
         // Nobody waits any more: the client has left.

@@ -91,6 +91,17 @@ impl Shutdown {
         );
     }
 
+    /// The same for work that comes by the thousand and has a name of its own where it matters: without a
+    /// span in logs. A panic is the caller's to catch.
+    pub(crate) fn spawn_one_of_many(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let hard = self.hard.clone();
+        self.work.spawn(async move {
+            if hard.run_until_cancelled(work).await.is_none() {
+                tracing::warn!("a request was dropped before it was answered");
+            }
+        });
+    }
+
     /// Runs something that the tracked work needs until its very end, such as a connection. The
     /// future has to end by itself soon after [`Shutdown::hard`] is cancelled.
     pub fn spawn_background(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {

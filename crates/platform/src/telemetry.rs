@@ -19,7 +19,7 @@ use opentelemetry_otlp::ExporterBuildError;
 use serde::Deserialize;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{FilterExt as _, filter_fn},
+    filter::{FilterExt as _, LevelFilter, filter_fn},
     layer::SubscriberExt as _,
     util::{SubscriberInitExt as _, TryInitError},
 };
@@ -111,8 +111,9 @@ pub struct Telemetry {
 pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|_| TelemetryError::Filter)?;
     // Spans of traces are no part of logs, nor are those that nobody wants. So when traces are off they
-    // are not even made.
-    let filter = filter.and(filter_fn(traces::is_of_logs));
+    // are not even made. The hint leaves it to `telemetry.filter` which levels there are: without one every
+    // event of every library would be looked at.
+    let filter = filter.and(filter_fn(traces::is_of_logs).with_max_level_hint(LevelFilter::TRACE));
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

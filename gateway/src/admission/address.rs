@@ -43,7 +43,7 @@ impl TryFrom<String> for Network {
 }
 
 impl Network {
-    fn contains(self, address: IpAddr) -> bool {
+    pub(crate) fn contains(self, address: IpAddr) -> bool {
         match (self.base, address) {
             (IpAddr::V4(base), IpAddr::V4(address)) => {
                 let shift = 32 - self.bits;
@@ -71,6 +71,17 @@ pub(crate) fn of_client(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) 
         client = named.to_canonical();
     }
     client
+}
+
+/// Whom an address stands for: whoever has one address of IPv6 has 2⁶⁴ of them.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        address @ IpAddr::V4(_) => address,
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,12 @@ use moka::sync::Cache;
 use super::limits::{Class, Counts};
 use crate::{answers::Habit, guard::Traits, refusal::Refusal};
 
-/// Bytes of text of the documents that are remembered.
+/// Bytes of the documents that are remembered.
 const CAPACITY: u64 = 16 * 1024 * 1024;
+/// What an operation takes besides its name, with its place in the list and its counts of references.
+const OPERATION: usize = size_of::<Operation>() + 3 * size_of::<usize>();
+/// What an entry takes besides its text and what was found out, about.
+const ENTRY: usize = 256;
 /// Fragments in fragments that are looked into; more than that is counted as too much.
 const DEPTH: u32 = 100;
 
@@ -82,6 +86,15 @@ impl Document {
         Self { traits, ..self }
     }
 
+    /// Bytes that it takes in memory besides its text, about.
+    pub(crate) fn weight(&self) -> usize {
+        let names = self.operations.iter().map(|operation| operation.name.as_ref().map_or(0, String::len));
+        size_of::<Self>()
+            + self.operations.len() * OPERATION
+            + names.sum::<usize>()
+            + self.canonical.as_ref().map_or(0, String::len)
+    }
+
     /// The operation that is asked for, if that is clear.
     pub(crate) fn operation(&self, name: Option<&str>) -> Option<&Arc<Operation>> {
         match (name, self.operations.as_slice()) {
@@ -103,8 +116,14 @@ pub(crate) struct Documents(Cache<Arc<str>, Looked>);
 
 impl Documents {
     pub(crate) fn new() -> Self {
-        let weigh =
-            |text: &Arc<str>, _: &Looked| u32::try_from(text.len()).unwrap_or(u32::MAX).saturating_add(256);
+        let weigh = |text: &Arc<str>, looked: &Looked| {
+            let looked = match looked {
+                Ok(document) => document.as_ref().map_or(0, |document| document.weight()),
+                // What is wrong with a text may quote it.
+                Err(refusal) => refusal.message().len(),
+            };
+            u32::try_from(text.len() + looked + ENTRY).unwrap_or(u32::MAX)
+        };
         Self(Cache::builder().max_capacity(CAPACITY).weigher(weigh).build())
     }
 
@@ -261,6 +280,17 @@ pub(crate) mod tests {
         }
         let document = Document::parse(&chain, &Usual).unwrap();
         assert_eq!(document.operation(None).unwrap().counts.total(), u32::MAX);
+    }
+
+    #[test]
+    fn what_is_made_of_a_text_weighs_too() {
+        let weight = |text: &str| Document::parse(text, &Usual).unwrap().weight();
+        let many: String = (0..1_000).map(|n| format!("query N{n}{{a}}")).collect();
+        assert!(weight(&many) > 1_000 * size_of::<Operation>());
+        let names = "x".repeat(500);
+        assert!(weight(&format!("query {names}{{a}}")) > weight("{a}") + 499);
+        let subscription = "subscription{a{b{c}}}";
+        assert!(weight(subscription) > weight("query{a{b{c}}}") + subscription.len());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! 1. Its parameters are read, completely or not at all ([`params`]). A document that is named by an
 //!    id gets its text ([`crate::documents`]).
 //! 2. What is too much is refused unread ([`crate::guard`]). The document is looked at, once for each
-//!    text ([`document`]): what it asks for at the root.
+//!    text ([`document`]): what it asks for at the root. What is refused here takes a token, too.
 //! 3. Its caller is found out: an access token is verified, an API key is exchanged for one
 //!    ([`caller`], [`exchange`]). From here on the request has a token, whatever it came with.
 //! 4. Its tokens are taken from the buckets of the caller ([`limits`]).
@@ -46,7 +46,8 @@ use ntex::{
 };
 use platform::{
     Redis,
-    auth::{TokenError, TokenVerifier},
+    auth::{TokenError, TokenVerifier, Verifiers},
+    cache::validator::Validators,
     http::Direct,
 };
 use serde_json::value::RawValue;
@@ -55,6 +56,7 @@ use tokio::time::timeout;
 pub use address::{Network, NotANetwork};
 pub use config::{Auth, RateLimits, Store};
 
+pub(crate) use address::network;
 pub(crate) use caller::Caller;
 #[cfg(test)]
 pub(crate) use document::tests::Usual;
@@ -66,7 +68,7 @@ pub(crate) use scopes::Scopes;
 
 use crate::{
     Config, GatewayError, Introspection,
-    answers::Question,
+    answers::{Noted, Question},
     documents::{Ids, Known},
     guard::Guard,
     operations::{Meter, Series},
@@ -93,9 +95,11 @@ pub(crate) struct Admitted {
     pub(crate) made_id: bool,
     /// From where it was sent.
     pub(crate) address: IpAddr,
-    /// For which generation of answers it is executed, if its answer is to be kept. Such an operation
-    /// shares nothing with others, which may have begun before.
+    /// A number of its own, if its answer is to be kept. Such an operation shares nothing with others, which
+    /// may have begun before.
     pub(crate) flight: Option<u64>,
+    /// Where it is noted what its answer holds by, if anybody wants to know.
+    pub(crate) noted: Option<Noted>,
 }
 
 impl Admitted {
@@ -103,17 +107,17 @@ impl Admitted {
     pub(crate) fn partition(&self) -> u64 {
         match self.flight {
             None => self.caller.partition(),
-            Some(generation) => {
+            Some(flight) => {
                 let mut hasher = DefaultHasher::new();
-                (self.caller.partition(), generation).hash(&mut hasher);
+                (self.caller.partition(), flight).hash(&mut hasher);
                 hasher.finish()
             }
         }
     }
 
     /// The same operation for nobody in particular, whose answer is to be kept.
-    pub(crate) fn for_all(&self, generation: u64) -> Self {
-        Self { caller: Caller::Stranger, flight: Some(generation), ..self.clone() }
+    pub(crate) fn for_all(&self, flight: u64, noted: Option<Noted>) -> Self {
+        Self { caller: Caller::Stranger, flight: Some(flight), noted, ..self.clone() }
     }
 }
 
@@ -165,8 +169,12 @@ pub struct Outside {
     pub ids: SharedIds,
     /// Where rate limits are shared; without it each gateway has its own.
     pub redis: Option<Redis>,
+    /// Who can tell whether access tokens are good, for other roles of the process as well.
+    pub verifiers: Verifiers,
     /// Subgraphs that are roles of the same process, by their names: they can be asked without HTTP.
     pub local: BTreeMap<String, Direct>,
+    /// Knows what answers hold by that may change at any moment; without it, none of those are kept.
+    pub validators: Option<Arc<dyn Validators>>,
 }
 
 impl Gate {
@@ -176,11 +184,11 @@ impl Gate {
         rules: Arc<Rules>,
         outside: Outside,
     ) -> Result<Self, GatewayError> {
-        let Outside { clock, ids, redis, .. } = outside;
+        let Outside { clock, ids, redis, verifiers, .. } = outside;
         let auth = Some(&config.auth).filter(|auth| auth.enabled);
         let identities = auth
             .map(|auth| {
-                let verifier = TokenVerifier::new(auth.verifier(), Arc::clone(&clock))?;
+                let verifier = verifiers.get(&auth.verifier(), &clock)?;
                 Ok(Identities { verifier, keys: KeyExchange::new(auth.token_url.clone())? })
             })
             .transpose()
@@ -216,6 +224,7 @@ impl Gate {
             made_id: true,
             address: IpAddr::from([0, 0, 0, 0]),
             flight: None,
+            noted: None,
         }
     }
 
@@ -253,18 +262,25 @@ impl Gate {
         body: &Bytes,
         meter: &mut Meter,
     ) -> Result<(Admitted, Option<Subscription>, Arc<Read>), Refusal> {
-        let read = self.bodies.get(body, || self.read(body))?;
-        if let Some(series) = &read.series {
+        let known = self.bodies.known(body);
+        if let Some(series) = known.as_ref().and_then(|read| read.series.as_ref()) {
             meter.is_of(series);
         }
         let caller = self.caller(headers, address).await?;
-        if read.document.as_ref().is_some_and(|document| document.traits.introspects) {
-            self.may_introspect(&caller)?;
+        let read = match known {
+            Some(read) => read,
+            None => self.read_for(&caller, address, body).await?,
+        };
+        if let Some(series) = &read.series {
+            meter.is_of(series);
         }
         // What the router will refuse costs as much as the simplest query.
         let counts =
             read.operation.as_ref().map_or(Counts::one(Class::General), |operation| operation.counts);
         self.take(&caller, address, counts).await?;
+        if read.document.as_ref().is_some_and(|document| document.traits.introspects) {
+            self.may_introspect(&caller)?;
+        }
         let subscription = match (&read.document, &read.operation) {
             (Some(document), Some(operation)) if operation.kind == Kind::Subscription => {
                 Subscription::new(document, operation, &Params::parse(&read.body)?, caller.partition())
@@ -272,7 +288,22 @@ impl Gate {
             _ => None,
         };
         let scopes = Arc::clone(&self.scopes);
-        Ok((Admitted { caller, scopes, made_id: false, address, flight: None }, subscription, read))
+        let admitted = Admitted { caller, scopes, made_id: false, address, flight: None, noted: None };
+        Ok((admitted, subscription, read))
+    }
+
+    /// Reads a body that is not known, which costs more than to refuse it: who has no token left for the
+    /// simplest query is refused unread, and who is refused for what they sent has used one.
+    async fn read_for(&self, caller: &Caller, address: IpAddr, body: &Bytes) -> Result<Arc<Read>, Refusal> {
+        let one = Counts::one(Class::General);
+        self.limiter.look(&caller.subject(), address, one).map_err(Limited::refusal)?;
+        match self.read(body) {
+            Ok(read) => Ok(self.bodies.keep(body, read)),
+            Err(refusal) => {
+                self.take(caller, address, one).await?;
+                Err(refusal)
+            }
+        }
     }
 
     /// Finds out what a body asks for.
@@ -351,6 +382,7 @@ impl Gate {
             },
             (None, Some(key)) => self.of_key(identities, headers, &key, address).await?,
             (Some(_), Some(_)) => {
+                self.charge(address).await?;
                 let message = "Send an access token or an API key, not both.";
                 return Err(Refusal::bad(message));
             }
@@ -373,8 +405,11 @@ impl Gate {
             looked.map_err(Limited::refusal)?;
         }
         let caller = identities.of_key(headers, key).await;
-        if !known && caller.is_err() {
-            self.take_sign_in(address).await?;
+        if caller.is_err() {
+            match known {
+                true => self.charge(address).await?,
+                false => self.take_sign_in(address).await?,
+            }
         }
         caller
     }
@@ -383,6 +418,11 @@ impl Gate {
     async fn take(&self, caller: &Caller, address: IpAddr, counts: Counts) -> Result<(), Refusal> {
         let taken = self.limiter.take(&caller.subject(), address, counts, self.clock.now()).await;
         taken.map_err(Limited::refusal)
+    }
+
+    /// Takes a token for something that was refused before anybody knew whose it was.
+    pub(crate) async fn charge(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.take(&Caller::Stranger, address, Counts::one(Class::General)).await
     }
 
     /// Takes a token of those who open sessions.

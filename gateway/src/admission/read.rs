@@ -8,11 +8,11 @@ use moka::sync::Cache;
 use ntex::util::Bytes;
 
 use super::document::{Document, Operation};
-use crate::{answers::Question, operations::Series, refusal::Refusal};
+use crate::{answers::Question, operations::Series};
 
 /// Bytes of the bodies that are remembered.
 const CAPACITY: u64 = 16 * 1024 * 1024;
-/// What is remembered of a body besides, about.
+/// What is remembered of a body besides its text and its document, about.
 const EXTRA: usize = 512;
 /// Longer bodies are not remembered.
 const LONGEST: usize = 64 * 1024;
@@ -42,7 +42,9 @@ pub(super) struct Bodies {
 impl Bodies {
     pub(super) fn new() -> Self {
         let weigh = |body: &Arc<[u8]>, read: &Arc<Read>| {
-            u32::try_from(body.len() + read.body.len() + EXTRA).unwrap_or(u32::MAX)
+            // Another body may have the same document; nobody else may still have it, either.
+            let document = read.document.as_ref().map_or(0, |document| document.weight());
+            u32::try_from(body.len() + read.body.len() + document + EXTRA).unwrap_or(u32::MAX)
         };
         Self {
             known: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build(),
@@ -50,23 +52,21 @@ impl Bodies {
         }
     }
 
-    /// What a body asks for, by `read` if that is not known yet.
-    pub(super) fn get(
-        &self,
-        body: &Bytes,
-        read: impl FnOnce() -> Result<Read, Refusal>,
-    ) -> Result<Arc<Read>, Refusal> {
-        if let Some(known) = self.known.get(&**body) {
-            self.documents.increment(1);
-            return Ok(known);
-        }
-        let read = read()?;
+    /// What a body asks for, if that is known.
+    pub(super) fn known(&self, body: &Bytes) -> Option<Arc<Read>> {
+        let known = self.known.get(&**body)?;
+        self.documents.increment(1);
+        Some(known)
+    }
+
+    /// Remembers what a body asks for.
+    pub(super) fn keep(&self, body: &Bytes, read: Read) -> Arc<Read> {
         if read.question.is_none() || body.len() > LONGEST {
-            return Ok(Arc::new(read));
+            return Arc::new(read);
         }
         // As it came it is a part of a larger buffer.
         let read = Arc::new(Read { body: Bytes::copy_from_slice(&read.body), ..read });
         self.known.insert(Arc::from(&**body), Arc::clone(&read));
-        Ok(read)
+        read
     }
 }

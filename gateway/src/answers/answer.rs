@@ -18,6 +18,7 @@ use ntex::{
     util::Bytes,
     web::WebResponse,
 };
+use platform::cache::validator::Validator;
 use tokio::sync::OnceCell;
 
 use super::{Digest, Key};
@@ -39,6 +40,8 @@ pub(crate) struct Answer {
     /// The same, compressed with gzip, when somebody has asked for that.
     pub(super) packed: OnceCell<Bytes>,
     pub(super) asked: Asked,
+    /// Whom to ask each time whether it still holds; nobody if it does for as long as it lasts.
+    validator: Option<Box<dyn Validator>>,
     /// When it was asked of the subgraphs. It is as old as that.
     begun: Instant,
     lasts: Duration,
@@ -58,16 +61,28 @@ pub(crate) struct Asked {
     pub(super) headers: HeaderMap,
 }
 
+/// The circumstances that a response was fetched under.
+pub(super) struct Fetch<'f> {
+    /// When the subgraphs were asked, or a moment before.
+    pub(super) begun: Instant,
+    pub(super) asked: &'f Asked,
+    /// How often an earlier answer was given.
+    pub(super) given: u32,
+    pub(super) validator: Option<Box<dyn Validator>>,
+}
+
 impl Answer {
-    /// What a response, asked for at this moment, is worth to everybody. `None` if it is not for
-    /// everybody: only what says clearly that it is may be kept.
-    pub(super) fn of(response: &WebResponse, begun: Instant, asked: &Asked, given: u32) -> Option<Self> {
+    /// What a response is worth to everybody. `None` if it is not for everybody: only what says clearly
+    /// that it is may be kept.
+    pub(super) fn of(response: &WebResponse, fetch: Fetch<'_>) -> Option<Self> {
         let lasts = may_be_kept(response)?;
         let body = body(response)?.clone();
+        let Fetch { begun, asked, given, validator } = fetch;
         Some(Self {
             body,
             packed: OnceCell::new(),
             asked: asked.clone(),
+            validator,
             begun,
             lasts,
             given: given.into(),
@@ -80,11 +95,29 @@ impl Answer {
         self.lasts.checked_sub(self.begun.elapsed()).filter(|left| !left.is_zero())
     }
 
-    /// What HTTP is told: for how long it may be kept elsewhere.
+    /// Whether somebody who asked at this moment may have it without another look: what it says was found
+    /// out later, or holds anyway.
+    pub(super) fn is_of(&self, moment: Instant) -> bool {
+        self.validator.is_none() || self.begun >= moment
+    }
+
+    /// Whether it still holds. False also when nobody can tell.
+    pub(super) async fn holds(&self) -> bool {
+        match &self.validator {
+            Some(validator) => validator.holds().await,
+            None => true,
+        }
+    }
+
+    /// What HTTP is told: for how long it may be kept elsewhere, where nobody asks whether it holds.
     pub(crate) fn cache_control(&self) -> HeaderValue {
+        const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+        if self.validator.is_some() {
+            return NO_STORE;
+        }
         let seconds = self.left().unwrap_or_default().as_secs();
         let value = HeaderValue::try_from(format!("public, max-age={seconds}"));
-        value.unwrap_or(HeaderValue::from_static("no-store"))
+        value.unwrap_or(NO_STORE)
     }
 
     /// Notes that it is given, with so much left. Whether it should be fetched anew now; that is told
@@ -99,9 +132,10 @@ impl Answer {
         self.waits.store(false, Ordering::Relaxed);
     }
 
-    /// Whether it should be fetched anew because it is asked for often; that is told once.
+    /// Whether it should be fetched anew because it is asked for often; that is told once. What may change
+    /// at any moment is not fetched for nobody.
     pub(super) fn should_wait(&self) -> bool {
-        self.given() >= OFTEN && !self.waits.swap(true, Ordering::Relaxed)
+        self.validator.is_none() && self.given() >= OFTEN && !self.waits.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn ends_soon(&self) -> bool {

@@ -11,6 +11,9 @@
 //! * When the catalog says that something has changed, all answers go. They have a generation: what was
 //!   asked before the change is given to those who asked before, and to nobody after.
 //! * What is asked for often is fetched anew before it ends ([`warm`]).
+//! * What changes at any moment, such as seats, is kept with validators, and their subgraph is asked each time
+//!   whether they still hold ([`validators`]). Nobody gets of it what was so only before they asked, whether
+//!   it was there or somebody else was fetching it.
 //!
 //! Architecture invariant: every operation is admitted first. Whether there is an answer changes nothing
 //! in who may ask, how often, and what is counted.
@@ -20,6 +23,7 @@ mod config;
 mod habit;
 mod packed;
 mod question;
+mod validators;
 mod warm;
 
 use std::{
@@ -31,6 +35,7 @@ use std::{
     time::Instant,
 };
 
+use metrics::Counter;
 use moka::future::Cache;
 use ntex::{
     http::{
@@ -40,14 +45,17 @@ use ntex::{
     util::Bytes,
     web::{Error, WebResponse},
 };
-use platform::telemetry::CacheMeter;
+use platform::{
+    cache::validator::{Validator, Validators},
+    telemetry::CacheMeter,
+};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::{
     Config,
     settings::{AUTHORIZATION, caller_headers},
 };
-use answer::{Asked, Life};
+use answer::{Asked, Fetch, Life};
 use question::Digest;
 
 pub use config::PreparedAnswers;
@@ -56,6 +64,7 @@ pub(crate) use answer::{Answer, is_for_all};
 pub(crate) use habit::Habit;
 pub(crate) use packed::GZIP;
 pub(crate) use question::Question;
+pub(crate) use validators::Noted;
 
 /// The name in metrics.
 const NAME: &str = "gateway.answers";
@@ -70,7 +79,12 @@ pub(crate) struct Answers {
     /// What HTTP is told of what decides.
     pub(crate) vary: HeaderValue,
     largest: u32,
+    /// Reads what answers hold by; without it none are kept that hold by anything.
+    validators: Option<Arc<dyn Validators>>,
     meter: CacheMeter,
+    /// Counts those that did not hold any more.
+    stale: Counter,
+    flights: AtomicU64,
     warm: Sender<Arc<Answer>>,
     waiting: Mutex<Option<Receiver<Arc<Answer>>>>,
 }
@@ -80,7 +94,17 @@ pub(crate) struct Answers {
 pub(crate) struct Key {
     digest: Digest,
     /// That in which it was asked.
-    pub(crate) generation: u64,
+    generation: u64,
+}
+
+/// A query that is asked for everybody.
+pub(crate) struct Flight<'f> {
+    pub(crate) question: &'f Question,
+    pub(crate) headers: &'f HeaderMap,
+    /// The operation as JSON.
+    pub(crate) body: &'f Bytes,
+    /// Where it is noted what the answer holds by.
+    pub(crate) noted: Option<Noted>,
 }
 
 /// What has come of asking for everybody.
@@ -96,7 +120,7 @@ struct NotKept;
 
 impl Answers {
     /// `None` where no answers are kept.
-    pub(crate) fn new(config: &Config) -> Option<Arc<Self>> {
+    pub(crate) fn new(config: &Config, validators: Option<Arc<dyn Validators>>) -> Option<Arc<Self>> {
         let PreparedAnswers { enabled, max_bytes, max_entry_bytes, warm } = config.answers;
         let names = caller_headers(config).into_iter().filter(|name| name != AUTHORIZATION);
         let deciding: Vec<_> = names.filter_map(|name| HeaderName::try_from(name.as_str()).ok()).collect();
@@ -116,7 +140,10 @@ impl Answers {
                 vary: HeaderValue::try_from(vary.as_str()).unwrap_or(HeaderValue::from_static("*")),
                 deciding,
                 largest: max_entry_bytes,
+                validators,
                 meter: CacheMeter::new(NAME),
+                stale: metrics::counter!("gateway_answers_stale_total"),
+                flights: AtomicU64::new(0),
                 warm: sender,
                 waiting: Mutex::new((warm > 0).then_some(receiver)),
             })
@@ -136,6 +163,9 @@ impl Answers {
     pub(crate) async fn get(&self, key: &Key) -> Option<Arc<Answer>> {
         let answer = self.kept.get(key).await?;
         let left = answer.left()?;
+        if !self.holds(key, &answer).await {
+            return None;
+        }
         self.meter.hit();
         if answer.give(left) && self.warm.try_send(Arc::clone(&answer)).is_err() {
             // Too many do. Whoever asks next tries again.
@@ -144,19 +174,47 @@ impl Answers {
         Some(answer)
     }
 
+    /// Whether an answer still holds. One that does not goes.
+    async fn holds(&self, key: &Key, answer: &Arc<Answer>) -> bool {
+        if answer.holds().await {
+            return true;
+        }
+        self.stale.increment(1);
+        // Somebody may have put another one in its place.
+        if self.kept.get(key).await.is_some_and(|kept| Arc::ptr_eq(&kept, answer)) {
+            self.kept.invalidate(key).await;
+        }
+        false
+    }
+
+    /// Whether somebody who asked at this moment may have what has come of asking. It may have been asked
+    /// for somebody else, before.
+    pub(crate) async fn is_of(&self, moment: Instant, key: &Key, answer: &Arc<Answer>) -> bool {
+        answer.is_of(moment) || self.holds(key, answer).await
+    }
+
+    /// Names what is asked for everybody: no two that are executed at the same time share anything.
+    pub(crate) fn next_flight(&self) -> u64 {
+        self.flights.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Where it can be noted what an answer holds by; of no use to anybody where nobody reads that.
+    pub(crate) fn noting(&self) -> Option<Noted> {
+        self.validators.as_ref().map(|_| Noted::default())
+    }
+
     /// The answer that `ask` gets, or that somebody else is getting; `ask` has to ask for nobody in
     /// particular. `None` when somebody else has found that it is not for all. When the one who asks goes
     /// away, the next one does.
     pub(crate) async fn fetch(
         &self,
         key: Key,
-        question: &Question,
-        headers: &HeaderMap,
-        body: &Bytes,
+        flight: Flight<'_>,
         ask: impl Future<Output = Result<WebResponse, Error>>,
     ) -> Option<Fetched> {
+        let Flight { question, headers, body, noted } = flight;
         let (mine, asking) = (Cell::new(None), Cell::new(false));
-        let flight = async {
+        let asking_for_all = async {
             asking.set(true);
             self.meter.miss();
             let begun = Instant::now();
@@ -165,7 +223,11 @@ impl Answers {
                 NotKept
             })?;
             let asked = Asked { digest: key.digest, body: body.clone(), headers: self.deciding(headers) };
-            let answer = Answer::of(&response, begun, &asked, 1).map(Arc::new);
+            let validators = noted.map(|noted| noted.take()).unwrap_or_default();
+            let answer = self.validator(&validators).and_then(|validator| {
+                let fetch = Fetch { begun, asked: &asked, given: 1, validator };
+                Answer::of(&response, fetch).map(Arc::new)
+            });
             question.habit().learn(answer.is_some());
             match answer {
                 Some(answer) if answer.weight() <= self.largest => return Ok(answer),
@@ -174,7 +236,7 @@ impl Answers {
             }
             Err(NotKept)
         };
-        match self.kept.try_get_with(key, flight).await {
+        match self.kept.try_get_with(key, asking_for_all).await {
             Ok(answer) => {
                 if !asking.get() {
                     self.meter.shared();
@@ -195,6 +257,14 @@ impl Answers {
         often.sort_by_key(|answer| std::cmp::Reverse(answer.given()));
         // As many as there is room for.
         let _ = often.into_iter().try_for_each(|answer| self.warm.try_send(answer));
+    }
+
+    /// What has these validators; `None` when nobody can read them.
+    fn validator(&self, validators: &[String]) -> Option<Option<Box<dyn Validator>>> {
+        match validators {
+            [] => Some(None),
+            validators => self.validators.as_ref()?.read(validators).map(Some),
+        }
     }
 
     fn deciding(&self, headers: &HeaderMap) -> HeaderMap {

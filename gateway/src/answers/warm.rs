@@ -9,7 +9,7 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Answers, NAME};
+use super::{Answer, Answers, NAME, answer::Fetch};
 use crate::{admission::Admitted, request, router::InProcess};
 
 /// How often it is told how much is kept.
@@ -45,10 +45,11 @@ impl Answers {
             return;
         }
         let begun = Instant::now();
-        let for_all = nobody.for_all(key.generation);
+        let for_all = nobody.for_all(self.next_flight(), None);
         let request = request::ask(asked.headers.clone(), asked.body.clone(), for_all, request::JSON);
         let Ok(response) = router.call(request).await else { return };
-        let answer = Answer::of(&response, begun, asked, old.given() / 2);
+        let fetch = Fetch { begun, asked, given: old.given() / 2, validator: None };
+        let answer = Answer::of(&response, fetch);
         if let Some(answer) = answer.filter(|answer| answer.weight() <= self.largest) {
             metrics::counter!("gateway_answers_warmed_total").increment(1);
             self.kept.insert(key, Arc::new(answer)).await;

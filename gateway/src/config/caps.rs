@@ -26,6 +26,12 @@ pub struct Caps {
     /// Of these, those of one user or API key.
     #[garde(range(min = 1))]
     pub subscriptions_per_user: usize,
+    /// Connections that are no sockets: requests, and streams of events. Each takes an open file, too.
+    #[garde(range(min = 1))]
+    pub connections: usize,
+    /// Of these, those of one address; as with sockets. Proxies have no limit of their own either.
+    #[garde(range(min = 1))]
+    pub connections_per_address: usize,
     /// Operations that one socket may have running.
     #[garde(range(min = 1))]
     pub operations_per_socket: usize,
@@ -33,7 +39,8 @@ pub struct Caps {
     /// so with the next event.
     #[garde(range(min = 1))]
     pub events_per_reader: usize,
-    /// How long a client may leave unread what it was sent, in milliseconds, until its socket is closed.
+    /// How long a client may leave unread what it was sent, in milliseconds, until its socket or its
+    /// stream of events is closed.
     #[garde(range(min = 100))]
     pub slow_reader_ms: u64,
     /// How often a socket is pinged, and how long its client may take to say who it is, in milliseconds.
@@ -53,6 +60,8 @@ impl Default for Caps {
             subscriptions: 40_000,
             subscriptions_per_address: 400,
             subscriptions_per_user: 60,
+            connections: 10_000,
+            connections_per_address: 1_000,
             operations_per_socket: 64,
             events_per_reader: 64,
             slow_reader_ms: 10_000,

@@ -26,6 +26,9 @@ pub struct Limits {
     /// Fields of an operation that are not within another one.
     #[garde(range(min = 1))]
     pub root_fields: usize,
+    /// Operations of a document. Clients execute one, but may send the file that has it.
+    #[garde(range(min = 1))]
+    pub operations: usize,
     /// Bytes of a request body.
     #[garde(range(min = 1))]
     pub body_bytes: usize,
@@ -53,6 +56,7 @@ impl Default for Limits {
             tokens: 4_000,
             fields: 500,
             root_fields: 20,
+            operations: 50,
             body_bytes: 64 * 1024,
             variables_bytes: 32 * 1024,
             variables_depth: 16,

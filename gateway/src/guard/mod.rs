@@ -34,6 +34,7 @@ enum Excess {
     Directives,
     Fields,
     RootFields,
+    Operations,
     /// Brackets in brackets.
     Nesting,
     /// Fragments in fragments.
@@ -110,6 +111,7 @@ impl Guard {
             Excess::RootFields => {
                 more("The operation", limits.root_fields, "root fields", "root_fields").into()
             }
+            Excess::Operations => document(limits.operations, "operations", "operations"),
             Excess::Nesting => "The document has brackets in brackets more than 50 deep.".into(),
             Excess::Chain => "The document has fragments in fragments more than 50 deep.".into(),
             Excess::Circle => "The document has a fragment that contains itself.".into(),

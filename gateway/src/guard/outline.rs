@@ -78,6 +78,7 @@ struct Outline<'t, 'l> {
     seen: usize,
     directives: usize,
     aliases: usize,
+    operations: usize,
     introspects: bool,
     definitions: Vec<Definition<'t>>,
 }
@@ -91,6 +92,7 @@ impl<'t, 'l> Outline<'t, 'l> {
             seen: 0,
             directives: 0,
             aliases: 0,
+            operations: 0,
             introspects: false,
             definitions: Vec::new(),
         }
@@ -116,6 +118,7 @@ impl<'t, 'l> Outline<'t, 'l> {
         let mut set = Set::default();
         match self.next()? {
             Some(Token::Punctuator(b'{')) => {
+                self.operation()?;
                 return self.selections(definition, set);
             }
             Some(Token::Name("fragment")) => {
@@ -123,7 +126,7 @@ impl<'t, 'l> Outline<'t, 'l> {
                 let (Some("on"), Some(kind)) = (self.name()?, self.name()?) else { return Ok(None) };
                 set.introspection = is_introspection(kind);
             }
-            Some(Token::Name(_)) => {}
+            Some(Token::Name(_)) => self.operation()?,
             _ => return Ok(None),
         }
         // The name, variables and directives.
@@ -136,6 +139,11 @@ impl<'t, 'l> Outline<'t, 'l> {
                 _ => return Ok(None),
             }
         }
+    }
+
+    fn operation(&mut self) -> Result<(), Excess> {
+        self.operations += 1;
+        if self.operations > self.limits.operations { Err(Excess::Operations) } else { Ok(()) }
     }
 
     /// Reads a selection set and all within, after its first brace.

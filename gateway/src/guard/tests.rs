@@ -53,6 +53,15 @@ fn clients_of_today_pass() {
 }
 
 #[test]
+fn operations_are_counted() {
+    let many = |of: usize| (0..of).map(|n| format!("query Q{n} {{ a }} ")).collect::<String>();
+    check(&many(50), "");
+    check(&many(51), "50 operations (gateway.limits.operations)");
+    check(&format!("{} fragment F on Query {{ a }}", many(50)), "");
+    check(&"{a}".repeat(51), "gateway.limits.operations");
+}
+
+#[test]
 fn depth_is_counted_through_fragments() {
     check(&nested(15), "");
     check(&nested(16), "15 levels of fields (gateway.limits.depth)");

@@ -4,6 +4,9 @@
 //! an answer of a subgraph that does not say clearly that everybody may have it, or that has errors or is
 //! degraded, is made to say that it must not be kept.
 //!
+//! Some answers everybody may share for as long as their validators hold. Where those are of use, they are
+//! noted, and the answer counts as one for all; elsewhere it does not.
+//!
 //! What is kept ([`crate::answers`]) is fetched by requests that share nothing with others under way:
 //! those may have begun before something changed.
 
@@ -21,6 +24,8 @@ use hive_router::{
         plugin_trait::{EndHookPayload, RouterPlugin, StartHookPayload},
     },
 };
+
+use platform::cache::validator::{self, VALIDATORS};
 
 use super::degraded;
 use crate::admission::Admitted;
@@ -51,21 +56,58 @@ impl RouterPlugin for CachePolicyPlugin {
         }
         payload.on_end(|mut end| {
             let result = &mut end.execution_result;
-            if !is_for_all(result) {
+            let said = match policy(result) {
+                Policy::Public => None,
+                Policy::Own => Some(NO_STORE),
+                Policy::Validated(seconds, validators) => {
+                    let admitted = end.context.get_ref::<Admitted>();
+                    let noted = admitted.as_ref().and_then(|admitted| admitted.noted.as_ref());
+                    let age = noted.and_then(|noted| {
+                        noted.add(validators);
+                        HeaderValue::try_from(format!("public, max-age={seconds}")).ok()
+                    });
+                    Some(age.unwrap_or(NO_STORE))
+                }
+            };
+            if let Some(said) = said {
                 let headers = Arc::make_mut(result.headers.get_or_insert_default());
-                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                headers.insert(CACHE_CONTROL, said);
             }
             end.proceed()
         })
     }
 }
 
-/// Whether the answer of a subgraph says that everybody may have it.
-fn is_for_all(result: &SubgraphResponse<'_>) -> bool {
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What a subgraph says of sharing its answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Policy {
+    /// Nobody else may have it.
+    Own,
+    /// Everybody may have it.
+    Public,
+    /// Everybody may have it, for so many seconds at most, while these validators hold.
+    Validated(u32, Vec<String>),
+}
+
+fn policy(result: &SubgraphResponse<'_>) -> Policy {
     let whole = result.errors.as_ref().is_none_or(Vec::is_empty)
         && result.status.is_none_or(|status| status.is_success())
         && result.extensions.as_ref().is_none_or(|extensions| !degraded::is_named(extensions));
-    whole && result.headers.as_ref().is_some_and(|headers| is_public(headers))
+    result.headers.as_ref().filter(|_| whole).map_or(Policy::Own, |headers| said(headers))
+}
+
+fn said(headers: &HeaderMap) -> Policy {
+    let mut values = headers.get_all(VALIDATORS).iter();
+    match (values.next(), values.next()) {
+        (None, _) if is_public(headers) => Policy::Public,
+        (Some(value), None) => match value.to_str().ok().and_then(validator::parse) {
+            Some((seconds, validators)) => Policy::Validated(seconds, validators),
+            None => Policy::Own,
+        },
+        _ => Policy::Own,
+    }
 }
 
 fn is_public(headers: &HeaderMap) -> bool {
@@ -96,5 +138,22 @@ mod tests {
             check(no, false);
         }
         check(&["public, max-age=30", "private"], false);
+    }
+
+    #[test]
+    fn validators_are_read_completely_or_not_at_all() {
+        let check = |values: &[&'static str], expected: Policy| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=30"));
+            for value in values {
+                headers.append(VALIDATORS, HeaderValue::from_static(value));
+            }
+            assert_eq!(said(&headers), expected, "{values:?}");
+        };
+        check(&[], Policy::Public);
+        check(&["max-age=60, a:1"], Policy::Validated(60, vec!["a:1".to_owned()]));
+        check(&["max-age=60, a:1", "max-age=60, b:1"], Policy::Own);
+        check(&["a:1"], Policy::Own);
+        check(&[""], Policy::Own);
     }
 }

@@ -199,7 +199,8 @@ impl Connection {
     }
 
     /// Finds out whether the caller's credentials are good, and until when. While nobody can tell,
-    /// the socket stays: public fields answer everybody.
+    /// the socket stays: public fields answer everybody. Nobody can when others at the address have guessed
+    /// keys so often that those there have to wait; a socket that is not open yet is then closed.
     async fn standing(&self) -> Option<Close> {
         let mut headers = self.state.borrow().headers.clone();
         if !headers::has_credentials(&headers) {
@@ -219,6 +220,9 @@ impl Connection {
             Ok(Caller::Rejected(TokenError::Expired)) => Some(Close::Expired),
             Ok(Caller::Rejected(TokenError::Invalid)) => Some(Close::Forbidden),
             Err(refusal) if refusal.code == ErrorCode::BadUserInput => Some(Close::BadMessage),
+            Err(refusal) if refusal.code == ErrorCode::RateLimited => {
+                (self.state.borrow().phase != Phase::Open).then_some(Close::Limited)
+            }
             Err(_) => Some(Close::Forbidden),
         }
     }

@@ -12,6 +12,10 @@
 //! `connection_init`, or expires later, is closed with 4403 (Forbidden): of the codes that the
 //! protocol has for this, 4401 is one that clients of it (graphql-ws) take for a mistake in their
 //! code and do not come back from, while after 4403 they connect again, with a new token.
+//!
+//! Codes of the gateway's own, after which clients connect again as well: 4450 for who does not read, 4451
+//! for a caller who has too many sockets, and 4452 for an API key that cannot be looked at now because too
+//! many were tried at its address. A socket that was opened with it stays.
 
 mod connection;
 mod headers;

@@ -13,7 +13,7 @@ use super::{
     protocol::{self, Answers, Outcome},
 };
 use crate::{
-    admission::Admission,
+    admission::{Admission, request_id},
     answers::Answer,
     audience::{Event, Viewer},
     operations::Meter,
@@ -26,8 +26,9 @@ use crate::{
 /// Runs the operation to its end. Dropping the future cancels it.
 pub(super) async fn run(owing: Owing, id: String, mut headers: HeaderMap, body: Bytes) {
     let connection = Rc::clone(&owing.connection);
+    let request = request_id(&mut headers, &connection.router.gate.ids);
     let trace = Trace::begin(&mut headers, "websocket");
-    match trace.run(begin(&connection, headers, body)).await {
+    match trace.run(begin(&connection, headers, body, request.made)).await {
         Begun::Watching(viewer) => {
             drop(owing);
             relay(&connection, &id, viewer).await;
@@ -39,6 +40,8 @@ pub(super) async fn run(owing: Owing, id: String, mut headers: HeaderMap, body: 
         }
         Begun::Answered(response, meter) => answer(&connection, &id, response, meter).await,
         Begun::Refused(refusal) => {
+            let request_id = request.value.to_str().ok();
+            tracing::debug!(request_id, code = %refusal.code, "refused an operation of a socket");
             connection.deliver(protocol::error(&id, &refusal.errors().to_string())).await;
         }
         Begun::Failed => connection.deliver(unexplained(&id, StatusCode::INTERNAL_SERVER_ERROR)).await,
@@ -57,13 +60,14 @@ enum Begun {
 }
 
 /// Admits the operation and has it executed.
-async fn begin(connection: &Connection, mut headers: HeaderMap, body: Bytes) -> Begun {
+async fn begin(connection: &Connection, mut headers: HeaderMap, body: Bytes, made_id: bool) -> Begun {
     let router = &connection.router;
-    let Admission { admitted, subscription, question, body, meter } =
+    let Admission { mut admitted, subscription, question, body, meter } =
         match router.gate.admit(&mut headers, connection.address, body).await {
             Ok(admission) => admission,
             Err(refusal) => return Begun::Refused(refusal),
         };
+    admitted.made_id = made_id;
     if let Some(subscription) = subscription {
         return match router.view(subscription, headers, body, admitted) {
             Ok(viewer) => {

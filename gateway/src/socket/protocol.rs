@@ -109,6 +109,8 @@ pub(super) enum Close {
     /// The credentials of `connection_init` are no good, or are so no more.
     Forbidden,
     Expired,
+    /// Too many keys were tried at the address: whether that of the caller is good is not looked at now.
+    Limited,
     /// The caller has as many sockets as one may have.
     TooMany,
     /// The peer does not read what it is sent.
@@ -130,6 +132,7 @@ impl Close {
             Self::Silent => "silent",
             Self::Forbidden => "forbidden",
             Self::Expired => "expired",
+            Self::Limited => "rate_limited",
             Self::TooMany => "user",
             Self::Slow => "slow",
         }
@@ -152,6 +155,7 @@ impl From<Close> for ws::Message {
             Close::Expired => (4403, "Access token expired"),
             // Free for applications. Clients of the protocol connect again after these.
             Close::Slow => (4450, "Reading too slowly: connect again and read anew"),
+            Close::Limited => (4452, "Too many requests: connect again later"),
             Close::TooMany => (4451, "You have too many sockets open"),
         };
         Self::Close(Some(ws::CloseReason {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::StreamExt;
 use kernel::SystemClock;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -168,8 +169,51 @@ async fn whoever_invents_keys_is_made_to_wait() {
     assert_eq!(ask(&unused, "192.0.2.2").await, 200);
     let mut socket = gateway.raw_socket(&[("x-forwarded-for", "192.0.2.1")]).await.unwrap();
     socket.send(json!({ "type": "connection_init", "payload": { "x-api-key": "mk_0_x" } })).await;
-    assert_eq!(socket.closed().await, 4403);
+    assert_eq!(socket.closed().await, 4452);
     assert_eq!(gateway.issuer.exchanges(), 5);
+}
+
+#[tokio::test]
+async fn a_key_that_is_known_to_be_bad_takes_tokens_too() {
+    let gateway = Guarded::with(Arc::new(SystemClock), outside(), |config| {
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        config.rate_limits.general = 4;
+    })
+    .await;
+    let ask = async |address: &str| {
+        let request = gateway.post_with_key("{ locale }", "mk_0123_wrong").header("x-forwarded-for", address);
+        within(request.send()).await.unwrap().status().as_u16()
+    };
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(ask("192.0.2.1").await);
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 429, 429]);
+    assert_eq!(ask("192.0.2.2").await, 401);
+    assert_eq!(gateway.issuer.exchanges(), 1);
+}
+
+#[tokio::test]
+async fn an_open_socket_stays_when_others_guess_at_its_address() {
+    let gateway = Guarded::with(Arc::new(SystemClock), outside(), |config| {
+        config.rate_limits.sign_in = 3;
+        config.caps.ping_ms = 50;
+    })
+    .await;
+    let key = gateway.issuer.partner("holds:write", limits());
+    // Nobody can tell whether the key is good, and so it is asked for again and again.
+    gateway.issuer.away(true);
+    let mut socket = gateway.socket(json!({ "x-api-key": key })).await;
+    for _ in 0..4 {
+        within(gateway.http.post(gateway.url("/oauth/token")).body("guess").send()).await.unwrap();
+    }
+    for _ in 0..5 {
+        let message = within(socket.stream.next()).await.unwrap().unwrap();
+        assert!(message.is_ping(), "{message}");
+    }
+    socket.subscribe("1", "{ locale }").await;
+    let refused = socket.message().await;
+    assert_eq!(refused["payload"][0]["extensions"]["code"], "RATE_LIMITED", "{refused}");
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
 //! What may be open at once, readers that do not read, and what of it is told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use kernel::SystemClock;
 use reqwest::header;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::{
@@ -183,9 +188,88 @@ async fn whoever_does_not_read_is_closed() {
     until(|| gateway.booking.subscriptions() == 0).await;
 }
 
+/// A subscription by HTTP whose client only asks, and reads nothing.
+async fn unread(gateway: &Gateway, accept: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(gateway.address).await.unwrap();
+    let body = json!({ "query": SEAT_MAP }).to_string();
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nhost: gateway\r\ncontent-type: application/json\r\naccept: {accept}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_a_stream_is_closed_and_leaves_a_place() {
+    let gateway = Gateway::with(|config| {
+        config.caps.subscriptions = 1;
+        config.caps.events_per_reader = 16;
+        config.caps.slow_reader_ms = 200;
+    })
+    .await;
+    for accept in ["text/event-stream", r#"multipart/mixed;subscriptionSpec="1.0""#, "multipart/mixed"] {
+        let mut slow = unread(&gateway, accept).await;
+        until(|| gateway.booking.subscriptions() == 1).await;
+        let mut version = 0;
+        // More than the buffers between us have room for.
+        until(|| {
+            version += 1;
+            let _ = gateway.booking.events.send(Event { version, padding: 64 * 1024 });
+            gateway.booking.subscriptions() == 0
+        })
+        .await;
+        let mut read = Vec::new();
+        let _ = within(slow.read_to_end(&mut read)).await;
+        assert!(read.starts_with(b"HTTP/1.1 200 "), "{accept}");
+    }
+    let told = metrics(&gateway).await;
+    assert!(told.contains(r#"gateway_streams_closed_total{reason="slow"} 3"#), "{told}");
+}
+
+#[tokio::test]
+async fn whoever_reads_slowly_keeps_a_stream() {
+    let gateway = Gateway::with(|config| config.caps.slow_reader_ms = 100).await;
+    let mut events = Events::of(gateway.post(SEAT_MAP)).await;
+    until(|| gateway.booking.subscriptions() == 1).await;
+    for version in 1..=5 {
+        // Nothing is sent for longer than nothing may be left unread.
+        assert!(timeout(Duration::from_millis(150), events.next()).await.is_err());
+        gateway.booking.events.send(Event { version, padding: 64 * 1024 }).unwrap();
+        assert_eq!(events.next().await.unwrap()["data"]["seatMapChanged"]["version"], version);
+    }
+}
+
+#[tokio::test]
+async fn connections_are_limited_in_number_and_sockets_are_none_of_these() {
+    let gateway = Gateway::with(|config| config.caps.connections = 4).await;
+    let mut sockets = Vec::new();
+    for _ in 0..6 {
+        sockets.push(gateway.socket(json!({})).await);
+    }
+    within(async { while !metrics(&gateway).await.contains("gateway_connections_limit 4") {} }).await;
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        idle.push(TcpStream::connect(gateway.address).await.unwrap());
+    }
+    // Those who are connected are served.
+    assert!(sockets[0].query("1", "{ whoami }").await["errors"].is_null());
+    let full = timeout(Duration::from_millis(300), gateway.ready()).await;
+    assert!(!matches!(full, Ok(Some(_))), "{full:?}");
+    drop(idle);
+    within(async { while gateway.ready().await.is_none() {} }).await;
+}
+
 #[tokio::test]
 async fn whoever_missed_events_is_told_to_read_anew() {
-    let gateway = Gateway::with(|config| config.caps.events_per_reader = 4).await;
+    let gateway = Gateway::with(|config| {
+        config.caps.events_per_reader = 4;
+        // However long the other takes: this one is not closed.
+        config.caps.slow_reader_ms = 3_600_000;
+        config.caps.silence_ms = 3_600_000;
+    })
+    .await;
     let mut slow = gateway.socket(json!({})).await;
     slow.subscribe("map", SEAT_MAP).await;
     let mut fast = gateway.socket(json!({})).await;

@@ -1,10 +1,13 @@
 //! What else the listener offers: the schema, the explorer, CORS, and routes for machines.
 
-use gateway::Introspection;
+use std::net::TcpListener;
+
+use gateway::{Config, Introspection};
+use platform::{Shutdown, Telemetry};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::harness::{Gateway, answer, within};
+use crate::harness::{Gateway, answer, outside, supergraph, within};
 
 const INTROSPECTION: &str = include_str!("../fixture/introspection.graphql");
 
@@ -89,4 +92,54 @@ async fn machines_are_answered() {
     assert_eq!(status, StatusCode::OK);
     assert!(metrics.contains("http_server_request_duration"), "{metrics}");
     assert_eq!(get("/nowhere").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn metrics_are_for_this_machine() {
+    let gateway = Gateway::start().await;
+    let metrics = || gateway.http.get(gateway.url("/metrics"));
+    assert_eq!(within(metrics().send()).await.unwrap().status(), StatusCode::OK);
+    for proxied in ["x-forwarded-for", "forwarded", "via"] {
+        let response = within(metrics().header(proxied, "192.0.2.1").send()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{proxied}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_can_have_an_address_of_their_own() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::with(|config| config.ops_listen = Some(free)).await;
+    gateway.query("{ whoami }").await;
+    let get = async |url: String| {
+        let response = within(gateway.http.get(url).send()).await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    };
+    let (status, metrics) = get(format!("http://{free}/metrics")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(metrics.contains("http_server_request_duration"), "{metrics}");
+    assert!(metrics.contains("gateway_operations_total"), "{metrics}");
+    for path in ["/health", "/ready"] {
+        assert_eq!(get(format!("http://{free}{path}")).await.0, StatusCode::OK);
+        assert_eq!(get(gateway.url(path)).await.0, StatusCode::OK);
+    }
+    assert_eq!(get(gateway.url("/metrics")).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(get(format!("http://{free}/graphql")).await.0, StatusCode::NOT_FOUND);
+    gateway.shutdown.begin();
+    gateway.ended().await.unwrap();
+    TcpListener::bind(free).unwrap();
+}
+
+#[tokio::test]
+async fn an_address_for_metrics_that_is_taken_is_explained() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ops_listen: Some(taken.local_addr().unwrap()),
+        supergraph: supergraph(),
+        ..Config::default()
+    };
+    let listener = gateway::bind(&config).await.unwrap();
+    let run = gateway::run(config, outside(), Telemetry::detached().unwrap(), listener, Shutdown::new());
+    let error = within(run).await.unwrap_err().to_string();
+    assert!(error.contains("MARQUEE_GATEWAY__OPS_LISTEN"), "{error}");
 }

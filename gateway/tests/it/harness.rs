@@ -12,7 +12,7 @@ use axum::{Router, routing::get_service};
 use futures::{SinkExt, StreamExt};
 use gateway::{Config, GatewayError, Outside};
 use kernel::{SystemClock, SystemIds};
-use platform::{Shutdown, Telemetry, http::Direct, telemetry::TelemetryConfig};
+use platform::{Shutdown, Telemetry, auth::Verifiers, http::Direct, telemetry::TelemetryConfig};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, runtime::Handle, task::JoinHandle, time::timeout};
@@ -60,7 +60,14 @@ pub fn telemetry() -> Telemetry {
 /// What a process gives its gateway, without Redis.
 pub fn outside() -> Outside {
     let local = BTreeMap::new();
-    Outside { clock: Arc::new(SystemClock), ids: Arc::new(SystemIds), redis: None, local }
+    Outside {
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(SystemIds),
+        redis: None,
+        verifiers: Verifiers::default(),
+        local,
+        validators: None,
+    }
 }
 
 /// The composed schema of the two subgraphs.

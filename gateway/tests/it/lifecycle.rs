@@ -87,6 +87,18 @@ async fn a_stream_breaks_off_so_that_its_client_connects_again() {
 }
 
 #[tokio::test]
+async fn so_does_a_stream_in_parts() {
+    let gateway = Gateway::start().await;
+    let request = gateway.post("subscription { seatMapChanged(showId: 1) { version } }");
+    let response = within(request.header("accept", "multipart/mixed").send()).await.unwrap();
+    until(|| gateway.booking.subscriptions() == 1).await;
+    gateway.shutdown.begin();
+    let rest = within(response.text()).await.unwrap_or_default();
+    assert!(!rest.contains("-----"), "the last boundary says that there is no more: {rest}");
+    gateway.ended().await.unwrap();
+}
+
+#[tokio::test]
 async fn an_operation_that_does_not_end_does_not_keep_the_gateway() {
     let gateway = Gateway::with(|config| config.drain_timeout_ms = 100).await;
     let mut socket = gateway.socket(json!({})).await;

@@ -58,3 +58,5 @@ mod subscriptions;
 mod tls;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod validated;

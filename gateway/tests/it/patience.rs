@@ -1,16 +1,23 @@
 //! Nobody is waited for without end: clients that say nothing, and subgraphs that do not answer.
 
-use serde_json::json;
+use std::{net::SocketAddr, sync::Arc};
+
+use kernel::SystemClock;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
-    guarded::code,
-    harness::{Gateway, Socket, answer, until, within},
+    guarded::{Guarded, code},
+    harness::{Gateway, Socket, answer, outside, until, within},
 };
 
 async fn impatient() -> Gateway {
     Gateway::with(|config| {
         config.caps.ping_ms = 100;
-        config.caps.silence_ms = 400;
+        config.caps.silence_ms = 1_500;
     })
     .await
 }
@@ -73,4 +80,34 @@ async fn a_subgraph_takes_no_longer_than_it_may_and_the_others_are_heard() {
     let answered = gateway.query("{ slow show(id: 1) { title } }").await;
     assert_eq!(answered["data"], json!({ "slow": null, "show": { "title": "Show 1" } }));
     until(|| gateway.booking.slow_begun() >= 1).await;
+}
+
+/// Sends a request whose body never ends, and reads the answer until the connection is closed.
+async fn begun(address: SocketAddr, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{head}host: gateway\r\ncontent-length: 1000\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    // What was not read when it was closed may make it end with an error.
+    let _ = within(stream.read_to_end(&mut answer)).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_is_not_waited_for() {
+    let gateway =
+        Guarded::with(Arc::new(SystemClock), outside(), |config| config.body_timeout_ms = 200).await;
+    for (head, body) in [
+        ("POST /graphql HTTP/1.1\r\ncontent-type: application/json\r\n", ""),
+        ("POST /graphql HTTP/1.1\r\ncontent-type: application/json\r\n", r#"{"query":"{ who"#),
+        ("POST /oauth/token HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded\r\n", "grant_type="),
+    ] {
+        let answer = begun(gateway.address, head, body).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+        assert!(head.to_ascii_lowercase().contains("x-request-id: "), "{head}");
+        assert_eq!(code(&serde_json::from_str::<Value>(body).unwrap()), "BAD_USER_INPUT", "{body}");
+    }
+    assert_eq!(gateway.issuer.exchanges(), 0);
+    assert_eq!(gateway.query("{ locale }").await, json!({ "data": { "locale": null } }));
 }

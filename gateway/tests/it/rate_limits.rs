@@ -216,3 +216,33 @@ async fn the_limits_of_a_new_installation_let_a_person_click_around() {
         assert!(gateway.query("{ locale shows { title } }").await["errors"].is_null());
     }
 }
+
+#[tokio::test]
+async fn what_is_refused_counts_too() {
+    let gateway = start().await;
+    let bad = |n: usize| match n % 4 {
+        // Each is new: what was read before costs nothing.
+        0 => gateway.post(&format!("{{ locale # {n}")),
+        1 => gateway.post(&format!("#{n}\n{}", "{a".repeat(100))),
+        2 => gateway.http.post(gateway.url("/graphql")).json(&json!([{ "query": n }])),
+        _ => gateway.post(&format!("#{n}\n{}", "x".repeat(70_000))),
+    };
+    for n in 0..12 {
+        assert_eq!(code(&answer(from(bad(n), "192.0.2.1")).await), "BAD_USER_INPUT", "{n}");
+    }
+    for n in 12..20 {
+        limited(from(bad(n), "192.0.2.1")).await;
+    }
+    limited(from(gateway.post("{ locale }"), "192.0.2.1")).await;
+    assert!(answer(from(gateway.post("{ locale }"), "192.0.2.2")).await["errors"].is_null());
+    // Whoever is known pays for their own mistakes, and for nobody else's.
+    let token = gateway.issuer.person(1, &["CUSTOMER"], 60);
+    for n in 20..32 {
+        let request = bad(n * 4).bearer_auth(&token);
+        assert_eq!(code(&answer(from(request, "192.0.2.1")).await), "BAD_USER_INPUT", "{n}");
+    }
+    limited(from(bad(132).bearer_auth(&token), "192.0.2.3")).await;
+    let mut socket = gateway.socket(bearer(&token)).await;
+    socket.subscribe("1", "{ locale").await;
+    assert_eq!(socket.message().await["payload"][0]["extensions"]["code"], "RATE_LIMITED");
+}

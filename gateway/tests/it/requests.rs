@@ -34,6 +34,22 @@ async fn mutations_carry_the_id_that_the_gateway_made_and_queries_do_not() {
 }
 
 #[tokio::test]
+async fn every_operation_of_a_socket_has_an_id() {
+    let gateway = Gateway::start().await;
+    gateway.booking.slow_may_end.add_permits(5);
+    for payload in [json!({}), json!({ "x-request-id": "not well formed" })] {
+        let mut socket = gateway.socket(payload).await;
+        socket.query("1", "mutation { slowly }").await;
+        socket.query("2", "mutation { slowly }").await;
+    }
+    let made = gateway.booking.request_ids.lock().unwrap().clone();
+    assert!(made.len() == 4 && made.iter().all(|id| id.len() == 32), "{made:?}");
+    let mut socket = gateway.socket(json!({ "x-request-id": "checkout-7" })).await;
+    socket.query("1", "mutation { slowly }").await;
+    assert!(gateway.booking.request_ids.lock().unwrap().contains("checkout-7"));
+}
+
+#[tokio::test]
 async fn what_could_be_read_in_two_ways_is_refused() {
     let gateway = Gateway::start().await;
     let post = async |body: &str| {

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicI32, AtomicUsize, Ordering},
     },
 };
 
@@ -23,6 +23,7 @@ use axum::{
     routing::{get, post},
 };
 use futures::{Stream, StreamExt};
+use platform::cache::validator::VALIDATORS;
 use serde_json::Value;
 use tokio::{
     net::TcpListener,
@@ -41,8 +42,12 @@ pub struct Booking {
     pub events: broadcast::Sender<Event>,
     /// The names of the headers of all requests and `connection_init` payloads.
     pub seen: Mutex<BTreeSet<String>>,
+    /// The ids of requests by HTTP that had one.
+    pub request_ids: Mutex<BTreeSet<String>>,
     /// What it adds to its answers over HTTP.
     pub extensions: Extensions,
+    /// The version of its seats, and how many are available in it. Answers hold by it, unless it is zero.
+    pub seats: AtomicI32,
 }
 
 /// What a subgraph has in `extensions` of its answers, and what it says of keeping them; and how many it
@@ -99,7 +104,9 @@ impl Booking {
             subscriptions: AtomicUsize::new(0),
             events: broadcast::channel(4096).0,
             seen: Mutex::default(),
+            request_ids: Mutex::default(),
             extensions: Extensions::default(),
+            seats: AtomicI32::new(0),
         })
     }
 
@@ -147,6 +154,8 @@ struct Caller {
     authorization: Option<String>,
     language: Option<String>,
     request_id: Option<String>,
+    /// The version of the seats when it asked.
+    seats: i32,
 }
 
 impl Caller {
@@ -155,6 +164,7 @@ impl Caller {
             authorization: header("authorization"),
             language: header("accept-language"),
             request_id: header("x-request-id"),
+            seats: 0,
         }
     }
 }
@@ -193,8 +203,12 @@ impl BookingQuery {
     }
 
     #[graphql(entity)]
-    async fn find_show(&self, id: ID) -> Seats {
-        Seats { id, available: 42 }
+    async fn find_show(&self, context: &Context<'_>, id: ID) -> Seats {
+        let available = match caller(context).seats {
+            0 => 42,
+            version => version,
+        };
+        Seats { id, available }
     }
 }
 
@@ -287,8 +301,15 @@ async fn booking_query(
     request: GraphQLRequest,
 ) -> GraphQLResponse {
     app.booking.seen.lock().unwrap().extend(headers.keys().map(ToString::to_string));
+    let seats = app.booking.seats.load(Ordering::SeqCst);
     let caller = Caller::of(|name| Some(headers.get(name)?.to_str().ok()?.to_owned()));
-    let response = app.schema.execute(request.into_inner().data(caller)).await;
+    app.booking.request_ids.lock().unwrap().extend(caller.request_id.clone());
+    let caller = Caller { seats, ..caller };
+    let mut response = app.schema.execute(request.into_inner().data(caller)).await;
+    if seats != 0 {
+        let validators = HeaderValue::try_from(format!("max-age=60, seats:{seats}")).unwrap();
+        response.http_headers.insert(VALIDATORS, validators);
+    }
     app.booking.extensions.added_to(response).into()
 }
 

@@ -142,6 +142,33 @@ async fn a_client_of_the_multipart_protocol_can_subscribe() {
 }
 
 #[tokio::test]
+async fn viewers_in_parts_share_the_upstream_of_the_others() {
+    let gateway = Gateway::start().await;
+    let mut sse = Events::of(gateway.post(SEAT_MAP)).await;
+    let mut parts = Vec::new();
+    for (accept, end) in [
+        (r#"multipart/mixed;subscriptionSpec="1.0", application/json"#, r#"{"payload":{"data":"#),
+        ("multipart/mixed", r#"{"data":"#),
+    ] {
+        let response = within(gateway.post(SEAT_MAP).header("accept", accept).send()).await.unwrap();
+        let kind = response.headers()["content-type"].to_str().unwrap();
+        assert!(kind.starts_with("multipart/mixed;boundary="), "{kind}");
+        parts.push((response, end));
+    }
+    until(|| gateway.booking.subscriptions() == 1).await;
+    gateway.booking.send(5);
+    assert_eq!(sse.next().await.unwrap()["data"]["seatMapChanged"]["version"], 5);
+    for (response, begin) in &mut parts {
+        let mut text = String::new();
+        while !text.contains("}\r\n") {
+            text += std::str::from_utf8(&within(response.chunk()).await.unwrap().unwrap()).unwrap();
+        }
+        assert!(text.contains(&format!("{begin}{{\"seatMapChanged\":{{\"version\":5")), "{text}");
+    }
+    assert_eq!(gateway.booking.subscriptions(), 1);
+}
+
+#[tokio::test]
 async fn sharing_can_be_switched_off() {
     let gateway = Gateway::with(|config| config.deduplicate = false).await;
     let mut socket = gateway.socket(json!({})).await;
@@ -171,7 +198,13 @@ async fn viewers_are_limited_in_number() {
 #[tokio::test]
 async fn a_viewer_that_does_not_read_holds_up_nobody() {
     const EVENTS: i32 = 400;
-    let gateway = Gateway::with(|config| config.caps.events_per_reader = 16).await;
+    let gateway = Gateway::with(|config| {
+        config.caps.events_per_reader = 16;
+        // However long the other takes: this one is not closed.
+        config.caps.slow_reader_ms = 3_600_000;
+        config.caps.silence_ms = 3_600_000;
+    })
+    .await;
     let query = "subscription { seatMapChanged(showId: 1) { version padding } }";
     let mut slow = gateway.socket(json!({})).await;
     slow.subscribe("map", query).await;

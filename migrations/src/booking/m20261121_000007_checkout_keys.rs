@@ -16,15 +16,41 @@ CREATE TABLE booking.checkout_keys (
     hold_no         bigint NOT NULL,
     CONSTRAINT checkout_keys_pkey PRIMARY KEY (show_id, user_id, idempotency_key)
 );
+
+-- Processes of the release before write the key into the booking, and know a key that is used by this
+-- constraint, whose index nobody else needs.
+CREATE FUNCTION booking.checkout_key_follow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO booking.checkout_keys (show_id, user_id, idempotency_key, hold_no)
+    VALUES (NEW.show_id, NEW.user_id, NEW.idempotency_key, NEW.hold_no);
+    RETURN NULL;
+EXCEPTION WHEN unique_violation THEN
+    RAISE EXCEPTION 'the idempotency key is used'
+        USING ERRCODE = 'unique_violation', SCHEMA = 'booking', TABLE = 'bookings',
+              CONSTRAINT = 'bookings_idempotency';
+END
+$$;
+CREATE TRIGGER bookings_checkout_key AFTER INSERT ON booking.bookings
+    FOR EACH ROW WHEN (NEW.idempotency_key <> '') EXECUTE FUNCTION booking.checkout_key_follow();
+
+-- What they read of bookings that others make: no key is empty.
+ALTER TABLE booking.bookings
+    ALTER COLUMN idempotency_key SET DEFAULT '',
+    ALTER COLUMN request_hash SET DEFAULT '',
+    DROP CONSTRAINT bookings_request_hash_is_sha256,
+    DROP CONSTRAINT bookings_idempotency;
+
+-- Nobody writes bookings since the trigger was made, and all that were written are seen.
 INSERT INTO booking.checkout_keys (show_id, user_id, idempotency_key, hold_no)
 SELECT show_id, user_id, idempotency_key, hold_no FROM booking.bookings;
-ALTER TABLE booking.bookings DROP COLUMN idempotency_key, DROP COLUMN request_hash;
 ";
 
 const DOWN: &str = "
-ALTER TABLE booking.bookings
-    ADD COLUMN idempotency_key text  NOT NULL DEFAULT gen_random_uuid()::text,
-    ADD COLUMN request_hash    bytea NOT NULL DEFAULT sha256('');
+DROP TRIGGER bookings_checkout_key ON booking.bookings;
+DROP FUNCTION booking.checkout_key_follow();
+UPDATE booking.bookings
+   SET idempotency_key = gen_random_uuid()::text, request_hash = sha256('')
+ WHERE idempotency_key = '';
 ALTER TABLE booking.bookings
     ALTER COLUMN idempotency_key DROP DEFAULT,
     ALTER COLUMN request_hash DROP DEFAULT,

@@ -9,7 +9,6 @@ use lettre::{
         header::{ContentType, HeaderName, HeaderValue},
     },
 };
-use qrcode::{EcLevel, QrCode, render::svg};
 
 use super::render::{Renderer, one_line, ticket_file};
 use crate::{
@@ -33,7 +32,7 @@ pub(crate) enum ComposeError {
     #[error("message refused")]
     Message(#[from] lettre::error::Error),
     #[error("ticket code does not fit a QR code")]
-    Code(#[from] qrcode::types::QrError),
+    Code(#[from] qr::TooLong),
     #[error("content type refused")]
     ContentType(#[from] lettre::message::header::ContentTypeErr),
 }
@@ -80,10 +79,10 @@ impl Composer {
             .singlepart(SinglePart::html(rendered.html));
         let mut parts = MultiPart::mixed().boundary(format!("{event}.parts")).multipart(bodies);
         if let Notice::Confirmed(confirmed) = notice {
+            let svg = ContentType::parse("image/svg+xml")?;
             for ticket in &confirmed.tickets {
                 let file = Attachment::new(ticket_file(&ticket.seat_label));
-                let svg = ContentType::parse("image/svg+xml")?;
-                parts = parts.singlepart(file.body(qr_svg(&ticket.code)?, svg));
+                parts = parts.singlepart(file.body(qr::svg(&ticket.code)?, svg.clone()));
             }
         }
 
@@ -103,16 +102,6 @@ impl Composer {
             ));
         Ok(builder.multipart(parts)?)
     }
-}
-
-/// The code that the door scans. Medium error correction, as phones show it on clean screens;
-/// the quiet zone of four modules is part of the symbol (ISO/IEC 18004).
-fn qr_svg(code: &str) -> Result<String, qrcode::types::QrError> {
-    Ok(QrCode::with_error_correction_level(code, EcLevel::M)?
-        .render::<svg::Color<'_>>()
-        .quiet_zone(true)
-        .min_dimensions(256, 256)
-        .build())
 }
 
 #[cfg(test)]
@@ -167,6 +156,7 @@ mod tests {
             assert_eq!(message.matches(&header).count(), 1, "{file}");
         }
         assert_eq!(message.matches("Content-Type: image/svg+xml").count(), 2);
+        assert_eq!(message.matches("</svg>\r\n").count(), 2, "they go as they are");
         assert!(message.contains("Content-Type: text/plain") && message.contains("Content-Type: text/html"));
     }
 

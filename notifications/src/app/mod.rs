@@ -3,6 +3,7 @@
 mod compose;
 mod given_up;
 mod intake;
+mod marker;
 mod render;
 #[cfg(test)]
 mod sample;
@@ -11,4 +12,5 @@ mod sender;
 pub(crate) use compose::Composer;
 pub use given_up::{GivenUp, Which, given_up_list, given_up_retry};
 pub(crate) use intake::Intake;
+pub(crate) use marker::Marker;
 pub(crate) use sender::Sender;

@@ -20,7 +20,10 @@ use tokio::{
 };
 use tracing::{Instrument as _, field::Empty};
 
-use super::compose::{ComposeError, Composer};
+use super::{
+    compose::{ComposeError, Composer},
+    marker::Marker,
+};
 use crate::{
     domain::{Notice, RetryPolicy},
     mail::{MailError, Mailer},
@@ -43,6 +46,7 @@ pub(super) const RECIPIENT_UNKNOWN: &str = "recipient unknown";
 /// Sends what is due until told to stop.
 pub(crate) struct Sender {
     pub pg: DatabaseConnection,
+    pub marker: Marker,
     pub mailer: Arc<dyn Mailer>,
     pub composer: Composer,
     pub retry: RetryPolicy,
@@ -132,8 +136,7 @@ impl Sender {
         reach("notify.sent").await;
         let label = match outcome {
             Ok(()) => {
-                let age = self.mark(delivery, || delivery::delivery_sent(&self.pg, delivery)).await;
-                if let Some(age) = age {
+                if let Some(age) = self.marker.sent(delivery).await {
                     metrics::histogram!("notification_delivery_age_seconds").record(age);
                 }
                 "sent"
@@ -143,8 +146,7 @@ impl Sender {
                     (!error.is_permanent()).then(|| self.retry.delay_after(delivery.attempts())).flatten();
                 self.log(delivery, &error, delay.is_some());
                 let reason = error.to_string();
-                let failed = || delivery::delivery_failed(&self.pg, delivery, &reason, delay);
-                self.mark(delivery, failed).await;
+                self.mark_failed(delivery, &reason, delay).await;
                 if delay.is_some() { "retry" } else { "gave_up" }
             }
         };
@@ -156,28 +158,18 @@ impl Sender {
         .increment(1);
     }
 
-    /// Marks a delivery, for as long as it takes: one that was sent and is not marked would be
-    /// sent again. Only the hard step of the shutdown, or an outage of the database that is longer
-    /// than the lease, gets in between.
-    async fn mark<T, F: Future<Output = Result<T, DbErr>>>(
-        &self,
-        delivery: &Delivery,
-        mark: impl Fn() -> F,
-    ) -> T {
-        loop {
-            match mark().await {
-                Ok(marked) => return marked,
-                Err(error) => {
-                    tracing::warn!(event = %delivery.event(), %error, "cannot mark a delivery; trying again");
-                    sleep(PAUSE).await;
-                }
-            }
+    /// Marks a delivery as failed, for as long as it takes; else it would be tried again when its lease
+    /// ends, and not when it should be.
+    async fn mark_failed(&self, delivery: &Delivery, reason: &str, delay: Option<Duration>) {
+        while let Err(error) = delivery::delivery_failed(&self.pg, delivery, reason, delay).await {
+            tracing::warn!(event = %delivery.event(), %error, "cannot mark a delivery; trying again");
+            sleep(PAUSE).await;
         }
     }
 
     async fn attempt(&self, delivery: &Delivery) -> Result<(), AttemptError> {
         let recipient = delivery.recipient().ok_or(AttemptError::RecipientUnknown)?;
-        let notice = Notice::restore(&delivery.kind, delivery.facts.clone())?;
+        let notice = Notice::restore(&delivery.kind, &delivery.facts)?;
         let message = self.composer.compose(delivery.event(), delivery.created_at, &notice, recipient)?;
         let span = tracing::info_span!(
             target: TARGET,

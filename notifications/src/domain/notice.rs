@@ -4,6 +4,7 @@ use events::{
     DecodeError, Envelope, Event,
     booking::{BookingCancelled, BookingConfirmed, BookingFacts, BookingRefunded, RefundCause, ShowFacts},
 };
+use serde::Deserialize as _;
 use serde_json::Value;
 
 /// An event that its user gets a message about.
@@ -39,11 +40,11 @@ impl Notice {
     ///
     /// # Errors
     /// The body does not fit the kind, or there is no such kind.
-    pub fn restore(kind: &str, facts: Value) -> Result<Self, serde_json::Error> {
+    pub fn restore(kind: &str, facts: &Value) -> Result<Self, serde_json::Error> {
         match kind {
-            BookingConfirmed::NAME => serde_json::from_value(facts).map(Self::Confirmed),
-            BookingCancelled::NAME => serde_json::from_value(facts).map(Self::Cancelled),
-            BookingRefunded::NAME => serde_json::from_value(facts).map(Self::Refunded),
+            BookingConfirmed::NAME => BookingConfirmed::deserialize(facts).map(Self::Confirmed),
+            BookingCancelled::NAME => BookingCancelled::deserialize(facts).map(Self::Cancelled),
+            BookingRefunded::NAME => BookingRefunded::deserialize(facts).map(Self::Refunded),
             _ => Err(serde::de::Error::custom("no such kind of notice")),
         }
     }

@@ -1,7 +1,7 @@
 //! Messages as files, for development and tests.
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use kernel::EventId;
 use lettre::Message;
-use tokio::fs;
+use tokio::task::spawn_blocking;
 
 use super::{MailError, Mailer};
 
@@ -30,8 +30,11 @@ impl FileMailer {
 #[async_trait]
 impl Mailer for FileMailer {
     async fn send(&self, event: EventId, message: &Message) -> Result<(), MailError> {
-        write(&self.folder, event, &message.formatted())
+        let (folder, content) = (self.folder.clone(), message.formatted());
+        spawn_blocking(move || write(&folder, event, &content))
             .await
+            .map_err(io::Error::from)
+            .flatten()
             .map_err(|error| MailError::transient(format!("file: {}", error.kind())))
     }
 
@@ -40,12 +43,17 @@ impl Mailer for FileMailer {
     }
 }
 
-async fn write(folder: &Path, event: EventId, content: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(folder).await?;
+fn write(folder: &Path, event: EventId, content: &[u8]) -> io::Result<()> {
     // Named after the process too: another one may be writing the same message.
     let part = folder.join(format!(".{event}.{}.part", std::process::id()));
-    fs::write(&part, content).await?;
-    fs::rename(&part, folder.join(format!("{event}.eml"))).await
+    if let Err(error) = fs::write(&part, content) {
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        fs::create_dir_all(folder)?;
+        fs::write(&part, content)?;
+    }
+    fs::rename(&part, folder.join(format!("{event}.eml")))
 }
 
 #[cfg(test)]
@@ -67,18 +75,18 @@ mod tests {
             .unwrap();
         mailer.send(event, &message).await.unwrap();
         mailer.send(event, &message).await.unwrap();
-        let names: Vec<_> = std::fs::read_dir(nested)
+        let names: Vec<_> = fs::read_dir(nested)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         assert_eq!(names, [format!("{event}.eml")]);
     }
 
-    #[tokio::test]
-    async fn a_folder_that_cannot_be_made_is_worth_another_try() {
+    #[test]
+    fn a_folder_that_cannot_be_made_is_worth_another_try() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let event = Id::from_uuid(SystemIds.uuid());
-        let error = write(file.path(), event, b"").await.unwrap_err();
+        let error = write(file.path(), event, b"").unwrap_err();
         assert!(error.kind() == io::ErrorKind::AlreadyExists || error.raw_os_error().is_some());
     }
 }

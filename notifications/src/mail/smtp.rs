@@ -53,7 +53,9 @@ impl SmtpMailer {
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, _: EventId, message: &Message) -> Result<(), MailError> {
-        match timeout(SEND_TIMEOUT, self.transport.send(message.clone())).await {
+        let content = message.formatted();
+        let sending = self.transport.send_raw(message.envelope(), &content);
+        match timeout(SEND_TIMEOUT, sending).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(mail_error(&error)),
             Err(_) => Err(MailError::transient("smtp timeout")),

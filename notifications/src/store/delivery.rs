@@ -3,7 +3,7 @@
 //! What is due, and when, the clock of the database decides (`notification.now()`): a worker whose own
 //! clock is wrong neither holds messages back nor takes them from others.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use events::Envelope;
@@ -36,7 +36,20 @@ pub(crate) struct Delivery {
     locale: Option<String>,
 }
 
+/// The key of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, FromQueryResult)]
+pub(crate) struct Place {
+    user_id: Uuid,
+    event_id: Uuid,
+    channel: String,
+}
+
 impl Delivery {
+    /// Which one it is.
+    pub fn place(&self) -> Place {
+        Place { user_id: self.user_id, event_id: self.event_id, channel: self.channel.clone() }
+    }
+
     /// Where and how to reach the person, when that is known.
     pub fn recipient(&self) -> Option<Recipient<'_>> {
         Some(Recipient {
@@ -147,22 +160,33 @@ pub(crate) async fn delivery_claim<C: ConnectionTrait>(
     .await
 }
 
-/// Notes that a message was sent, and tells how long that took since its event came; nothing when it
-/// was noted before.
-pub(crate) async fn delivery_sent<C: ConnectionTrait>(
+/// Notes that these messages were sent, and tells of each how long that took since its event came;
+/// nothing of those that were noted before.
+pub(crate) async fn deliveries_sent<C: ConnectionTrait>(
     conn: &C,
-    delivery: &Delivery,
-) -> Result<Option<Duration>, DbErr> {
-    let row = conn
-        .query_one_raw(sql(
-            "UPDATE notification.deliveries SET state = 'SENT', settled_at = notification.now()
-             WHERE user_id = $1 AND event_id = $2 AND channel = $3 AND state = 'PENDING'
-             RETURNING extract(epoch FROM settled_at - created_at)::double precision AS age",
-            [delivery.user_id.into(), delivery.event_id.into(), delivery.channel.as_str().into()],
+    places: &[Place],
+) -> Result<HashMap<Place, Duration>, DbErr> {
+    let users: Vec<Uuid> = places.iter().map(|place| place.user_id).collect();
+    let events: Vec<Uuid> = places.iter().map(|place| place.event_id).collect();
+    let channels: Vec<String> = places.iter().map(|place| place.channel.clone()).collect();
+    let rows = conn
+        .query_all_raw(sql(
+            "UPDATE notification.deliveries AS d SET state = 'SENT', settled_at = notification.now()
+             FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS sent (user_id, event_id, channel)
+             WHERE (d.user_id, d.event_id, d.channel) = (sent.user_id, sent.event_id, sent.channel)
+                 AND d.state = 'PENDING'
+             RETURNING d.user_id, d.event_id, d.channel,
+                 extract(epoch FROM d.settled_at - d.created_at)::double precision AS age",
+            [users.into(), events.into(), channels.into()],
         ))
         .await?;
-    let age: Option<f64> = row.map(|row| row.try_get("", "age")).transpose()?;
-    Ok(age.map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()))
+    rows.iter()
+        .map(|row| {
+            let age: f64 = row.try_get("", "age")?;
+            let age = Duration::try_from_secs_f64(age).unwrap_or_default();
+            Ok((Place::from_query_result(row, "")?, age))
+        })
+        .collect()
 }
 
 /// Notes that an attempt failed: to be tried again after `delay`, or never. Does nothing when

@@ -112,6 +112,7 @@ impl Ledger {
                 Ok(self.intent_paid(intent, method.name, cause))
             }
             Outcome::Authenticate => Ok(self.intent_needs_action(intent, method.name, action_url, cause)),
+            Outcome::Process => Ok(self.intent_processing(intent, method.name, cause)),
             Outcome::Decline(decline) => Err(self.intent_declined(intent, method.name, decline, cause)),
         }
     }
@@ -135,6 +136,26 @@ impl Ledger {
             return Ok(self.intent_paid(intent, &method, cause));
         }
         Err(self.intent_declined(intent, &method, &AUTHENTICATION_FAILED, cause))
+    }
+
+    /// The bank came to its end with a payment.
+    pub(crate) fn intent_settle(
+        &mut self,
+        id: &str,
+        paid: bool,
+        cause: &Cause,
+    ) -> Result<Intent, StripeError> {
+        let intent = self.intent(id)?.clone();
+        if intent.status != IntentStatus::Processing {
+            let message = "This PaymentIntent is not being processed.";
+            return Err(StripeError::unexpected_state(message, intent.json()));
+        }
+        let method = intent.payment_method.clone().unwrap_or_default();
+        if paid {
+            return Ok(self.intent_paid(intent, &method, cause));
+        }
+        self.intent_declined(intent, &method, &DEBIT_FAILED, cause);
+        self.intent(id).cloned()
     }
 
     /// Gives an open intent up.
@@ -198,6 +219,16 @@ impl Ledger {
         intent
     }
 
+    fn intent_processing(&mut self, mut intent: Intent, test_method: &str, cause: &Cause) -> Intent {
+        intent.status = IntentStatus::Processing;
+        intent.payment_method = Some(test_method.to_owned());
+        intent.last_payment_error = None;
+        intent.next_action = None;
+        self.put(Record::Intent(intent.clone()));
+        self.emit(cause, "payment_intent.processing", intent.json());
+        intent
+    }
+
     fn intent_declined(
         &mut self,
         mut intent: Intent,
@@ -230,6 +261,12 @@ impl Ledger {
         StripeError::card(decline, &charge.id, intent.json())
     }
 }
+
+const DEBIT_FAILED: Decline = Decline {
+    code: "payment_method_provider_decline",
+    decline_code: None,
+    message: "The payment method was declined by the bank.",
+};
 
 const AUTHENTICATION_FAILED: Decline = Decline {
     code: "payment_intent_authentication_failure",

@@ -17,6 +17,8 @@ pub(crate) enum IntentStatus {
     RequiresConfirmation,
     /// The buyer must do something at their bank.
     RequiresAction,
+    /// The buyer has done their part; the bank takes its time.
+    Processing,
     /// Paid.
     Succeeded,
     /// Given up.
@@ -30,14 +32,15 @@ impl IntentStatus {
             Self::RequiresPaymentMethod => "requires_payment_method",
             Self::RequiresConfirmation => "requires_confirmation",
             Self::RequiresAction => "requires_action",
+            Self::Processing => "processing",
             Self::Succeeded => "succeeded",
             Self::Canceled => "canceled",
         }
     }
 
-    /// Whether the intent can still be paid or cancelled.
+    /// Whether the intent can be paid or cancelled now.
     pub(crate) fn is_open(self) -> bool {
-        !matches!(self, Self::Succeeded | Self::Canceled)
+        !matches!(self, Self::Processing | Self::Succeeded | Self::Canceled)
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) fn intent(intent: &Intent, visit: &Visit) -> String {
     let description =
         intent.description.as_deref().map(|text| format!("<p>{}</p>", escape(text))).unwrap_or_default();
     let content = match intent.status {
+        IntentStatus::Processing => notice("Your bank is working on this payment."),
         IntentStatus::Succeeded => notice("Paid. You may close this page."),
         IntentStatus::Canceled => notice("This payment was cancelled; nothing was charged."),
         IntentStatus::RequiresAction => form(

@@ -2,6 +2,7 @@
 
 use paysim::{WebhookTarget, signature};
 use reqwest::Method;
+use serde_json::json;
 
 use crate::support::{SECRET, Shop, Webhook, impatient};
 
@@ -31,6 +32,35 @@ async fn a_payment_tells_its_story_signed() {
     let mut kinds = webhook.next_kinds(3).await;
     kinds.sort();
     assert_eq!(kinds, ["charge.refunded", "refund.created", "refund.updated"]);
+}
+
+#[tokio::test]
+async fn a_bank_takes_its_time() {
+    let mut webhook = Webhook::open().await;
+    let shop = Shop::with(impatient(vec![webhook.target()])).await;
+    for (paid, told, status) in [
+        (false, "payment_intent.payment_failed", "requires_payment_method"),
+        (true, "payment_intent.succeeded", "succeeded"),
+    ] {
+        let intent = shop.intent().await;
+        let answer = shop.pay(&intent, "pm_usBankAccount_processing").await;
+        assert_eq!((answer.status, answer.text("status").as_str()), (200, "processing"));
+        let processing = webhook.next_of("payment_intent.processing").await;
+        assert_eq!(processing.event["data"]["object"]["id"], intent.0);
+        let code = Some("payment_intent_unexpected_state");
+        let path = format!("/v1/payment_intents/{}/cancel", intent.0);
+        let refused = shop.server(Method::POST, &path, &[]).await;
+        refused.is_error(400, "invalid_request_error", code);
+        assert_eq!(refused.body["error"]["payment_intent"]["status"], "processing");
+        shop.pay(&intent, "pm_card_visa").await.is_error(400, "invalid_request_error", code);
+
+        let path = format!("/sandbox/payment_intents/{}/settle", intent.0);
+        let settled = shop.switch(&path, &json!({ "paid": paid })).await;
+        assert_eq!(settled.text("status"), status);
+        webhook.next_of(told).await;
+        let again = shop.switch(&path, &json!({ "paid": true })).await;
+        again.is_error(400, "invalid_request_error", code);
+    }
 }
 
 #[tokio::test]

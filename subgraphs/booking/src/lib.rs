@@ -34,13 +34,14 @@ use app::{App, SetupError};
 pub use config::Config;
 pub use consumers::{consumers, queues};
 pub use graphql::{Schema, schema};
+pub use store::seats::SeatValidators;
 
 /// `/graphql`, `/ws`, `/webhooks/stripe` and `/.well-known/ticket-keys.json`.
 ///
 /// # Errors
 /// [`SetupError`] names the setting that cannot work.
 pub fn routes(config: Config, deps: &Deps, shutdown: &Shutdown) -> Result<Router, SetupError> {
-    let verifier = TokenVerifier::new(config.auth.clone(), Arc::clone(&deps.clock))?;
+    let verifier = deps.verifiers.get(&config.auth, &deps.clock)?;
     let app = App::new(config, deps.clone())?;
     Ok(routes_over(&app, verifier, shutdown))
 }

@@ -12,7 +12,6 @@ mod graphql;
 mod store;
 
 use axum::Router;
-use graphql_kit::TokenVerifier;
 use platform::{
     Deps, Shutdown, Telemetry,
     http::{self, Readiness},
@@ -39,7 +38,7 @@ pub enum SetupError {
 /// # Errors
 /// No HTTP client can be made on this machine.
 pub fn routes(config: Config, deps: &Deps, shutdown: &Shutdown) -> Result<Router, SetupError> {
-    let verifier = TokenVerifier::new(config.auth, deps.clock.clone())?;
+    let verifier = deps.verifiers.get(&config.auth, &deps.clock)?;
     let kept = Kept::shared(&config.cache, deps.redis.clone());
     let app = App::new(deps.pg.clone(), deps.clock.clone(), deps.ids.clone(), kept);
     app.follow(shutdown);

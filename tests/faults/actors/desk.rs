@@ -53,6 +53,10 @@ const CHECKOUT: &str = "mutation Checkout($input: CheckoutInput!) { result: chec
 const CANCEL: &str = "mutation Cancel($input: CancelBookingInput!) { result: cancelBooking(input: $input) {
   booking { id status } refund { amount { amount } } userErrors { code } } }";
 const LOOK: &str = "query Look($id: ID!) { result: booking(id: $id) { status tickets { id } } }";
+const REPRICE: &str = "mutation Reprice($input: UpdateShowPricesInput!) {
+  result: updateShowPrices(input: $input) { show { id } userErrors { code } } }";
+const CALL_OFF: &str = "mutation CallOff($input: CancelShowInput!) {
+  result: cancelShow(input: $input) { show { id } userErrors { code } } }";
 /// A seat map and nothing else.
 pub const READ: &str = "query Read($id: ID!) { result: show(id: $id) {
   seatMap { epoch version states } } }";
@@ -96,6 +100,10 @@ impl Desk {
             }
             Action::Read { show } => (READ, json!({ "id": show })),
             Action::Look { booking } | Action::Pay { booking, .. } => (LOOK, json!({ "id": booking })),
+            Action::Reprice { show, price } => {
+                (REPRICE, input(json!({ "showId": show, "basePrice": price.to_string() })))
+            }
+            Action::CallOff { show } => (CALL_OFF, input(json!({ "showId": show }))),
         }
     }
 
@@ -112,6 +120,9 @@ impl Desk {
             Action::Cancel { .. } => cancelled(payload),
             Action::Read { .. } => map(&payload["seatMap"]),
             Action::Look { .. } | Action::Pay { .. } => booking(payload),
+            Action::Reprice { .. } | Action::CallOff { .. } => {
+                payload["show"]["id"].is_string().then_some(Outcome::ShowChanged)
+            }
         };
         done.or_else(|| self.refused(payload)).unwrap_or_else(|| match payload {
             // Neither found nor allowed looks the same from outside.

@@ -5,6 +5,7 @@ mod answer;
 mod board;
 mod desk;
 mod errand;
+mod manager;
 mod memory;
 mod mischief;
 mod person;
@@ -20,9 +21,13 @@ use client::Client;
 use futures::{StreamExt, TryStreamExt, stream};
 use kernel::{IdSource, SystemIds};
 use rand::{SeedableRng, rngs::StdRng};
-use tokio::task::JoinSet;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
+pub use manager::Manager;
 pub use recorder::{Recorder, now};
 pub use target::{RabbitTarget, Show, Target};
 pub use watchers::{Watchers, read_map, watch};
@@ -33,6 +38,8 @@ use desk::Desk;
 use person::Person;
 use till::Till;
 
+use crate::{nemesis::CallingOff, stand::MANAGER};
+
 /// How many customers a round has.
 pub const ACTORS: usize = 16;
 /// How many people watch.
@@ -40,13 +47,16 @@ pub const WATCHERS: usize = 6;
 /// Sign-ups at a time: hashing passwords is work.
 const SIGN_UPS: usize = 4;
 
-/// The customers of a round, with their accounts.
-#[derive(Debug)]
+/// The people of a round, with their accounts.
+#[derive(Debug, Clone)]
 pub struct Cast {
+    /// The customers.
     people: Vec<Arc<Person>>,
+    /// Who runs the theater.
+    manager: Arc<Person>,
 }
 
-/// Gives `count` customers an account each: before anything is broken.
+/// Gives `count` customers an account each, and lets the manager in: before anything is broken.
 ///
 /// # Errors
 /// When somebody is not let in for long.
@@ -57,11 +67,12 @@ pub async fn sign_up(target: &Target, count: usize) -> Result<Cast> {
         Person::enter(visitor.clone(), email)
     });
     let people = people.buffered(SIGN_UPS).map_ok(Arc::new).try_collect().await?;
-    Ok(Cast { people })
+    let manager = Person::enter(visitor.clone(), MANAGER.to_owned()).await?;
+    Ok(Cast { people, manager: Arc::new(manager) })
 }
 
-/// Lets the customers do what the seed says until they are told to stop; returns when the last
-/// one has finished what it was doing.
+/// Lets the customers do what the seed says until they are told to stop, and the manager what is
+/// planned; returns when the last one has finished what it was doing.
 ///
 /// # Errors
 /// When there is nothing to sell.
@@ -69,15 +80,24 @@ pub async fn run(
     target: &Target,
     cast: &Cast,
     seed: u64,
+    calling_off: Option<CallingOff>,
     until: CancellationToken,
     recorder: Arc<Recorder>,
 ) -> Result<()> {
+    let begin = Instant::now();
     ensure!(target.shows.iter().any(|show| !show.seats.is_empty()), "no seats to sell");
     let target = Arc::new(target.clone());
     let board = Arc::new(Board::default());
     let till = Till::new(&target.sandbox, Arc::clone(&recorder))?;
     let keep = kept_bookings(&target, cast.people.len());
     let mut running = JoinSet::new();
+    if let Some(CallingOff { at, show }) = calling_off {
+        let manager = Manager::new(&target, cast, &recorder);
+        running.spawn(async move {
+            sleep_until(begin + at).await;
+            manager.call_off(show).await;
+        });
+    }
     for (number, person) in cast.people.iter().enumerate() {
         let desk =
             Desk { person: Arc::clone(person), target: Arc::clone(&target), recorder: Arc::clone(&recorder) };

@@ -66,8 +66,9 @@ fn cancelled(facts: &Facts<'_>, booking: &str, refund_minor: i64) -> Option<Stri
     }
     // Only what was confirmed has tickets, void by now.
     let confirmed = facts.observed.tickets.iter().any(|ticket| ticket.booking == booking);
-    let due = known.comes_back(known.total_minor);
-    (confirmed && refund_minor != due).then(|| format!("cancelled for {refund_minor} instead of {due}"))
+    let due = facts.comes_back(known, known.total_minor);
+    (confirmed && !due.contains(&refund_minor))
+        .then(|| format!("cancelled for {refund_minor} instead of {due:?}"))
 }
 
 fn looked(facts: &Facts<'_>, call: &Call, booking: &str, status: &str, tickets: usize) -> Option<String> {

@@ -1,4 +1,7 @@
 //! The effect of each message is there, once: the read model, what people are told, empty queues.
+//!
+//! In which order messages arrive is no rule: two workers share each queue, and what is tried again is
+//! overtaken. Consumers go by versions and states, so that any order has the same effect.
 
 use super::facts::Facts;
 use super::{Rule, Violation};

@@ -73,7 +73,11 @@ fn related<'h>(history: &'h History, violation: &'h Violation) -> BTreeSet<&'h s
 
 fn ids_of(call: &Call) -> Vec<&str> {
     let mut ids: Vec<&str> = match &call.action {
-        Action::Hold { .. } | Action::HoldBest { .. } | Action::Read { .. } => Vec::new(),
+        Action::Hold { .. }
+        | Action::HoldBest { .. }
+        | Action::Read { .. }
+        | Action::Reprice { .. }
+        | Action::CallOff { .. } => Vec::new(),
         Action::Extend { hold } | Action::Release { hold } | Action::Checkout { hold, .. } => vec![hold],
         Action::Pay { booking, intent } => vec![booking, intent],
         Action::Cancel { booking, .. } | Action::Look { booking } => vec![booking],
@@ -94,6 +98,9 @@ fn touches(call: &Call, violation: &Violation) -> bool {
     match (&call.action, &call.outcome) {
         (Action::Hold { show, seats, .. }, _) => about(show, seats),
         (Action::HoldBest { show, .. }, Outcome::Held { seats, .. }) => about(show, seats),
+        (Action::CallOff { show }, _) => {
+            violation.rule == Rule::ShowCancelled && violation.ids.contains(show)
+        }
         (Action::Read { show }, _) => {
             violation.rule == Rule::Maps && violation.seats.iter().any(|(wanted, _)| wanted == show)
         }
@@ -123,7 +130,7 @@ impl fmt::Display for Call {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, target, from, to, lost_redis } = self;
+        let Self { kind, target, from, to, lost_redis, .. } = self;
         let lost = if *lost_redis { ", Redis lost data" } else { "" };
         write!(f, "{} to {}  *** {kind} {target}{lost}", Time(*from), Time(*to))
     }
@@ -143,6 +150,8 @@ impl fmt::Display for Action {
             Self::Cancel { booking, key } => write!(f, "cancel {booking} key {key}"),
             Self::Read { show } => write!(f, "read {show}"),
             Self::Look { booking } => write!(f, "look at {booking}"),
+            Self::Reprice { show, price } => write!(f, "reprice {show} at {price}"),
+            Self::CallOff { show } => write!(f, "call {show} off"),
         }
     }
 }
@@ -165,6 +174,7 @@ impl fmt::Display for Outcome {
                 write!(f, "{version} of {epoch}{mode} {states}")
             }
             Self::Booking { status, tickets } => write!(f, "{status}, {tickets} tickets"),
+            Self::ShowChanged => f.write_str("done"),
             Self::Refused { code, seats } => write!(f, "refused {code} {seats:?}"),
             Self::Unknown { why } => write!(f, "unknown: {why}"),
         }

@@ -251,12 +251,45 @@ impl<'a> Facts<'a> {
         faults.map(|fault| Window::since(fault.from - SLACK)).collect()
     }
 
+    /// What comes back of an amount that was paid, when its buyer cancels: one of these. Of a show that
+    /// was called off all comes back, as soon as whoever is asked knows that.
+    pub(super) fn comes_back(&self, booking: &Booking, paid_minor: i64) -> Vec<i64> {
+        let Some(off) = self.show_cancelled(&booking.show) else {
+            return vec![booking.comes_back(paid_minor)];
+        };
+        let mut amounts = vec![paid_minor];
+        // What a process knows of a show may be some seconds old.
+        let heard = self.calm_after(off);
+        let unaware = |call: &&Call| call.from <= heard && !matches!(call.outcome, Outcome::Refused { .. });
+        if self.cancels(&booking.id).iter().any(unaware) {
+            amounts.push(booking.comes_back(paid_minor));
+        }
+        amounts
+    }
+
     /// When the show was called off, if it was.
     pub(super) fn show_cancelled(&self, show: &str) -> Option<Millis> {
+        self.called_off().find(|(cancelled, _)| *cancelled == show).map(|(_, at)| at)
+    }
+
+    /// The shows that were called off, and when (at the earliest). Without a trail, those that somebody
+    /// wanted to be.
+    pub(super) fn called_off(&self) -> impl Iterator<Item = (&'a str, Millis)> {
         let entries = self.observed.audit.iter();
-        let mut cancelled =
-            entries.filter(|entry| entry.entity == "SHOW" && entry.show == show && entry.to == "CANCELLED");
-        cancelled.next().map(|entry| entry.at - SLACK)
+        let cancelled = entries.filter(|entry| entry.entity == "SHOW" && entry.to == "CANCELLED");
+        let cancelled = cancelled.map(|entry| (entry.show.as_str(), entry.at - SLACK));
+        let calls = self.history.calls.iter().filter(|_| self.observed.audit.is_empty());
+        let wanted = calls.filter_map(|call| match &call.action {
+            Action::CallOff { show } => Some((show.as_str(), call.from)),
+            _ => None,
+        });
+        cancelled.chain(wanted)
+    }
+
+    /// Requests to call this show off.
+    pub(super) fn calls_off(&self, wanted: &str) -> impl Iterator<Item = &'a Call> {
+        let calls = self.history.calls.iter();
+        calls.filter(move |call| matches!(&call.action, Action::CallOff { show } if show == wanted))
     }
 
     /// Did a fault overlap this?

@@ -14,9 +14,13 @@
 //! | [`maps`] | seat maps tell the truth, and watchers miss nothing |
 //! | [`answers`] | what a client was told is so |
 //! | [`idempotent`] | a repetition does nothing new |
+//! | [`called_off`] | a show that is called off sells nothing more and keeps nothing |
 //! | [`settled`] | when the faults are over, everything comes to its end |
+//! | [`deaths`] | a killed process is felt for a moment only |
 
 mod answers;
+mod called_off;
+pub mod deaths;
 mod events;
 mod excerpt;
 mod facts;
@@ -59,8 +63,12 @@ pub enum Rule {
     Answers,
     /// A repetition did something new.
     Idempotent,
+    /// A show that was called off has kept something, or sold it.
+    ShowCancelled,
     /// Something is unfinished, or was never to happen.
     Settled,
+    /// Clients felt the death of a process for too long.
+    Restored,
     /// The checker could not decide: it has to be made to.
     Inconclusive,
 }
@@ -77,7 +85,9 @@ impl Rule {
             Self::Maps => "maps",
             Self::Answers => "answers",
             Self::Idempotent => "idempotent",
+            Self::ShowCancelled => "show-cancelled",
             Self::Settled => "settled",
+            Self::Restored => "restored",
             Self::Inconclusive => "inconclusive",
         }
     }
@@ -136,7 +146,7 @@ impl fmt::Display for Violation {
 /// All broken promises of a round, the same for the same input; none when all were kept.
 pub fn check(history: &History, observed: &Observed) -> Vec<Violation> {
     let facts = Facts::new(history, observed);
-    let rules: [fn(&Facts<'_>) -> Vec<Violation>; 8] = [
+    let rules: [fn(&Facts<'_>) -> Vec<Violation>; 9] = [
         seats::check,
         owners::check,
         money::check,
@@ -144,6 +154,7 @@ pub fn check(history: &History, observed: &Observed) -> Vec<Violation> {
         maps::check,
         answers::check,
         idempotent::check,
+        called_off::check,
         settled::check,
     ];
     let mut found: Vec<Violation> = rules.iter().flat_map(|rule| rule(&facts)).collect();

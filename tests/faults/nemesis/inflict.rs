@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use futures::future::try_join_all;
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::{Kind, plan::Harm};
+use super::{Kind, harm::Harm, tripped::tripped};
 use crate::{
     actors::now,
     history::{Fault, Millis},
@@ -17,12 +18,30 @@ use crate::{
 const BACK_WITHIN: Duration = Duration::from_secs(3);
 /// How long one request to a process that may be stopped is worth.
 const REQUEST_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is looked which failpoints have tripped.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// A process that died of a failpoint is left alone for so long and this moment longer than it takes to
+/// be ready: it is measured how long its death is felt.
+const RECOVERY: Duration = Duration::from_millis(2_500);
+const MOMENT: Duration = Duration::from_millis(300);
 
-/// Does it, waits for as long as it lasts, and undoes it. None when there was nobody to do it to.
+/// Does it, waits for as long as it lasts, and undoes it. Gives what was done: nothing when there was
+/// nobody to do it to.
 ///
 /// # Errors
 /// When a server does not come back.
-pub async fn inflict(stand: &Stand, harm: &Harm, lasts: Duration) -> Result<Option<Fault>> {
+pub async fn inflict(stand: &Stand, harm: &Harm, lasts: Duration) -> Result<Vec<Fault>> {
+    if let Harm::Failpoint { processes, steps } = harm {
+        let arming = processes.iter().map(|process| async {
+            let from = now();
+            let armed = failpoint(stand, stand.node(process)?, steps, lasts).await;
+            let target =
+                || steps.iter().fold((*process).to_owned(), |to, (step, does)| format!("{to} {step}={does}"));
+            let fault = |steps| Fault { steps, ..fault(harm, target(), from) };
+            anyhow::Ok((!armed.is_empty()).then(|| fault(armed)))
+        });
+        return Ok(try_join_all(arming).await?.into_iter().flatten().collect());
+    }
     let from = now();
     let target = match harm {
         Harm::Kill { process } => kill(stand.node(process)?).await,
@@ -51,9 +70,6 @@ pub async fn inflict(stand: &Stand, harm: &Harm, lasts: Duration) -> Result<Opti
             link.set(Mode::Pass);
             Some(harm.target())
         }
-        Harm::Failpoint { process, picks, action } => {
-            failpoint(stand, stand.node(process)?, picks, action, lasts).await
-        }
         Harm::Clock { process, offset_ms } => {
             let node = stand.node(process)?;
             let moved = clock(stand, node, *offset_ms).await;
@@ -74,12 +90,12 @@ pub async fn inflict(stand: &Stand, harm: &Harm, lasts: Duration) -> Result<Opti
             Some(harm.target())
         }
     };
-    let lost_redis = matches!(harm, Harm::RedisRestartEmpty | Harm::RedisLostWrites);
-    Ok(target.map(|target| fault(harm, target, from, lost_redis)))
+    Ok(target.map(|target| fault(harm, target, from)).into_iter().collect())
 }
 
-fn fault(harm: &Harm, target: String, from: Millis, lost_redis: bool) -> Fault {
-    Fault { kind: harm.kind().name(), target, from, to: now(), lost_redis }
+fn fault(harm: &Harm, target: String, from: Millis) -> Fault {
+    let lost_redis = matches!(harm, Harm::RedisRestartEmpty | Harm::RedisLostWrites);
+    Fault { kind: harm.kind().name(), target, from, to: now(), lost_redis, steps: Vec::new() }
 }
 
 async fn server(stand: &Stand, harm: &Harm, lasts: Duration) -> Result<()> {
@@ -143,29 +159,55 @@ async fn kill(node: &Node) -> Option<String> {
     Some(node.name().to_owned())
 }
 
-/// Sets some of the steps that the process has passed; which ones and what it does there.
-async fn failpoint(
-    stand: &Stand,
-    node: &Node,
-    picks: &[usize],
-    action: &str,
-    lasts: Duration,
-) -> Option<String> {
-    let request = stand.http().get(node.url("/faults/points")).timeout(REQUEST_WITHIN);
-    let points: Value = request.send().await.ok()?.json().await.ok()?;
-    let reached: Vec<&String> = points["reached"].as_object()?.keys().collect();
-    let chosen = picks.iter().filter_map(|pick| reached.get(pick.checked_rem(reached.len())?));
-    let steps: BTreeMap<&str, &str> = chosen.map(|step| (step.as_str(), action)).collect();
-    let names = steps.keys().copied().collect::<Vec<_>>().join(" ");
-    if !action.contains("wait") {
-        node.may_die(Some(&format!("{} {names}", Kind::Failpoint.name())));
+/// Arms these steps of a process, and those that are left again when it has recovered from its death,
+/// until all have tripped or the time is over. Gives what was armed.
+async fn failpoint(stand: &Stand, node: &Node, steps: &[(&str, String)], lasts: Duration) -> Vec<String> {
+    let deadline = Instant::now() + lasts;
+    let before = tripped(node.log()).await;
+    let (begun, mut armed_at) = (node.deaths().len(), None);
+    while Instant::now() < deadline {
+        let now = tripped(node.log()).await;
+        let untouched = steps.iter().filter(|(step, _)| now.get(*step) == before.get(*step));
+        let left: BTreeMap<&str, &str> = untouched.map(|(step, action)| (*step, action.as_str())).collect();
+        if left.is_empty() {
+            break;
+        }
+        let deaths = node.deaths().len();
+        if armed_at != Some(deaths) {
+            if deaths > begun && timeout_at(deadline, recovered(node)).await.is_err() {
+                break;
+            }
+            if arm(stand, node, &left).await {
+                armed_at = Some(deaths);
+            }
+        }
+        sleep(LOOK_EVERY).await;
     }
-    let set = !steps.is_empty() && set_points(stand, node, &steps).await;
-    set.then_some(())?;
-    sleep(lasts).await;
-    // One that has died has no failpoints any more.
-    set_points(stand, node, &steps.keys().map(|step| (*step, "off")).collect()).await;
-    Some(format!("{} {names} = {action}", node.name()))
+    if armed_at.is_none() {
+        return Vec::new();
+    }
+    // One that has just died has no failpoints any more.
+    set_points(stand, node, &steps.iter().map(|(step, _)| (*step, "off")).collect()).await;
+    if node.deaths().len() > begun {
+        // Whatever keeps it away for longer is another fault.
+        let _ = timeout(BACK_WITHIN, node.ready()).await;
+    }
+    steps.iter().map(|(step, _)| (*step).to_owned()).collect()
+}
+
+async fn recovered(node: &Node) {
+    sleep(RECOVERY).await;
+    node.ready().await;
+    sleep(MOMENT).await;
+}
+
+/// Whether the process will do this at its steps.
+async fn arm(stand: &Stand, node: &Node, actions: &BTreeMap<&str, &str>) -> bool {
+    if actions.values().any(|action| !action.contains("wait")) {
+        let steps = actions.keys().copied().collect::<Vec<_>>().join(" ");
+        node.may_die(Some(&format!("{} {steps}", Kind::Failpoint.name())));
+    }
+    set_points(stand, node, actions).await
 }
 
 async fn set_points(stand: &Stand, node: &Node, actions: &BTreeMap<&str, &str>) -> bool {

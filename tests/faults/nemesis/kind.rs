@@ -32,7 +32,7 @@ pub enum Kind {
     Partition,
     /// One link carries everything a moment later, for a while.
     Slow,
-    /// A process dies, panics or waits at some steps that it has passed before.
+    /// A process dies, panics or waits at some steps of its work.
     Failpoint,
     /// Webhooks are late, repeated, out of order, or lost.
     WebhookChaos,
@@ -40,6 +40,9 @@ pub enum Kind {
     ProviderChaos,
     /// The clock of a process is wrong for a while.
     Clock,
+    /// A manager calls a show off, whatever else is going on: no fault, but nothing that is sold
+    /// must be lost by it.
+    CancelShow,
 }
 
 impl Kind {

@@ -1,8 +1,11 @@
 //! Breaks the platform, by a plan that follows from a seed.
 
+mod harm;
 mod inflict;
 mod kind;
 mod plan;
+pub mod steps;
+mod tripped;
 
 use std::sync::Arc;
 
@@ -11,7 +14,8 @@ use tokio::{task::JoinSet, time::Instant};
 
 pub use inflict::heal;
 pub use kind::Kind;
-pub use plan::{Plan, Planned};
+pub use plan::{CallingOff, Plan, Planned};
+pub use tripped::tripped;
 
 use crate::{actors::Recorder, stand::Stand};
 
@@ -22,11 +26,11 @@ use crate::{actors::Recorder, stand::Stand};
 pub async fn run(stand: &Arc<Stand>, plan: &Plan, recorder: &Arc<Recorder>) -> Result<()> {
     let begin = Instant::now();
     let mut running = JoinSet::new();
-    for Planned { at, lasts, harm } in plan.0.iter().cloned() {
+    for Planned { at, lasts, harm } in plan.faults.iter().cloned() {
         let (stand, recorder) = (Arc::clone(stand), Arc::clone(recorder));
         running.spawn(async move {
             tokio::time::sleep_until(begin + at).await;
-            if let Some(fault) = inflict::inflict(&stand, &harm, lasts).await? {
+            for fault in inflict::inflict(&stand, &harm, lasts).await? {
                 recorder.fault(fault);
             }
             anyhow::Ok(())

@@ -13,7 +13,7 @@ use anyhow::Result;
 use tokio::{task::spawn_blocking, time::Instant};
 
 use crate::{
-    actors::{Target, Watchers},
+    actors::{Manager, Target, Watchers, now},
     observed::Observed,
 };
 use provider::Provider;
@@ -25,13 +25,14 @@ use store::Store;
 const CATCH_UP: Duration = Duration::from_secs(3);
 
 /// Waits until nothing is under way any more, or until `time_to_settle` is over, and reads
-/// everything.
+/// everything. When all is at rest, `manager` tries to get seats of each show that was called off.
 ///
 /// # Errors
 /// When a store does not answer, although all faults are over.
 pub async fn settle_and_observe(
     target: &Target,
     watchers: Watchers,
+    manager: &Manager,
     time_to_settle: Duration,
 ) -> Result<Observed> {
     let start = Instant::now();
@@ -40,6 +41,12 @@ pub async fn settle_and_observe(
     let unsettled = settling.wait(deadline).await?;
     let settled_ms =
         unsettled.is_empty().then(|| u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+    let quiet_at = settled_ms.map(|_| now());
+    if quiet_at.is_some() {
+        for show in settling.store.called_off().await? {
+            manager.want_seats(&show).await;
+        }
+    }
     let watching_until = deadline.max(Instant::now() + CATCH_UP + 2 * target.heartbeat);
     let (maps, watched) = watchers.settled(watching_until).await;
     let logs = target.logs.clone();
@@ -50,6 +57,7 @@ pub async fn settle_and_observe(
         watchers: watched,
         alarms,
         settled_ms,
+        quiet_at,
         unsettled,
         ..read(&store, &provider, &queues).await?
     };

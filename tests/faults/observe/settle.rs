@@ -134,12 +134,13 @@ impl Settling {
         for allocation in self.store.allocations().await? {
             owners.entry(allocation.show).or_default().insert(allocation.seat, allocation.sold);
         }
+        let called_off = self.store.called_off().await?;
         let mut busy = Vec::new();
         for show in &self.shows {
             match read_map(&self.client, show).await {
                 Ok(map) => {
                     let owners = owners.remove(show).unwrap_or_default();
-                    let wrong = differences(&map, &owners);
+                    let wrong = differences(&map, &owners, called_off.contains(show));
                     if wrong > 0 {
                         busy.push(format!("{wrong} seats of {show} are held or shown otherwise than owned"));
                     }
@@ -181,12 +182,13 @@ async fn persist<T>(deadline: Instant, mut attempt: impl AsyncFnMut() -> Result<
     }
 }
 
-/// Seats whose letter is not that of their owner: `S` sold, `H` claimed or held, else none.
-fn differences(map: &Map, owners: &HashMap<u16, bool>) -> usize {
+/// Seats whose letter is not that of their owner: `S` sold, `H` claimed or held, else none. Where the
+/// show is called off, each is blocked.
+fn differences(map: &Map, owners: &HashMap<u16, bool>, called_off: bool) -> usize {
     let is_right = |(seat, letter): (u16, u8)| match owners.get(&seat) {
         Some(true) => letter == b'S',
         Some(false) => letter == b'H',
-        None => matches!(letter, b'A' | b'B'),
+        None => letter == b'B' || (letter == b'A' && !called_off),
     };
     (0..).zip(map.states.bytes()).filter(|seat| !is_right(*seat)).count()
 }
@@ -205,7 +207,9 @@ mod tests {
             degraded: false,
         };
         let owners = HashMap::from([(0, true), (1, false)]);
-        assert_eq!(differences(&map("SHAB"), &owners), 0);
-        assert_eq!(differences(&map("AHSH"), &owners), 3);
+        assert_eq!(differences(&map("SHAB"), &owners, false), 0);
+        assert_eq!(differences(&map("AHSH"), &owners, false), 3);
+        assert_eq!(differences(&map("SHAB"), &owners, true), 1);
+        assert_eq!(differences(&map("BBBB"), &HashMap::new(), true), 0);
     }
 }

@@ -301,6 +301,19 @@ impl Store {
         Ok(self.rows::<Row>(select).await?.into_iter().map(|row| row.text).collect())
     }
 
+    /// Shows that were called off.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn called_off(&self) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Row {
+            show: Uuid,
+        }
+        let select = "SELECT show_id AS show FROM booking.shows WHERE status = 'CANCELLED' ORDER BY 1";
+        Ok(self.rows::<Row>(select).await?.into_iter().map(|row| show(row.show)).collect())
+    }
+
     /// Messages to people.
     ///
     /// # Errors

@@ -42,11 +42,9 @@ const UNDER_WAY: &[(&str, &str)] = &[
     ),
     (
         "messages about cancelled bookings to be written",
-        "SELECT greatest(0, (SELECT count(*) FROM booking.bookings b
-                  WHERE status = 'CANCELLED' OR (status = 'REFUNDED' AND EXISTS (
-                      SELECT FROM booking.refunds r
-                      WHERE (r.show_id, r.booking_no) = (b.show_id, b.booking_no)
-                        AND cause IN ('CANCELLED', 'SHOW_CANCELLED'))))
+        // Late money for a show that was called off comes back without a cancellation before it.
+        "SELECT greatest(0, (SELECT count(DISTINCT (show_id, entity_no)) FROM booking.audit
+                  WHERE entity = 'BOOKING' AND to_state = 'CANCELLED')
               - (SELECT count(*) FROM notification.deliveries WHERE kind = 'booking.cancelled'))",
     ),
 ];

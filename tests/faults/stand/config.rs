@@ -92,6 +92,7 @@ pub fn write(file: &Path, names: &Names, places: &Places, mail: &Path, root: &Pa
         ("booking.holds.ttl_seconds", 4.into()),
         ("booking.holds.longest_seconds", 8.into()),
         ("booking.claim_ttl_seconds", 4.into()),
+        ("booking.claim_extension_seconds", 2.into()),
         ("booking.seat_map.heartbeat_ms", HEARTBEAT_MS.into()),
         ("booking.seat_map.sweep_every_ms", 500.into()),
         ("booking.payments.api_base", address(places.provider).into()),

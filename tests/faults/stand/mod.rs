@@ -31,11 +31,11 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use node::{Death, Node, Role};
-pub use probe::Probe;
+pub use probe::{PATIENCE as PROBED_FOR, Probe};
 pub use proxy::{Link, Mode};
 pub use sandbox::Sandbox;
 pub use servers::Servers;
-pub use template::Template;
+pub use template::{MANAGER, Template};
 pub use topology::{CLIENTS, PROCESSES, Peer, WEBHOOKS, link, links, peers};
 
 use crate::actors::{RabbitTarget, Target};
@@ -71,7 +71,7 @@ pub struct Round {
     /// Its database.
     pub database: String,
     /// The deliberate bug that the platform has.
-    pub mutant: Option<String>,
+    pub mutant: Option<&'static str>,
 }
 
 /// A running platform.
@@ -136,7 +136,7 @@ impl Stand {
                 config: dir.join(format!("{name}.toml")),
                 log: dir.join(format!("{name}.log")),
                 port: ports.of(name),
-                mutant: round.mutant.clone(),
+                mutant: round.mutant,
             };
             Node::new(launch, Arc::clone(&bench.servers), bench.http.clone())
         });

@@ -67,7 +67,7 @@ pub struct Launch {
     /// Where it listens.
     pub port: u16,
     /// The deliberate bug that it has.
-    pub mutant: Option<String>,
+    pub mutant: Option<&'static str>,
 }
 
 /// One death of a process.
@@ -83,6 +83,8 @@ pub struct Death {
     pub wanted_by: Option<String>,
     /// How long until it was ready again, in milliseconds.
     pub ready_ms: Option<u64>,
+    /// Whether clients could feel it, and somebody tried what they do.
+    pub felt: bool,
     /// How long until requests were answered again, in milliseconds.
     pub restored_ms: Option<u64>,
 }
@@ -199,21 +201,30 @@ impl Node {
     fn mourn(&self, status: ExitStatus) -> usize {
         let mut state = self.state();
         let wanted_by = state.death_wish.take();
-        let (process, status) = (self.launch.name.to_owned(), status.to_string());
-        let death = Death { process, at: now(), status, wanted_by, ready_ms: None, restored_ms: None };
-        state.deaths.push(death);
+        state.deaths.push(Death {
+            process: self.launch.name.to_owned(),
+            at: now(),
+            status: status.to_string(),
+            wanted_by,
+            ready_ms: None,
+            felt: self.probe().is_some(),
+            restored_ms: None,
+        });
         state.deaths.len() - 1
+    }
+
+    /// Who feels it when this process is away: nobody for a worker, which clients do not wait for.
+    fn probe(&self) -> Option<&Probe> {
+        self.probe.get().filter(|_| self.launch.role != Role::Worker)
     }
 
     /// Finds out how long a death was felt.
     async fn measure(self: Arc<Self>, death: usize, since: Instant) {
-        // The requests of clients pass by workers.
-        let probe = self.probe.get().filter(|_| self.launch.role != Role::Worker);
         let ready = async {
             self.ready().await;
             self.amend(death, |death| death.ready_ms = Some(millis(since.elapsed())));
         };
-        match probe {
+        match self.probe() {
             None => ready.await,
             Some(probe) => {
                 let restored = probe.restored(since, ready).await;

@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_millis(50);
 /// A probe without an answer in this time has failed.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// After that it is given up.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 const PASSWORD: &str = "correct horse battery";
 
 const READ: &str = "query Read($id: ID!) { show(id: $id) { seatMap { epoch } } }";

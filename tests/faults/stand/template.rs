@@ -23,7 +23,8 @@ const SCREEN: Uuid = uuid!("01980000-0000-7000-8000-000000020000");
 /// Sold by the actors.
 const SHOWS: usize = 3;
 const PROBE: &str = "probe@example.org";
-const MANAGER: &str = "manager@example.org";
+/// Runs the theater.
+pub const MANAGER: &str = "manager@example.org";
 /// Long enough before the start, whatever a clock is moved by and however long the rounds take, that
 /// all money comes back.
 const FIRST_SHOW: TimeDelta = TimeDelta::days(10);

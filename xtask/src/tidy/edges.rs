@@ -4,12 +4,13 @@
 const EDGES: &[(&str, &[&str])] = &[
     ("kernel", &[]),
     ("events", &["kernel"]),
+    ("qr", &[]),
     ("platform", &["events", "kernel"]),
     ("graphql-kit", &["platform", "events", "kernel"]),
     ("catalog", SUBGRAPH),
-    ("booking", SUBGRAPH),
+    ("booking", WITH_TICKETS),
     ("user", SUBGRAPH),
-    ("notifications", SUBGRAPH),
+    ("notifications", WITH_TICKETS),
     ("gateway", &["platform", "kernel"]),
     // The schemas as SQL; the platform owns the tables that all services have.
     ("migrations", &["platform", "kernel"]),
@@ -37,6 +38,8 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 const SUBGRAPH: &[&str] = &["graphql-kit", "platform", "events", "kernel"];
+/// They show tickets.
+const WITH_TICKETS: &[&str] = &["graphql-kit", "platform", "events", "kernel", "qr"];
 
 /// May use anything.
 const FREE: [&str; 2] = ["tests", "bench"];

@@ -4,7 +4,10 @@
 //! tokens and to parse it costs more than to answer most of them from memory, and to copy what came
 //! of it costs a thirtieth.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_graphql::{Request, parser::types::ExecutableDocument};
 use moka::sync::Cache;
@@ -21,34 +24,52 @@ const LONGEST: usize = 8 * 1_024;
 #[derive(Clone)]
 pub(crate) struct Documents {
     limits: Limits,
-    known: Cache<String, Arc<ExecutableDocument>>,
+    known: Cache<String, Arc<Remembered>>,
+}
+
+/// A document that is remembered.
+pub(crate) struct Remembered {
+    document: ExecutableDocument,
+    valid: AtomicBool,
+}
+
+impl Remembered {
+    /// It was validated completely, and is valid.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.valid.load(Ordering::Relaxed)
+    }
+
+    /// See [`is_valid`](Self::is_valid).
+    pub(crate) fn mark_valid(&self) {
+        self.valid.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Documents {
     /// Nothing is known yet.
     pub(crate) fn within(limits: Limits) -> Self {
-        let weigh =
-            |text: &String, _: &Arc<ExecutableDocument>| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let weigh = |text: &String, _: &Arc<Remembered>| u32::try_from(text.len()).unwrap_or(u32::MAX);
         Self { limits, known: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build() }
     }
 
-    /// Looks at the document of `request`. What is not GraphQL is left to the library, which says so.
+    /// Looks at the document of `request`; it is given back if it is remembered from now on. What is not
+    /// GraphQL is left to the library, which says so.
     ///
     /// # Errors
     /// [`Excess`] names the limit.
-    pub(crate) fn read(&self, request: &mut Request) -> Result<(), Excess> {
-        if let Some(document) = self.known.get(request.query.as_str()) {
-            request.set_parsed_query(ExecutableDocument::clone(&document));
-            return Ok(());
+    pub(crate) fn read(&self, request: &mut Request) -> Result<Option<Arc<Remembered>>, Excess> {
+        if let Some(known) = self.known.get(request.query.as_str()) {
+            request.set_parsed_query(known.document.clone());
+            return Ok(Some(known));
         }
         check(&request.query, &self.limits)?;
-        if request.query.len() <= LONGEST
-            && let Ok(document) = request.parsed_query()
-        {
-            let document = Arc::new(document.clone());
-            self.known.insert(request.query.clone(), document);
+        if request.query.len() > LONGEST {
+            return Ok(None);
         }
-        Ok(())
+        let Ok(document) = request.parsed_query() else { return Ok(None) };
+        let known = Arc::new(Remembered { document: document.clone(), valid: AtomicBool::new(false) });
+        self.known.insert(request.query.clone(), Arc::clone(&known));
+        Ok(Some(known))
     }
 }
 

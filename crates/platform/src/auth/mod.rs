@@ -14,6 +14,7 @@ mod role;
 mod scope;
 mod usage;
 mod verifier;
+mod verifiers;
 
 pub use claims::{Claims, PartnerLimits};
 pub use identity::{Caller, Grant, Identity};
@@ -21,3 +22,4 @@ pub use role::{Role, UnknownRole};
 pub use scope::{ACCOUNT, Scope, UnknownScope};
 pub use usage::{USAGE_TTL, usage_key};
 pub use verifier::{AuthConfig, TokenError, TokenVerifier};
+pub use verifiers::Verifiers;

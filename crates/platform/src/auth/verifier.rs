@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use super::{claims::Claims, identity::Caller};
 
 /// Where the keys are, and what a token must say.
-#[derive(Debug, Clone, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Validate)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthConfig {
     /// Address of the published keys (a JSON Web Key Set, RFC 7517).
@@ -119,6 +119,12 @@ impl TokenVerifier {
             Cache::builder().max_capacity(CACHED_TOKENS).time_to_live(Duration::from_mins(5)).build();
         let keys = RwLock::new(keys);
         Self(Arc::new(Inner { config, clock, source, keys, fetching: Mutex::new(()), verified }))
+    }
+
+    /// Whether the two are one.
+    #[cfg(test)]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// From now on these are the known keys, for a verifier that was made with [`fixed`](Self::fixed).

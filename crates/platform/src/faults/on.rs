@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::{Write as _, stderr},
     sync::{
         Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -28,7 +29,7 @@ pub struct Mutant {
 }
 
 /// All there are.
-const MUTANTS: [Mutant; 12] = [
+const MUTANTS: [Mutant; 13] = [
     Mutant { name: "skip_sort", about: "seats are locked and inserted in any order" },
     Mutant { name: "steal_allocation", about: "a checkout takes seats that another booking owns" },
     Mutant { name: "ack_before_commit", about: "a message is acknowledged before it is handled" },
@@ -44,6 +45,7 @@ const MUTANTS: [Mutant; 12] = [
     Mutant { name: "immortal_hold", about: "an overdue hold is not ended" },
     Mutant { name: "relay_deletes_first", about: "the outbox forgets events before the broker has them" },
     Mutant { name: "redis_not_told", about: "Redis is not told what PostgreSQL decided" },
+    Mutant { name: "keep_bookings", about: "bookings of a show that is called off are kept" },
 ];
 
 /// Steps reached so far, and how often. Global, as what they break is the whole process.
@@ -58,11 +60,20 @@ static MUTATED: LazyLock<BTreeSet<String>> =
 /// told in the past: `confirm.committed`.
 pub async fn reach(step: &'static str) {
     *REACHED.lock().unwrap_or_else(PoisonError::into_inner).entry(step).or_default() += 1;
-    match evaluate(step).as_deref().and_then(Action::parse) {
+    let Some(value) = evaluate(step) else { return };
+    tell(step, &value);
+    match Action::parse(&value) {
         None => {}
         Some(Action::Exit) => exit(),
         Some(Action::Wait(time)) => tokio::time::sleep(time).await,
     }
+}
+
+/// Says that a failpoint trips, in the words in which `fail` says that one panics. Past the log, which
+/// may keep its last lines to itself when the process ends this very moment.
+fn tell(step: &str, value: &str) {
+    // Nobody to tell is no reason to do something else.
+    let _ = stderr().write_all(format!("failpoint {step} {value}\n").as_bytes());
 }
 
 /// The value of the failpoint's `return(value)`, when that is what it does now.
@@ -88,7 +99,7 @@ impl Action {
     }
 }
 
-/// Ends the process as `kill -9` would: nothing is unwound, flushed, closed or said.
+/// Ends the process as `kill -9` would: nothing is unwound, flushed or closed.
 fn exit() {
     let _ = kill_process(getpid(), Signal::KILL);
     std::process::abort();

@@ -76,6 +76,8 @@ async fn the_last_step_is_the_last() {
     }
     let output = alone("the_last_step_is_the_last", "MARQUEE_TEST_EXIT", "1");
     assert_eq!(output.status.signal(), Some(9), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("failpoint test.exited exit\n"), "{said}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use kernel::{ApiKeyId, UserId};
 
 use super::bucket::Bucket;
-use crate::admission::RateLimits;
+use crate::admission::{RateLimits, network};
 
 /// The kinds of operations that are limited by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,17 +146,6 @@ pub(crate) fn demands(
         }
     }
     demands
-}
-
-/// Whoever has one address of IPv6 has 2⁶⁴ of them.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-        address @ IpAddr::V4(_) => address,
-    }
 }
 
 #[cfg(test)]

@@ -121,7 +121,11 @@ impl RateLimiter {
             return Ok(());
         }
         let demands = demands(&self.limits, subject, address, counts);
-        self.table.look(&demands).map_err(|short| limited(&demands, short))
+        let looked = self.table.look(&demands).map_err(|short| limited(&demands, short));
+        if let Err(limited) = looked {
+            count(limited, counts);
+        }
+        looked
     }
 
     /// Takes the tokens of an operation.
@@ -145,11 +149,7 @@ impl RateLimiter {
             },
         };
         if let Err(limited) = taken {
-            let class = match limited {
-                Limited::Quota(_) => "quota",
-                Limited::Until(_) | Limited::TooMuch { .. } => worst(counts).as_str(),
-            };
-            metrics::counter!("gateway_rate_limited_total", "class" => class).increment(1);
+            count(limited, counts);
         }
         taken
     }
@@ -307,6 +307,15 @@ fn lacking(demand: &Demand, wait: u64) -> Limited {
         return Limited::TooMuch { class: class.unwrap_or(Class::General), most: demand.bucket.burst };
     }
     Limited::Until(Duration::from_micros(wait))
+}
+
+/// Counts somebody who has to wait.
+fn count(limited: Limited, counts: Counts) {
+    let class = match limited {
+        Limited::Quota(_) => "quota",
+        Limited::Until(_) | Limited::TooMuch { .. } => worst(counts).as_str(),
+    };
+    metrics::counter!("gateway_rate_limited_total", "class" => class).increment(1);
 }
 
 /// The class by which an operation is counted in metrics.

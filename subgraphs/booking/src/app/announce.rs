@@ -10,7 +10,7 @@ use platform::faults::reach;
 use super::checkout::seat_numbers;
 use super::seats::Target;
 use super::{App, AppError};
-use crate::domain::booking::{Booking, BookingStatus};
+use crate::domain::booking::{Booking, BookingStatus, claim_shown_until};
 use crate::store::booking_seats::booking_seats;
 use crate::store::bookings::booking_get;
 
@@ -29,7 +29,7 @@ impl App {
 
     async fn announce_now(&self, booking: &Booking, seats: &[u16]) -> Result<(), AppError> {
         let target = match booking.status {
-            BookingStatus::PendingPayment => Target::Claimed { until: booking.expires_at },
+            BookingStatus::PendingPayment => Target::Claimed { until: claim_shown_until(booking.expires_at) },
             BookingStatus::Confirmed => Target::Sold,
             BookingStatus::Cancelled
             | BookingStatus::Refunded

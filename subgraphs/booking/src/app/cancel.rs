@@ -1,7 +1,7 @@
 //! Cancelling a booking: seats free, tickets void, money on its way back.
 //!
 //! * Repeated, with whatever key: the booking is cancelled already, and the answer is the refund
-//!   that the first time decided.
+//!   that the first time decided. The key is used for this booking from then on. A refusal uses none.
 //! * At the same time as a payment: one comes first. A payment that comes second finds the
 //!   booking cancelled and goes back.
 //! * The process dies after the commit: `refund.requested` and `booking.cancelled` are in the
@@ -28,7 +28,8 @@ use crate::domain::payment::{Payment, PaymentStatus, Refund};
 use crate::domain::refund_policy::{self, Initiator};
 use crate::domain::show::{Show, ShowStatus};
 use crate::store::booking_seats::booking_seats;
-use crate::store::bookings::{booking_lock, booking_set_cancel_key};
+use crate::store::bookings::booking_lock;
+use crate::store::cancel_keys::cancel_key_use;
 use crate::store::payments::payment_list;
 use crate::store::refunds::refund_list;
 use crate::store::sales::booking_release;
@@ -138,16 +139,17 @@ impl App {
             .await?
             .filter(|booking| booking.user == request.who.user_id)
             .ok_or(CancelError::NotFound)?;
+        let key = &request.idempotency_key;
+        if cancel_key_use(&txn, booking.user, key, booking.id).await? != booking.id {
+            return Err(CancelError::KeyReused);
+        }
         if matches!(booking.status, BookingStatus::Cancelled | BookingStatus::Refunded) {
             let refund = refund_list(&txn, &[booking.id]).await?.into_iter().max_by_key(is_of_cancellation);
-            txn.rollback().await?;
+            txn.commit().await?;
             return Ok(Cancelled { booking, refund });
         }
         reach("cancel.booking_locked").await;
         let percent = self.cancellable(&booking, &show)?;
-        if !booking_set_cancel_key(&txn, booking.id, &request.idempotency_key).await? {
-            return Err(CancelError::KeyReused);
-        }
         let seats = BTreeMap::from([(booking.id, booking_seats(&txn, booking.id).await?)]);
         let terms = Terms { percent, cause: RefundCause::Cancelled, actor: Actor::User(request.who.user_id) };
         let all = self.cancel_locked(&txn, &show, slice::from_ref(&booking), &seats, &terms).await?;
@@ -174,7 +176,7 @@ impl App {
             // Nothing was paid yet.
             BookingStatus::PendingPayment => Ok(100),
             BookingStatus::Confirmed => {
-                refund_policy::refund_percent(initiator, self.deps.clock.now(), show.starts_at)
+                refund_policy::refund_percent(initiator, booking.read_at, show.starts_at)
                     .ok_or(CancelError::Closed { until: refund_policy::cancellable_until(show.starts_at) })
             }
             _ => Err(CancelError::Ended),

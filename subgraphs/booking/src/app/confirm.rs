@@ -167,7 +167,7 @@ impl App {
             paid: paid.amount,
             seen: !first,
             show_scheduled: show_status == ShowStatus::Scheduled,
-            show_ahead: self.deps.clock.now() < show.starts_at,
+            show_ahead: booking.read_at < show.starts_at,
         });
         let (outcome, changed) = match verdict {
             Verdict::Ignore => ("ignored", None),
@@ -246,10 +246,10 @@ impl App {
         conn: &C,
         show: ShowId,
     ) -> Result<Option<Closed>, AppError> {
-        let (status, starts_at) = show_lock_shared(conn, show).await?.ok_or(AppError::UnknownShow(show))?;
+        let (status, has_begun) = show_lock_shared(conn, show).await?.ok_or(AppError::UnknownShow(show))?;
         Ok(match status {
             ShowStatus::Cancelled => Some(Closed::Cancelled),
-            ShowStatus::Scheduled => (starts_at <= self.deps.clock.now()).then_some(Closed::Begun),
+            ShowStatus::Scheduled => has_begun.then_some(Closed::Begun),
         })
     }
 

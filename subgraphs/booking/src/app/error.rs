@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graphql_kit::ApiError;
-use kernel::{MoneyError, PaymentId, ShowId};
+use kernel::{MoneyError, ShowId};
 use platform::HandlerError;
 use platform::rabbit::RabbitError;
 use platform::redis::RedisError;
@@ -48,9 +48,6 @@ pub enum AppError {
     /// The seats of a show.
     #[error(transparent)]
     Seats(#[from] SeatsError),
-    /// The provider is working on the payment: whether it can be called off shows later.
-    #[error("{0} cannot be called off now")]
-    PaymentBusy(PaymentId),
     /// The catalog's event about the show has not come yet.
     #[error("{0} is not known yet")]
     UnknownShow(ShowId),

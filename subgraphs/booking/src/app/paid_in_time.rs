@@ -44,7 +44,7 @@ impl App {
             paid: paid.amount,
             seen: payable.payment == Some(PaymentStatus::Succeeded),
             show_scheduled: payable.show == ShowStatus::Scheduled,
-            show_ahead: self.deps.clock.now() < show.starts_at,
+            show_ahead: payable.booking.read_at < show.starts_at,
         });
         if verdict != Verdict::Confirm {
             return Ok(None);

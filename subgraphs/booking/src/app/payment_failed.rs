@@ -1,10 +1,11 @@
 //! A payment that was declined or called off at the provider.
 //!
 //! After a decline the booking keeps waiting: the buyer may try again until the claim lapses.
-//! When the intent was called off no try is left, and the booking ends as failed.
+//! When the intent was called off no try is left, and the booking ends: as failed, or as expired when it
+//! was called off because the claim was over, and whoever did that has not come to ending it.
 
 use events::Envelope;
-use events::booking::BookingFailed;
+use events::booking::{BookingExpired, BookingFailed};
 use events::payment::PaymentFailed;
 use platform::faults::reach;
 use platform::{HandlerError, inbox, outbox};
@@ -16,6 +17,7 @@ use super::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::booking::BookingStatus;
 use crate::domain::payment::{PaymentStatus, payment_id};
+use crate::payments::CALLED_OFF;
 use crate::store::SCHEMA;
 use crate::store::booking_seats::booking_seats;
 use crate::store::bookings::booking_lock;
@@ -50,21 +52,28 @@ impl App {
             (PaymentStatus::Failed, Reason::PaymentFailed)
         };
         let cause = Actor::Provider(failed.provider_event_id.clone()).because(reason);
-        payment_record_failure(&txn, payment, status, &failed.reason, &cause)
+        payment_record_failure(&txn, show.id, &[payment], status, &failed.reason, &cause)
             .await
             .map_err(AppError::from)?;
         let mut ended = None;
         if failed.cancelled && booking.status == BookingStatus::PendingPayment {
             let seats = booking_seats(&txn, id).await.map_err(AppError::from)?;
-            let booking = booking.advance(BookingStatus::Failed).map_err(AppError::from)?;
+            let has_lapsed = failed.reason == CALLED_OFF;
+            let (to, cause) = if has_lapsed {
+                (BookingStatus::Expired, cause.but(Reason::ClaimLapsed))
+            } else {
+                (BookingStatus::Failed, cause)
+            };
+            let booking = booking.advance(to).map_err(AppError::from)?;
             booking_release(&txn, show.id, std::slice::from_ref(&booking), &cause)
                 .await
                 .map_err(AppError::from)?;
-            let event = self.envelope(&BookingFailed {
-                booking: booking_facts(&show, &booking, &seats),
-                show: show_facts(&show),
-                reason: failed.reason.clone(),
-            })?;
+            let (facts, show) = (booking_facts(&show, &booking, &seats), show_facts(&show));
+            let event = if has_lapsed {
+                self.envelope(&BookingExpired { booking: facts, show })?
+            } else {
+                self.envelope(&BookingFailed { booking: facts, show, reason: failed.reason.clone() })?
+            };
             outbox::append(&txn, SCHEMA, &event).await?;
             ended = Some((booking, seat_numbers(&seats)));
         }
@@ -75,6 +84,9 @@ impl App {
             .increment(1);
         if let Some((booking, seats)) = ended {
             outbox::wake(SCHEMA);
+            if booking.status == BookingStatus::Expired {
+                metrics::counter!("booking_claims_expired_total").increment(1);
+            }
             self.announce(&booking, &seats).await;
         }
         Ok(())

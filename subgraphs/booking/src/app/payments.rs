@@ -11,7 +11,7 @@ use super::{App, AppError};
 use crate::domain::audit::{Actor, Cause, Reason};
 use crate::domain::booking::Booking;
 use crate::domain::payment::{IntentStatus, Payment, PaymentStatus, payment_id};
-use crate::payments::{Intent, IntentOrder};
+use crate::payments::{CALLED_OFF, Intent, IntentOrder};
 use crate::store::bookings::{booking_get, booking_lock};
 use crate::store::payments::{payment_list, payment_record_failure, payment_record_intent};
 use crate::store::{SCHEMA, StoreError};
@@ -123,12 +123,12 @@ impl App {
     /// Calls off the payments of a booking that ended unpaid, so that late payments become rare.
     ///
     /// When it turns out that one was paid all the same, and its webhook is late or lost, the
-    /// payment takes the way that its webhook would have started. `actor` is who calls them off.
-    /// `true` when there was anything to do.
+    /// payment takes the way that its webhook would have started. One that the provider is working on
+    /// is left to what comes of it: a webhook tells, and reconciliation calls off what can be paid again.
+    /// `actor` is who calls them off. `true` when one is settled now.
     ///
     /// # Errors
-    /// When the store or the provider is away, when the provider refuses, and while it works on
-    /// a payment.
+    /// When the store or the provider is away, and when the provider refuses.
     pub async fn payments_call_off(&self, id: BookingId, actor: Actor) -> Result<bool, AppError> {
         let booking = booking_get(&self.deps.pg, id).await?;
         if booking.is_none_or(|booking| booking.status.owns_seats()) {
@@ -138,38 +138,41 @@ impl App {
         let mut is_done = false;
         for payment in payment_list(&self.deps.pg, &[id]).await? {
             if !matches!(payment.status, PaymentStatus::Succeeded | PaymentStatus::Cancelled) {
-                self.payment_call_off(&payment, &cause).await?;
-                is_done = true;
+                is_done |= self.payment_call_off(&payment, &cause).await?;
             }
         }
         Ok(is_done)
     }
 
-    async fn payment_call_off(&self, payment: &Payment, cause: &Cause) -> Result<(), AppError> {
-        // A refusal says nothing about the intent (a wrong key of ours, say), so it stays an error
-        // until it is repaired: an intent that was paid or called off is an answer, not a refusal.
-        let intent = self.provider.intent_cancel(&payment.intent).await?;
-        reach("call_off.answered").await;
-        match intent.status {
+    async fn payment_call_off(&self, payment: &Payment, cause: &Cause) -> Result<bool, AppError> {
+        match self.intent_call_off(payment).await? {
             IntentStatus::Cancelled => {
                 let status = PaymentStatus::Cancelled;
                 let txn = self.deps.pg.begin().await?;
                 booking_lock(&txn, payment.booking).await?;
-                payment_record_failure(&txn, payment.id, status, "abandoned", cause).await?;
+                let (show, ids) = (payment.booking.show(), &[payment.id]);
+                payment_record_failure(&txn, show, ids, status, CALLED_OFF, cause).await?;
                 txn.commit().await?;
+                Ok(true)
             }
-            IntentStatus::Succeeded => {
-                tracing::warn!(payment = %payment.id, "paid without a webhook so far");
-                let source = format!("found:{}", payment.intent);
-                let event =
-                    self.payment_succeeded_event(payment.booking, &payment.intent, intent.amount, source);
-                outbox::append(&self.deps.pg, SCHEMA, &self.envelope(&event)?).await?;
-                outbox::wake(SCHEMA);
-            }
-            IntentStatus::Processing | IntentStatus::RequiresPayment => {
-                return Err(AppError::PaymentBusy(payment.id));
-            }
+            IntentStatus::Succeeded => Ok(true),
+            IntentStatus::Processing | IntentStatus::RequiresPayment => Ok(false),
         }
-        Ok(())
+    }
+
+    /// Calls an intent off, and tells where it stands then. That it was paid is told on.
+    pub(super) async fn intent_call_off(&self, payment: &Payment) -> Result<IntentStatus, AppError> {
+        // A refusal says nothing about the intent (a wrong key of ours, say), so it stays an error
+        // until it is repaired: an intent that was paid or called off is an answer, not a refusal.
+        let intent = self.provider.intent_cancel(&payment.intent).await?;
+        reach("call_off.answered").await;
+        if intent.status == IntentStatus::Succeeded {
+            tracing::warn!(payment = %payment.id, "paid without a webhook so far");
+            let source = format!("found:{}", payment.intent);
+            let event = self.payment_succeeded_event(payment.booking, &payment.intent, intent.amount, source);
+            outbox::append(&self.deps.pg, SCHEMA, &self.envelope(&event)?).await?;
+            outbox::wake(SCHEMA);
+        }
+        Ok(intent.status)
     }
 }

@@ -4,7 +4,7 @@
 //! worked out from the queue: in any order, any number of times.
 
 use events::Envelope;
-use events::payment::{PaymentFailed, RefundSettled};
+use events::payment::{PaymentFailed, PaymentProcessing, RefundSettled};
 use kernel::ShowId;
 use platform::faults::reach;
 use platform::outbox;
@@ -71,7 +71,10 @@ impl App {
     /// The trace of the checkout that this is about: the provider knows nothing of it. Nothing
     /// depends on it.
     async fn webhook_trace(&self, notice: &Notice) -> Option<String> {
-        let (Notice::Paid { booking, intent, .. } | Notice::NotPaid { booking, intent, .. }) = notice else {
+        let (Notice::Paid { booking, intent, .. }
+        | Notice::Processing { booking, intent }
+        | Notice::NotPaid { booking, intent, .. }) = notice
+        else {
             return None;
         };
         payment_trace(&self.deps.pg, payment_id(booking.show(), intent)).await.ok().flatten()
@@ -101,6 +104,16 @@ impl App {
         Ok(match notice {
             Notice::Paid { booking, intent, amount } => {
                 let event = self.payment_succeeded_event(booking, &intent, amount, provider_event_id);
+                (booking.show(), self.envelope(&event)?)
+            }
+            Notice::Processing { booking, intent } => {
+                let event = PaymentProcessing {
+                    payment_id: payment_id(booking.show(), &intent),
+                    booking_id: booking,
+                    provider,
+                    provider_intent_id: intent,
+                    provider_event_id,
+                };
                 (booking.show(), self.envelope(&event)?)
             }
             Notice::NotPaid { booking, intent, reason, cancelled } => {

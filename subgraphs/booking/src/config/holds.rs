@@ -25,6 +25,11 @@ pub struct HoldsConfig {
     /// for.
     #[garde(range(min = 1, max = 1_000))]
     pub max_shows_per_user: u16,
+    /// Looks at users and shows as if they were in different places, which they may be in a cluster of Redis.
+    /// For tests, no setting.
+    #[serde(skip)]
+    #[garde(skip)]
+    pub apart: bool,
 }
 
 impl Default for HoldsConfig {
@@ -35,6 +40,7 @@ impl Default for HoldsConfig {
             max_seats: 10,
             max_seats_per_user: 10,
             max_shows_per_user: 3,
+            apart: false,
         }
     }
 }

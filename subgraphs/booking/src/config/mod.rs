@@ -11,6 +11,7 @@ mod tickets;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use garde::Validate;
 use graphql_kit::Limits;
 use graphql_kit::auth::AuthConfig;
@@ -47,6 +48,13 @@ pub struct Config {
     /// How long an unpaid booking keeps its seats, in seconds.
     #[garde(range(min = 1, max = 86_400))]
     pub claim_ttl_seconds: u32,
+    /// How much longer it keeps them each time that its payment may have been made when that is over, in
+    /// seconds.
+    #[garde(range(min = 1, max = 3_600))]
+    pub claim_extension_seconds: u32,
+    /// How long after its checkout it may keep them so at most, in seconds.
+    #[garde(range(min = 1, max = 86_400))]
+    pub claim_limit_seconds: u32,
     /// Base64 of the 32-byte Ed25519 seed that signs tickets.
     #[garde(skip)]
     pub ticket_signing_key: SecretString,
@@ -76,6 +84,8 @@ impl Default for Config {
             holds: HoldsConfig::default(),
             seat_map: SeatMapConfig::default(),
             claim_ttl_seconds: 15 * 60,
+            claim_extension_seconds: 2 * 60,
+            claim_limit_seconds: 60 * 60,
             ticket_signing_key: SecretString::default(),
             previous_ticket_keys: Vec::new(),
             payments: PaymentsConfig::default(),
@@ -90,5 +100,12 @@ impl Config {
     /// How long an unpaid booking keeps its seats.
     pub fn claim_ttl(&self) -> Duration {
         Duration::from_secs(self.claim_ttl_seconds.into())
+    }
+
+    /// By how much, and until how long after its checkout, an unpaid booking keeps its seats while its
+    /// payment may have been made.
+    pub fn claim_extension(&self) -> (TimeDelta, TimeDelta) {
+        let seconds = |seconds: u32| TimeDelta::seconds(seconds.into());
+        (seconds(self.claim_extension_seconds), seconds(self.claim_limit_seconds))
     }
 }

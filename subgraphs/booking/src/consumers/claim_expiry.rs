@@ -1,4 +1,4 @@
-//! Ends overdue claims every few seconds, so that their seats are seen to be free.
+//! Settles overdue claims every few seconds, so that their seats are seen to be free.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use crate::app::App;
 const PERIOD: Duration = Duration::from_secs(3);
 
 pub(super) fn start(app: &Arc<App>, shutdown: &Shutdown) {
+    let pg = app.deps.pg.clone();
     let app = Arc::clone(app);
-    // No leader: processes skip what another has locked.
-    job::every("booking-claim-expiry", PERIOD, shutdown, move || {
+    // A leader, because the provider is asked about each claim.
+    job::every_as_leader("booking-claim-expiry", PERIOD, pg, shutdown, move || {
         let app = Arc::clone(&app);
         async move { app.claims_expire_all().await }
     });

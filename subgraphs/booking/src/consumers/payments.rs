@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use events::Envelope;
-use events::payment::{PaymentFailed, PaymentSucceeded, RefundSettled};
+use events::payment::{PaymentFailed, PaymentProcessing, PaymentSucceeded, RefundSettled};
 use platform::{Handler, HandlerError, Queue};
 
 use crate::app::App;
 
 pub(super) const QUEUE: Queue = Queue {
     name: "booking.payments",
-    bindings: &["payment.succeeded", "payment.failed", "refund.settled"],
+    bindings: &["payment.succeeded", "payment.processing", "payment.failed", "refund.settled"],
     lanes: 16,
     prefetch: 128,
 };
@@ -23,6 +23,8 @@ impl Handler for Payments {
     async fn handle(&self, event: &Envelope) -> Result<(), HandlerError> {
         if event.is::<PaymentSucceeded>() {
             self.0.payment_succeeded(event).await
+        } else if event.is::<PaymentProcessing>() {
+            self.0.payment_processing(event).await
         } else if event.is::<PaymentFailed>() {
             self.0.payment_failed(event).await
         } else if event.is::<RefundSettled>() {

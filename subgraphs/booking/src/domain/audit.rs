@@ -131,6 +131,8 @@ named! {
         PaymentCreated = "payment.created",
         /// The provider captured a payment.
         PaymentSucceeded = "payment.succeeded",
+        /// The provider is working on a payment.
+        PaymentProcessing = "payment.processing",
         /// The provider declined a payment.
         PaymentFailed = "payment.failed",
         /// A payment was called off at the provider.

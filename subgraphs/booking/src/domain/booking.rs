@@ -1,9 +1,18 @@
 //! A booking and the transitions it may make.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use kernel::{BookingId, HoldId, Money, SeatKind, UserId};
 
 use super::reference::Reference;
+
+/// How long the seats of an unpaid booking are still shown as taken when its claim is over. By then the
+/// provider has mostly said what became of the payment, and the claim has ended or goes on.
+const SETTLING: TimeDelta = TimeDelta::seconds(15);
+
+/// The moment until which the seats of a claim are shown as taken, unless it is known to have ended.
+pub fn claim_shown_until(expires_at: DateTime<Utc>) -> DateTime<Utc> {
+    expires_at + SETTLING
+}
 
 /// Where a booking stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,7 +85,7 @@ pub struct Booking {
     pub reference: Reference,
     /// Where it stands.
     pub status: BookingStatus,
-    /// 1 when made, one more with each transition.
+    /// 1 when made, one more with each transition, and each time that its claim goes on.
     pub version: i64,
     /// The hold it was made from.
     pub hold: HoldId,
@@ -120,6 +129,15 @@ impl Booking {
             return Err(IllegalTransition { from, to });
         }
         Ok(Self { status: to, version: self.version + 1, updated_at: self.read_at, ..self.clone() })
+    }
+
+    /// The unpaid booking with a claim that was over when it was read, and goes on for `step`, but no
+    /// longer than until `limit` after its checkout. Nothing when that is over, too.
+    pub fn extend(&self, step: TimeDelta, limit: TimeDelta) -> Option<Self> {
+        let last = self.created_at + limit;
+        let expires_at = last.min(self.read_at + step);
+        let can = self.is_overdue() && self.read_at < last;
+        can.then(|| Self { expires_at, version: self.version + 1, ..self.clone() })
     }
 
     /// Was there something to pay for when it was read?
@@ -177,5 +195,41 @@ mod tests {
             let expected = next == BookingStatus::Cancelled;
             assert_eq!(BookingStatus::Confirmed.can_become(next), expected);
         }
+    }
+
+    #[test]
+    fn a_claim_goes_on_in_steps_up_to_its_limit() {
+        let made = DateTime::from_timestamp(1_900_000_000, 0).unwrap();
+        let show = kernel::ShowId::from_uuid(uuid::Uuid::from_u128(1));
+        let nothing = Money::new(0, kernel::Currency::EUR);
+        let at = |minutes: i64| made + TimeDelta::minutes(minutes);
+        let read = |minutes: i64, expires: i64| Booking {
+            id: BookingId::new(show, 1),
+            user: UserId::from_uuid(uuid::Uuid::from_u128(2)),
+            reference: Reference::from_random(3),
+            status: BookingStatus::PendingPayment,
+            version: 4,
+            hold: HoldId::new(show, 5),
+            subtotal: nothing,
+            fee: nothing,
+            tax: nothing,
+            total: nothing,
+            expires_at: at(expires),
+            created_at: made,
+            updated_at: made,
+            read_at: at(minutes),
+        };
+        let check = |minutes: i64, expires: i64, expected: Option<i64>| {
+            let extended = read(minutes, expires).extend(TimeDelta::minutes(10), TimeDelta::minutes(60));
+            let found = extended.map(|booking| (booking.expires_at, booking.version));
+            assert_eq!(found, expected.map(|minutes| (at(minutes), 5)), "{minutes} of {expires}");
+        };
+        check(14, 15, None);
+        check(15, 15, Some(25));
+        check(17, 15, Some(27));
+        check(55, 50, Some(60));
+        check(60, 60, None);
+        let sold = Booking { status: BookingStatus::Confirmed, ..read(20, 15) };
+        assert_eq!(sold.extend(TimeDelta::minutes(10), TimeDelta::minutes(60)), None);
     }
 }

@@ -20,6 +20,9 @@ pub use stripe::Stripe;
 
 use crate::domain::payment::{IntentStatus, RefundOutcome};
 
+/// Why we call intents off, in the provider's words. Its message about that says so, too.
+pub const CALLED_OFF: &str = "abandoned";
+
 /// What to collect.
 #[derive(Debug, Clone)]
 pub struct IntentOrder {

@@ -20,6 +20,13 @@ pub enum Notice {
         /// What was collected.
         amount: Money,
     },
+    /// The buyer has done their part, and the provider is working on it.
+    Processing {
+        /// What it is to pay for.
+        booking: BookingId,
+        /// The provider's id of the intent.
+        intent: String,
+    },
     /// An attempt failed, or the intent was called off.
     NotPaid {
         /// What it should have paid for.
@@ -72,6 +79,7 @@ pub fn parse_notice(body: &[u8]) -> Result<(String, String, Option<Notice>), Not
     let object = event.data.object;
     let notice = match event.kind.as_str() {
         "payment_intent.succeeded" => paid(serde_json::from_value(object)?),
+        "payment_intent.processing" => processing(serde_json::from_value(object)?),
         "payment_intent.payment_failed" | "payment_intent.canceled" => {
             not_paid(serde_json::from_value(object)?, event.kind.ends_with(".canceled"))
         }
@@ -88,6 +96,10 @@ fn paid(wire: WireIntent) -> Option<Notice> {
     let minor = wire.amount_received.unwrap_or(wire.amount);
     let amount = money(minor, &wire.currency)?;
     Some(Notice::Paid { booking, intent: wire.id, amount })
+}
+
+fn processing(wire: WireIntent) -> Option<Notice> {
+    Some(Notice::Processing { booking: wire.metadata.booking()?, intent: wire.id })
 }
 
 fn not_paid(wire: WireIntent, cancelled: bool) -> Option<Notice> {
@@ -148,6 +160,8 @@ mod tests {
         let amount = Money::new(2400, Currency::EUR);
         let paid = Notice::Paid { booking: booking(), intent: "pi_1".into(), amount };
         check("payment_intent.succeeded", intent(json!({})), Some(paid));
+        let processing = Notice::Processing { booking: booking(), intent: "pi_1".into() };
+        check("payment_intent.processing", intent(json!({ "status": "processing" })), Some(processing));
         let failed = Notice::NotPaid {
             booking: booking(),
             intent: "pi_1".into(),

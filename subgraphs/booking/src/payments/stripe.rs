@@ -19,8 +19,8 @@ use tracing::{Instrument as _, Span};
 use super::breaker::Breaker;
 use super::stripe_wire::{self, WireError, WireIntent, WireIntentOrNothing, WireList, WireRefund};
 use super::{
-    Intent, IntentOrder, ListedIntent, ListedRefund, Page, PaymentProvider, ProviderError, ProviderRefund,
-    Range, RefundOrder,
+    CALLED_OFF, Intent, IntentOrder, ListedIntent, ListedRefund, Page, PaymentProvider, ProviderError,
+    ProviderRefund, Range, RefundOrder,
 };
 use crate::config::PaymentsConfig;
 
@@ -377,7 +377,7 @@ impl PaymentProvider for Stripe {
             operation: "intent_cancel",
             method: Method::POST,
             path: format!("/v1/payment_intents/{id}/cancel"),
-            form: &vec![("cancellation_reason", "abandoned".to_owned())],
+            form: &vec![("cancellation_reason", CALLED_OFF.to_owned())],
             idempotency_key: None,
         };
         match self.call(call).await {

@@ -263,26 +263,3 @@ pub async fn booking_update_status<C: ConnectionTrait>(
         .await?;
     StoreError::expect_rows(done.rows_affected(), 1)
 }
-
-/// Remembers with which idempotency key the buyer cancelled. `false` when the key was used for
-/// another booking of the show (the transaction is then lost and must be rolled back).
-///
-/// # Errors
-/// When the table cannot be written.
-pub async fn booking_set_cancel_key<C: ConnectionTrait>(
-    conn: &C,
-    id: BookingId,
-    key: &str,
-) -> Result<bool, StoreError> {
-    let done = conn
-        .execute_raw(sql(
-            "update booking.bookings set cancel_key = $3 where show_id = $1 and booking_no = $2",
-            [id.show().uuid().into(), id.local_i64().into(), key.into()],
-        ))
-        .await;
-    match done {
-        Ok(_) => Ok(true),
-        Err(error) if platform::pg::is_unique_violation(&error, "bookings_cancel_key") => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}

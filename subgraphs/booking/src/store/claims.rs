@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use kernel::{BookingId, ShowId};
 use sea_orm::ConnectionTrait;
 
@@ -56,4 +57,30 @@ pub async fn booking_list_overdue<C: ConnectionTrait>(
     rows.iter()
         .map(|row| Ok(BookingId::from_db(row.try_get("", "show_id")?, row.try_get("", "booking_no")?)))
         .collect()
+}
+
+/// Writes locked unpaid bookings of one show whose claims go on: see [`Booking::extend`]. That is no change
+/// of a booking's state, so it has no audit entry.
+///
+/// # Errors
+/// [`StoreError::Stale`] when one is not in the version that it follows.
+pub async fn booking_extend<C: ConnectionTrait>(
+    conn: &C,
+    show: ShowId,
+    bookings: &[Booking],
+) -> Result<(), StoreError> {
+    let versions: Vec<i64> = bookings.iter().map(|b| b.version).collect();
+    let (_, numbers) = columns(&bookings.iter().map(|b| b.id).collect::<Vec<_>>());
+    let ends: Vec<DateTime<Utc>> = bookings.iter().map(|b| b.expires_at).collect();
+    let done = conn
+        .execute_raw(sql(
+            "update booking.bookings b
+                set expires_at = n.expires_at, version = n.version
+               from unnest($2::bigint[], $3::bigint[], $4::timestamptz[]) as n(booking_no, version, expires_at)
+              where b.show_id = $1 and b.booking_no = n.booking_no and b.version = n.version - 1
+                and b.status = 'PENDING_PAYMENT'",
+            [show.uuid().into(), numbers.into(), versions.into(), ends.into()],
+        ))
+        .await?;
+    StoreError::expect_rows(done.rows_affected(), bookings.len() as u64)
 }

@@ -9,6 +9,7 @@ pub mod allocations;
 pub mod audit;
 pub mod booking_seats;
 pub mod bookings;
+pub mod cancel_keys;
 pub mod challenges;
 pub mod checkout;
 pub mod claims;

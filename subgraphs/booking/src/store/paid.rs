@@ -154,7 +154,7 @@ pub async fn sale_insert<C: ConnectionTrait>(conn: &C, sale: &Sale<'_>) -> Resul
                          on conflict on constraint payments_pkey do update
                         set status = excluded.status, failure = null, currency = excluded.currency,
                             amount_minor = excluded.amount_minor, updated_at = excluded.updated_at
-                      where p.status = $12::text
+                      where p.status = $12::text and p.booking_no = excluded.booking_no
                      returning p.show_id, p.booking_no
                  ), received as (
                      insert into booking.inbox (key, consumer, event_id)

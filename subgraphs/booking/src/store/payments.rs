@@ -1,6 +1,6 @@
 //! `booking.payments`.
 
-use kernel::{BookingId, PaymentId};
+use kernel::{BookingId, PaymentId, ShowId};
 use platform::telemetry::current_trace;
 use sea_orm::{ConnectionTrait, FromQueryResult, QueryResult};
 use uuid::Uuid;
@@ -159,15 +159,48 @@ pub async fn payment_record_capture<C: ConnectionTrait>(
     Ok(done.rows_affected() == 1)
 }
 
-/// Records that an attempt failed or that the intent was cancelled, with an audit entry unless that
-/// is what was known; the booking is locked. A captured payment stays captured: then this message
+/// Records that the provider is working on payments of a show, with audit entries; their bookings are
+/// locked. Only the first word about a payment can be this: what is told later than it happened changes
+/// nothing any more.
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn payment_record_processing<C: ConnectionTrait>(
+    conn: &C,
+    show: ShowId,
+    ids: &[PaymentId],
+    cause: &Cause,
+) -> Result<(), StoreError> {
+    let [kind, actor, reason, trace] = cause_values(cause);
+    conn.execute_raw(sql(
+        concat!(
+            "with changed as (
+                 update booking.payments
+                    set status = 'PROCESSING', updated_at = booking.now()
+                  where show_id = $1 and payment_no = any($2) and status = 'REQUIRES_PAYMENT'
+                 returning show_id, payment_no, booking_no, status
+             ) ",
+            audit_columns!(),
+            "select show_id, 'PAYMENT', payment_no, booking_no, 'REQUIRES_PAYMENT', status, '{}'::smallint[],
+                    $3, $4, $5, $6
+               from changed"
+        ),
+        [show.uuid().into(), numbers(ids).into(), kind, actor, reason, trace],
+    ))
+    .await?;
+    Ok(())
+}
+
+/// Records that attempts failed or that intents were cancelled, of one show, with an audit entry unless
+/// that is what was known; the bookings are locked. A captured payment stays captured: then this message
 /// came late.
 ///
 /// # Errors
 /// When the table cannot be written.
 pub async fn payment_record_failure<C: ConnectionTrait>(
     conn: &C,
-    id: PaymentId,
+    show: ShowId,
+    ids: &[PaymentId],
     status: PaymentStatus,
     failure: &str,
     cause: &Cause,
@@ -179,7 +212,7 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
                  update booking.payments p
                     set status = $3, failure = $4, updated_at = booking.now()
                    from booking.payments was
-                  where p.show_id = $1 and p.payment_no = $2
+                  where p.show_id = $1 and p.payment_no = any($2)
                     and p.status not in ('SUCCEEDED', 'CANCELLED')
                     and was.show_id = p.show_id and was.payment_no = p.payment_no
                  returning p.show_id, p.payment_no, p.booking_no, was.status as was, p.status
@@ -189,8 +222,8 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
                from changed where was <> status"
         ),
         [
-            id.show().uuid().into(),
-            id.local_i64().into(),
+            show.uuid().into(),
+            numbers(ids).into(),
             status.as_str().into(),
             failure.into(),
             kind,
@@ -201,6 +234,10 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
     ))
     .await?;
     Ok(())
+}
+
+fn numbers(ids: &[PaymentId]) -> Vec<i64> {
+    ids.iter().map(|id| id.local_i64()).collect()
 }
 
 fn values(payment: &Payment, cause: &Cause) -> [sea_orm::Value; 13] {

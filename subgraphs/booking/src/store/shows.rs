@@ -122,7 +122,7 @@ pub async fn show_get<C: ConnectionTrait>(conn: &C, id: ShowId) -> Result<Option
     row.map(|row| show(id, Row::from_query_result(&row, "")?)).transpose()
 }
 
-/// Whether the show takes place and when it begins, and keeps that so until the end of the
+/// Whether the show takes place and whether it has begun, and keeps the former so until the end of the
 /// transaction: a cancellation waits, and then finds what the transaction did. `None` when booking
 /// has not heard of the show.
 ///
@@ -131,17 +131,18 @@ pub async fn show_get<C: ConnectionTrait>(conn: &C, id: ShowId) -> Result<Option
 pub async fn show_lock_shared<C: ConnectionTrait>(
     conn: &C,
     id: ShowId,
-) -> Result<Option<(ShowStatus, DateTime<Utc>)>, StoreError> {
+) -> Result<Option<(ShowStatus, bool)>, StoreError> {
     let row = conn
         .query_one_raw(sql(
-            "select status, starts_at from booking.shows where show_id = $1 for share",
+            "select status, starts_at <= booking.now() as has_begun
+               from booking.shows where show_id = $1 for share",
             [id.uuid().into()],
         ))
         .await?;
     row.map(|row| {
         let status: String = row.try_get("", "status")?;
         let status = ShowStatus::parse(&status).ok_or_else(|| StoreError::corrupt("show status", &status))?;
-        Ok((status, row.try_get("", "starts_at")?))
+        Ok((status, row.try_get("", "has_begun")?))
     })
     .transpose()
 }

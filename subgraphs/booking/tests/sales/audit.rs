@@ -73,7 +73,7 @@ async fn a_claim_that_lapses_and_its_payment() {
     check(&world, booking.id, &then).await;
     let entries = world.audit(Some(booking.id)).await;
     assert_eq!(entries[2].entry.cause.actor, Actor::system("booking-claim-expiry"));
-    assert_eq!(entries[3].entry.cause.actor, Actor::system("payments.intents"));
+    assert_eq!(entries[3].entry.cause.actor, Actor::system("booking-claim-expiry"));
 }
 
 #[tokio::test]
@@ -83,7 +83,11 @@ async fn a_claim_that_gives_way_to_a_checkout() {
     world.forget_in_redis(&overdue).await;
     world.advance(TimeDelta::minutes(15)).await;
     let (winner, _) = world.pending(world.person(), &[1]).await;
-    check(&world, overdue.id, &["BOOKING PENDING_PAYMENT > EXPIRED, claim_lapsed by SYSTEM"]).await;
+    let then = [
+        "BOOKING PENDING_PAYMENT > EXPIRED, claim_lapsed by SYSTEM",
+        "PAYMENT REQUIRES_PAYMENT > CANCELLED, booking_ended by SYSTEM",
+    ];
+    check(&world, overdue.id, &then).await;
     check(&world, winner.id, &[]).await;
     let entries = world.audit(Some(overdue.id)).await;
     assert_eq!(entries[2].entry.cause.actor, Actor::system("checkout"));
@@ -103,7 +107,7 @@ async fn a_refused_checkout_leaves_nothing() {
 
 #[tokio::test]
 async fn a_late_payment_that_gets_its_seats_back() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
@@ -120,7 +124,7 @@ async fn a_late_payment_that_gets_its_seats_back() {
 
 #[tokio::test]
 async fn a_late_payment_that_goes_back() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();

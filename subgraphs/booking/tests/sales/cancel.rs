@@ -144,6 +144,52 @@ async fn a_key_cancels_one_booking() {
 }
 
 #[tokio::test]
+async fn a_key_that_only_found_a_cancelled_booking_is_used_for_it() {
+    let world = World::new().await;
+    let user = world.person();
+    let (first, _) = world.confirmed(user, &[1]).await;
+    let (second, _) = world.confirmed(user, &[2]).await;
+    let (third, _) = world.confirmed(user, &[3]).await;
+    world.cancel(user, first.id, "a").await.unwrap();
+    world.cancel(user, second.id, "b").await.unwrap();
+    // It was used for another one, also when this one is cancelled already.
+    let refused = world.cancel(user, second.id, "a").await.unwrap_err();
+    assert!(matches!(refused, CancelError::KeyReused), "{refused}");
+    let refund = world.cancel(user, first.id, "later").await.unwrap().refund;
+    let refused = world.cancel(user, third.id, "later").await.unwrap_err();
+    assert!(matches!(refused, CancelError::KeyReused), "{refused}");
+    assert_eq!(world.cancel(user, first.id, "later").await.unwrap().refund, refund);
+}
+
+#[tokio::test]
+async fn a_refusal_uses_no_key() {
+    let world = World::new().await;
+    let user = world.person();
+    let (paid, _) = world.confirmed(user, &[1]).await;
+    let (unpaid, _) = world.pending(user, &[2]).await;
+    world.before_show(TimeDelta::minutes(30)).await;
+    let refused = world.cancel(user, paid.id, "c").await.unwrap_err();
+    assert!(matches!(refused, CancelError::Closed { .. }), "{refused}");
+    world.cancel(user, unpaid.id, "c").await.unwrap();
+}
+
+#[tokio::test]
+async fn the_clock_of_the_database_decides_how_much_comes_back() {
+    let world = World::new().await;
+    let user = world.person();
+    let (early, _) = world.confirmed(user, &[1]).await;
+    let (late, _) = world.confirmed(user, &[2]).await;
+    world.before_show(TimeDelta::hours(24)).await;
+    // Only ours.
+    world.clock.advance(TimeDelta::hours(23));
+    assert_eq!(world.cancel(user, early.id, "a").await.unwrap().refund.unwrap().amount, early.total);
+    world.before_show(TimeDelta::hours(1)).await;
+    world.clock.advance(TimeDelta::hours(-48));
+    let refused = world.cancel(user, late.id, "b").await.unwrap_err();
+    assert!(matches!(refused, CancelError::Closed { .. }), "{refused}");
+}
+
+#[tokio::test]
 async fn nobody_cancels_what_belongs_to_another() {
     let world = World::new().await;
     let (booking, _) = world.confirmed(world.person(), &[1]).await;

@@ -304,7 +304,7 @@ async fn a_payment_that_is_recorded_after_its_booking_ended_is_called_off() {
 
 #[tokio::test]
 async fn a_booking_that_no_longer_waits_tells_no_way_to_pay() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let user = world.person();
     let hold = world.hold(user, &[5]).await;
     world.checkout(user, hold, "k").await.unwrap();

@@ -31,7 +31,7 @@ async fn standing(world: &World, id: HoldId) -> DurableHold {
 
 #[tokio::test]
 async fn a_late_payment_outranks_a_durable_hold() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
@@ -48,7 +48,7 @@ async fn a_late_payment_outranks_a_durable_hold() {
 
 #[tokio::test]
 async fn a_durable_hold_is_not_broken_up_for_nothing() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
@@ -116,7 +116,7 @@ async fn a_booking_made_of_a_durable_hold_is_paid_as_any_other() {
 
 #[tokio::test]
 async fn a_late_payment_looks_again_before_it_breaks_a_hold_up() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2, 3]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
@@ -140,7 +140,7 @@ async fn a_late_payment_looks_again_before_it_breaks_a_hold_up() {
 
 #[tokio::test]
 async fn a_late_payment_for_a_show_that_has_begun_breaks_nothing_up() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();

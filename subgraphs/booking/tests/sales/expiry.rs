@@ -19,6 +19,7 @@ async fn overdue_claims_end_and_their_payments_are_called_off() {
     assert_eq!(world.owned().await, [(3, fresh.id, false)]);
     world.deliver().await;
     assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
+    assert_eq!(world.provider.calls("intent_cancel"), 1, "nobody asks again");
 }
 
 #[tokio::test]
@@ -50,7 +51,34 @@ async fn a_payment_whose_webhook_was_lost_is_found_when_the_claim_ends() {
 }
 
 #[tokio::test]
-async fn a_process_whose_clock_is_wrong_decides_by_that_of_the_database() {
+async fn a_process_whose_clock_is_wrong_does_not_send_a_late_payment_back() {
+    let world = World::whose_claims_just_end().await;
+    let (booking, payment) = world.pending(world.person(), &[1]).await;
+    world.advance(TimeDelta::minutes(15)).await;
+    world.app.claims_expire_all().await.unwrap();
+    let paid = world.provider.pay(&payment.intent);
+    world.webhook(&paid).await;
+    // Only ours: the show has begun for us.
+    world.clock.advance(TimeDelta::days(4));
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Confirmed);
+}
+
+#[tokio::test]
+async fn a_process_whose_clock_is_slow_sells_no_show_that_has_begun() {
+    let world = World::whose_claims_just_end().await;
+    let (booking, payment) = world.pending(world.person(), &[1]).await;
+    world.advance(TimeDelta::minutes(15)).await;
+    world.app.claims_expire_all().await.unwrap();
+    world.advance(TimeDelta::days(4)).await;
+    world.clock.advance(TimeDelta::days(-4));
+    world.webhook(&world.provider.pay(&payment.intent)).await;
+    world.deliver().await;
+    assert_eq!(world.status(booking.id).await, BookingStatus::Refunded);
+}
+
+#[tokio::test]
+async fn a_process_whose_clock_is_wrong_decides_decides_by_that_of_the_database() {
     let world = World::new().await;
     let (before, _) = world.pending(world.person(), &[1]).await;
     // Only ours: that of the database stands still.

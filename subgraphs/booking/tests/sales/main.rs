@@ -13,6 +13,8 @@ mod challenge;
 #[cfg(test)]
 mod checkout;
 #[cfg(test)]
+mod claims;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod durable_holds;

@@ -1,6 +1,7 @@
 //! A payment arrives: on time, twice, late, for the wrong amount.
 
 use booking::domain::booking::BookingStatus;
+use booking::domain::finding::Cause;
 use booking::domain::payment::{PaymentStatus, RefundStatus};
 use booking::domain::ticket;
 use chrono::TimeDelta;
@@ -10,6 +11,7 @@ use platform::HandlerError;
 use serde_json::json;
 
 use crate::provider::event;
+use crate::reconcile::{causes, pass};
 use crate::support::{World, eur};
 
 #[tokio::test]
@@ -86,7 +88,7 @@ async fn a_declined_card_leaves_the_booking_waiting_and_may_be_followed_by_a_goo
 
 #[tokio::test]
 async fn a_late_payment_gets_its_seats_back_when_they_are_free() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (booking, payment) = world.pending(world.person(), &[1, 2]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
@@ -101,7 +103,7 @@ async fn a_late_payment_gets_its_seats_back_when_they_are_free() {
 
 #[tokio::test]
 async fn a_late_payment_whose_seats_are_gone_goes_back_once() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
@@ -122,7 +124,7 @@ async fn a_late_payment_whose_seats_are_gone_goes_back_once() {
 
 #[tokio::test]
 async fn a_late_payment_wins_over_a_claim_that_is_overdue_too() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
@@ -165,16 +167,16 @@ async fn a_payment_for_a_cancelled_booking_goes_back() {
 /// calling the payment off comes again and is made up for.
 async fn check_call_off(refuse: impl FnOnce(&World, &str), repair: impl FnOnce(&World, &str)) {
     let world = World::new().await;
-    let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    let user = world.person();
+    let (booking, payment) = world.pending(user, &[1]).await;
+    world.cancel(user, booking.id, "c").await.unwrap();
     let events = world.take_events().await;
-    let expired = events.iter().find(|event| event.name == "booking.expired").unwrap();
+    let ended = events.iter().find(|event| event.name == "booking.cancelled").unwrap();
     refuse(&world, &payment.intent);
-    let error = world.hand(expired).await.unwrap_err();
+    let error = world.hand(ended).await.unwrap_err();
     assert!(matches!(error, HandlerError::Retry(_)), "{error}");
     repair(&world, &payment.intent);
-    world.hand(expired).await.unwrap();
+    world.hand(ended).await.unwrap();
     let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
     assert_eq!(payments[0].status, PaymentStatus::Cancelled);
 }
@@ -188,13 +190,20 @@ async fn a_refusal_to_call_a_payment_off_is_no_answer() {
 }
 
 #[tokio::test]
-async fn a_payment_that_is_being_processed_holds_up_nobody_else() {
-    let set = |status: &'static str| {
-        move |world: &World, intent: &str| {
-            world.provider.state().intents.get_mut(intent).unwrap()["status"] = json!(status);
-        }
-    };
-    check_call_off(set("processing"), set("requires_payment_method")).await;
+async fn a_payment_that_is_being_processed_when_its_booking_ends_waits_for_reconciliation() {
+    let world = World::new().await;
+    let user = world.person();
+    let (booking, payment) = world.pending(user, &[1]).await;
+    world.provider.set(&payment.intent, "processing");
+    world.cancel(user, booking.id, "c").await.unwrap();
+    // Nobody tries again and again.
+    world.deliver().await;
+    assert_eq!(causes(&pass(&world).await), []);
+    world.provider.set(&payment.intent, "requires_payment_method");
+    assert_eq!(causes(&pass(&world).await), [Cause::IntentLeftOpen]);
+    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
+    assert_eq!(payments[0].status, PaymentStatus::Cancelled);
+    assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
 }
 
 #[tokio::test]

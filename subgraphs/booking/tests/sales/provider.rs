@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use kernel::{Clock as _, SystemClock};
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub struct Provider {
 pub struct State {
     /// Answer every call with this status instead.
     pub broken: Option<u16>,
+    /// Take so long for each answer.
+    pub slow: Option<Duration>,
     /// Answer this operation with this status instead.
     pub refusal: Option<(&'static str, u16)>,
     /// What new refunds begin as.
@@ -68,6 +71,19 @@ impl Provider {
         event("payment_intent.succeeded", &intent.clone())
     }
 
+    /// The buyer has done their part, and the bank takes its time: the webhook that tells of it.
+    pub fn process(&self, id: &str) -> Value {
+        event("payment_intent.processing", &self.set(id, "processing"))
+    }
+
+    /// Where the intent stands from now on.
+    pub fn set(&self, id: &str, status: &str) -> Value {
+        let mut state = self.state();
+        let intent = state.intents.get_mut(id).unwrap();
+        intent["status"] = json!(status);
+        intent.clone()
+    }
+
     /// The buyer's card is declined.
     pub fn decline(&self, id: &str) -> Value {
         let mut intent = self.intent(id);
@@ -105,6 +121,13 @@ struct Answers(Arc<Mutex<State>>);
 
 impl Respond for Answers {
     fn respond(&self, request: &Request) -> ResponseTemplate {
+        let slow = self.0.lock().unwrap().slow;
+        self.answer(request).set_delay(slow.unwrap_or_default())
+    }
+}
+
+impl Answers {
+    fn answer(&self, request: &Request) -> ResponseTemplate {
         let mut state = self.0.lock().unwrap();
         let key = request.headers.get("idempotency-key").map(|key| key.to_str().unwrap().to_owned());
         let path: Vec<&str> = request.url.path().trim_start_matches("/v1/").split('/').collect();
@@ -130,7 +153,7 @@ impl Respond for Answers {
             serde_urlencoded::from_bytes(&request.body).expect("a form-encoded body");
         match operation {
             "intent_create" => state.create_intent(key.unwrap(), &form),
-            "intent_cancel" => state.cancel_intent(path[1]),
+            "intent_cancel" => state.cancel_intent(path[1], &form["cancellation_reason"]),
             "refund_create" => state.create_refund(key.unwrap(), &form),
             "intent_list" => list(&state.intents, request),
             "intent_get" => found(state.intents.get(path[1])),
@@ -186,7 +209,7 @@ impl State {
         json_answer(200, &intent)
     }
 
-    fn cancel_intent(&mut self, id: &str) -> ResponseTemplate {
+    fn cancel_intent(&mut self, id: &str, reason: &str) -> ResponseTemplate {
         let intent = self.intents.get_mut(id).unwrap();
         if intent["status"] == "succeeded" || intent["status"] == "processing" {
             let error = json!({ "type": "invalid_request_error", "code": "payment_intent_unexpected_state",
@@ -194,6 +217,7 @@ impl State {
             return json_answer(400, &json!({ "error": error }));
         }
         intent["status"] = json!("canceled");
+        intent["cancellation_reason"] = json!(reason);
         json_answer(200, intent)
     }
 

@@ -93,7 +93,7 @@ async fn a_payment_that_is_just_being_told_of_is_no_finding() {
 
 #[tokio::test]
 async fn a_payment_unheard_of_whose_seats_were_sold_goes_back() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();
@@ -113,7 +113,7 @@ async fn a_payment_unheard_of_whose_seats_were_sold_goes_back() {
 
 #[tokio::test]
 async fn an_intent_that_can_still_be_paid_for_nothing_is_called_off() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();

@@ -25,7 +25,7 @@ async fn a_repair_that_can_do_nothing_is_not_recorded_as_made() {
 
 #[tokio::test]
 async fn a_repair_that_fails_is_said_to_have_failed() {
-    let world = World::new().await;
+    let world = World::whose_claims_just_end().await;
     world.pending(world.person(), &[1]).await;
     world.advance(TimeDelta::minutes(16)).await;
     world.app.claims_expire_all().await.unwrap();

@@ -26,8 +26,10 @@ async fn sold_out(seats: i64) -> World {
     world
         .execute(&format!(
             "insert into booking.bookings
+                    (show_id, booking_no, user_id, reference, status, version, hold_no, currency,
+                     subtotal_minor, fee_minor, tax_minor, total_minor, expires_at, created_at, updated_at)
              select '{show}', n, gen_random_uuid(), 'A' || translate(lpad(n::text, 6, '0'), '01', 'AB'),
-                    case when n % 4 = 0 then 'PENDING_PAYMENT' else 'CONFIRMED' end, 2, n, null,
+                    case when n % 4 = 0 then 'PENDING_PAYMENT' else 'CONFIRMED' end, 2, n,
                     'EUR', 1200, 0, 0, 1200, now() + '1 day', now(), now()
                from generate_series(1, {seats}) as n;
              insert into booking.booking_seats

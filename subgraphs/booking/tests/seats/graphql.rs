@@ -12,6 +12,7 @@ use booking::app::App;
 use ed25519_dalek::{Signer, SigningKey};
 use graphql_kit::{AuthConfig, TokenVerifier};
 use kernel::{Clock, SystemClock, UserId, seating::seat_id};
+use platform::cache::validator::VALIDATORS;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -53,6 +54,11 @@ impl Api {
     }
 
     async fn post(&self, user: Option<UserId>, query: &str, variables: Value) -> Value {
+        self.ask(user, query, variables).await.0
+    }
+
+    /// An answer, and what it holds by.
+    async fn ask(&self, user: Option<UserId>, query: &str, variables: Value) -> (Value, Option<String>) {
         let mut request = Request::post("/graphql").header("content-type", "application/json");
         if let Some(user) = user {
             request = request.header("authorization", format!("Bearer {}", token(user)));
@@ -60,7 +66,12 @@ impl Api {
         let body = json!({ "query": query, "variables": variables }).to_string();
         let response = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
-        serde_json::from_slice(&to_bytes(response.into_body(), usize::MAX).await.unwrap()).unwrap()
+        let validators = response.headers().get(VALIDATORS).map(|value| value.to_str().unwrap().to_owned());
+        if validators.is_some() {
+            assert_eq!(response.headers()["cache-control"], "no-store");
+        }
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (serde_json::from_slice(&body).unwrap(), validators)
     }
 
     /// The only field of a mutation's answer.
@@ -253,6 +264,52 @@ async fn the_seat_map_and_the_best_seats() {
 }
 
 #[tokio::test]
+async fn a_seat_map_says_what_it_holds_by() {
+    let api = Api::open("A:RRRR").await;
+    let look = async |fields: &str, show: kernel::ShowId| {
+        let query = format!(
+            "query($shows: [_Any!]!) {{ _entities(representations: $shows) {{ ... on Show {{ {fields} }} }} }}"
+        );
+        let shows = json!({ "shows": [{ "__typename": "Show", "id": show }] });
+        let (mut answer, validators) = api.ask(Some(person()), &query, shows).await;
+        (answer["data"]["_entities"][0]["seatMap"].take(), validators)
+    };
+    let id = api.house.id();
+    for (fields, age) in [
+        ("seatMap { epoch version states available }", 60),
+        ("id seatMap { epoch version prices { kind price { amount } } }", 30),
+        ("seatMap { epoch version seats { id label index kind state price { amount currency } } }", 30),
+        ("availability seatMap { epoch version states }", 10),
+    ] {
+        let (map, validators) = look(fields, id).await;
+        let (epoch, version) = (map["epoch"].as_str().unwrap(), &map["version"]);
+        assert_eq!(validators, Some(format!("max-age={age}, {id}:{epoch}:{version}")), "{fields}");
+    }
+    assert_eq!(look("challengeRequired seatMap { states }", id).await.1, None);
+    assert_eq!(look("availability", id).await.1, None);
+    // It may be on sale in a moment.
+    assert_eq!(look("seatMap { states }", kernel::ShowId::from_uuid(uuid())).await, (Value::Null, None));
+}
+
+/// One process hears of a new price; the other one still has the old one, and shows the new with the new map.
+#[tokio::test]
+async fn prices_are_never_older_than_their_map() {
+    let api = Api::open("A:RRRR").await;
+    let other = api.house.another().await;
+    let router = booking::routes_over(&other, verifier(&other), &api.house.shutdown);
+    let other = Api { house: api.house.over_unwired(&other), router };
+    for revision in 2..6 {
+        assert_ne!(other.show().await["seatMap"]["prices"], Value::Null);
+        let mut changed = api.house.show.clone();
+        changed.revision = revision;
+        changed.prices[0].minor = 1_000 * revision;
+        api.house.app.show_follow(&changed).await.unwrap();
+        let prices = other.show().await["seatMap"]["prices"].take();
+        assert_eq!(prices[0]["price"]["amount"], format!("{revision}0.00"), "{prices}");
+    }
+}
+
+#[tokio::test]
 async fn answers_without_redis_say_so() {
     let (house, proxy) = House::wired("A:RRRR", |_| {}).await;
     let router = booking::routes_over(&house.app, verifier(&house.app), &house.shutdown);
@@ -274,7 +331,8 @@ async fn answers_without_redis_say_so() {
         let refused = api.post(Some(person()), hold, json!({ "input": api.hold(&[seat], "a") })).await;
         assert_eq!(refused["data"]["holdSeats"]["userErrors"][0]["code"], "SEATS_UNAVAILABLE", "{refused}");
         assert_eq!(refused.get("extensions").cloned().unwrap_or_default(), said);
-        let answer = api.post(None, map, shows.clone()).await;
+        let (answer, validators) = api.ask(None, map, shows.clone()).await;
+        assert_eq!(validators.is_some(), !away, "{validators:?}");
         let seat_map = &answer["data"]["_entities"][0]["seatMap"];
         assert_eq!(seat_map["degraded"], away, "{answer}");
         assert_eq!(answer.get("extensions").cloned().unwrap_or_default(), said);

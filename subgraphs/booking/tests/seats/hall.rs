@@ -7,7 +7,7 @@ use booking::{
     store::holds::DurableHold,
     store::seats::{
         Applied, Contents, Decision, HoldRequest, Loaded, Ownership, Placed, Released, Replace, SeatOwner,
-        SeatStore, Snapshot, Wanted, delta_channel,
+        SeatStore, SeatValidators, Snapshot, Wanted, delta_channel,
     },
 };
 use chrono::{DateTime, Utc};
@@ -21,6 +21,8 @@ pub const LONG: Duration = Duration::from_secs(600);
 
 pub struct Hall {
     pub store: SeatStore,
+    /// Of the same Redis.
+    pub validators: SeatValidators,
     pub show: ShowId,
     pub layout: Layout,
 }
@@ -35,8 +37,13 @@ impl Hall {
 
     /// A show that is not loaded.
     pub async fn closed(layout: &str) -> Self {
-        let store = SeatStore::new(redis(&Shutdown::new()).await);
-        Self { store, show: ShowId::from_uuid(uuid()), layout: layout.parse().unwrap() }
+        let redis = redis(&Shutdown::new()).await;
+        Self {
+            store: SeatStore::new(redis.clone()),
+            validators: SeatValidators::new(redis),
+            show: ShowId::from_uuid(uuid()),
+            layout: layout.parse().unwrap(),
+        }
     }
 
     pub fn booking(&self) -> BookingId {

@@ -175,6 +175,23 @@ impl House {
         self.seats().hold(who, &show, seats, key).await
     }
 
+    /// Redis loses what it knows of the show.
+    pub async fn lose_seats(&self) {
+        self.lose(&format!("{{show:{}}}", self.id())).await;
+    }
+
+    /// Redis loses what it knows of somebody.
+    pub async fn lose_room(&self, who: &Identity) {
+        self.lose(&format!("{{user:{}}}", who.user_id)).await;
+    }
+
+    async fn lose(&self, tag: &str) {
+        const LOSE: &str = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end";
+        let redis = &self.app.deps.redis;
+        let keys = redis.key(&format!("{tag}:*"));
+        redis.eval(&Script::new(LOSE), Vec::new(), vec![keys.into()]).await.unwrap();
+    }
+
     pub async fn execute(&self, sql: &str) {
         self.app.deps.pg.execute_unprepared(sql).await.unwrap();
     }

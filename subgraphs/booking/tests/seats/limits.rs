@@ -15,93 +15,123 @@ use crate::{
 
 const ROOM: &str = "A:RRRRRRRRRRRRRRRR";
 
+/// One whose users are where its shows are, and one for which they may be elsewhere, as in a cluster of Redis.
+async fn houses() -> [House; 2] {
+    [House::open(ROOM).await, House::with(ROOM, |config| config.holds.apart = true).await]
+}
+
 #[tokio::test]
 async fn ten_seats_in_three_shows_at_a_time() {
-    let house = House::open(ROOM).await;
-    let mut shows = vec![house.id()];
-    for _ in 0..3 {
-        let show = show(ROOM);
-        house.publish(&show).await;
-        shows.push(show.show_id);
+    for house in houses().await {
+        let mut shows = vec![house.id()];
+        for _ in 0..3 {
+            let show = show(ROOM);
+            house.publish(&show).await;
+            shows.push(show.show_id);
+        }
+        let ada = somebody();
+        let first = house.hold_in(shows[0], &ada, &[0, 1, 2], "a").await.unwrap();
+        house.hold_in(shows[1], &ada, &[0, 1, 2], "b").await.unwrap();
+        house.hold_in(shows[2], &ada, &[0, 1], "c").await.unwrap();
+
+        let refused = house.hold_in(shows[3], &ada, &[0], "d").await;
+        assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Shows { max: 3 }))), "{refused:?}");
+        let refused = house.hold_in(shows[2], &ada, &[4, 5, 6], "e").await;
+        assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Seats { max: 10 }))), "{refused:?}");
+        // Others are not concerned, and another hold in a known show is no further show.
+        house.hold_in(shows[3], &somebody(), &[0], "d").await.unwrap();
+        house.hold_in(shows[0], &ada, &[5, 6], "f").await.unwrap();
+
+        // What is given back can be used again, under the key that was refused.
+        house.seats().release(&ada, first.id).await.unwrap();
+        house.hold_in(shows[2], &ada, &[4, 5, 6], "e").await.unwrap();
     }
-    let ada = somebody();
-    let first = house.hold_in(shows[0], &ada, &[0, 1, 2], "a").await.unwrap();
-    house.hold_in(shows[1], &ada, &[0, 1, 2], "b").await.unwrap();
-    house.hold_in(shows[2], &ada, &[0, 1], "c").await.unwrap();
-
-    let refused = house.hold_in(shows[3], &ada, &[0], "d").await;
-    assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Shows { max: 3 }))), "{refused:?}");
-    let refused = house.hold_in(shows[2], &ada, &[4, 5, 6], "e").await;
-    assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Seats { max: 10 }))), "{refused:?}");
-    // Others are not concerned, and another hold in a known show is no further show.
-    house.hold_in(shows[3], &somebody(), &[0], "d").await.unwrap();
-    house.hold_in(shows[0], &ada, &[5, 6], "f").await.unwrap();
-
-    // What is given back can be used again, under the key that was refused.
-    house.seats().release(&ada, first.id).await.unwrap();
-    house.hold_in(shows[2], &ada, &[4, 5, 6], "e").await.unwrap();
 }
 
 #[tokio::test]
 async fn a_refusal_costs_nothing() {
-    let house = House::open(ROOM).await;
-    let (ada, bob) = (somebody(), somebody());
-    let taken = house.hold(&bob, &[0, 1, 2, 3, 4, 5], "b").await.unwrap();
-    for attempt in 0..3 {
-        let refused = house.hold(&ada, &[4, 5, 6, 7, 8, 9], &format!("a{attempt}")).await;
-        let Err(HoldRefusal::SeatsUnavailable { seats, .. }) = refused else { panic!("{refused:?}") };
-        assert_eq!(seats, [4, 5]);
+    for house in houses().await {
+        let (ada, bob) = (somebody(), somebody());
+        let taken = house.hold(&bob, &[0, 1, 2, 3, 4, 5], "b").await.unwrap();
+        for attempt in 0..3 {
+            let refused = house.hold(&ada, &[4, 5, 6, 7, 8, 9], &format!("a{attempt}")).await;
+            let Err(HoldRefusal::SeatsUnavailable { seats, .. }) = refused else { panic!("{refused:?}") };
+            assert_eq!(seats, [4, 5]);
+        }
+        house.hold(&ada, &[6, 7, 8, 9, 10, 11, 12, 13, 14, 15], "all").await.unwrap();
+        // A key whose request was refused may be used again, for anything.
+        house.seats().release(&bob, taken.id).await.unwrap();
+        let cleo = somebody();
+        house.hold(&cleo, &[8], "k").await.unwrap_err();
+        house.hold(&cleo, &[0], "k").await.unwrap();
     }
-    house.hold(&ada, &[6, 7, 8, 9, 10, 11, 12, 13, 14, 15], "all").await.unwrap();
-    // A key whose request was refused may be used again, for anything.
-    house.seats().release(&bob, taken.id).await.unwrap();
-    let cleo = somebody();
-    house.hold(&cleo, &[8], "k").await.unwrap_err();
-    house.hold(&cleo, &[0], "k").await.unwrap();
 }
 
 #[tokio::test]
 async fn the_same_request_holds_once() {
-    let house = House::open(ROOM).await;
-    let ada = somebody();
-    let repeated = join_all((0..50).map(|_| house.hold(&ada, &[3, 4, 5, 6, 7, 8], "key"))).await;
-    let holds: Vec<_> = repeated.into_iter().map(Result::unwrap).collect();
-    assert!(holds.iter().all(|hold| hold == &holds[0]));
-    assert_eq!(house.states().await, "AAAHHHHHHAAAAAAA");
-    // It counts once against the limits.
-    house.hold(&ada, &[0, 1, 2], "other").await.unwrap();
+    for house in houses().await {
+        let ada = somebody();
+        let repeated = join_all((0..50).map(|_| house.hold(&ada, &[3, 4, 5, 6, 7, 8], "key"))).await;
+        let holds: Vec<_> = repeated.into_iter().map(Result::unwrap).collect();
+        assert!(holds.iter().all(|hold| hold == &holds[0]));
+        assert_eq!(house.states().await, "AAAHHHHHHAAAAAAA");
+        // It counts once against the limits.
+        house.hold(&ada, &[0, 1, 2], "other").await.unwrap();
 
-    let reused = house.hold(&ada, &[9], "key").await;
-    assert!(matches!(reused, Err(HoldRefusal::KeyReused)), "{reused:?}");
-    let show = house.seats().show_to_hold(house.id()).await.unwrap();
-    let reused = house.seats().best_available(&ada, &show, 1, None, "key").await;
-    assert!(matches!(reused, Err(HoldRefusal::KeyReused)), "{reused:?}");
-    // The key is the person's own.
-    house.hold(&somebody(), &[9], "key").await.unwrap();
+        let reused = house.hold(&ada, &[9], "key").await;
+        assert!(matches!(reused, Err(HoldRefusal::KeyReused)), "{reused:?}");
+        let show = house.seats().show_to_hold(house.id()).await.unwrap();
+        let reused = house.seats().best_available(&ada, &show, 1, None, "key").await;
+        assert!(matches!(reused, Err(HoldRefusal::KeyReused)), "{reused:?}");
+        // The key is the person's own.
+        house.hold(&somebody(), &[9], "key").await.unwrap();
 
-    // A late repetition does not hold again what was given back.
-    house.seats().release(&ada, holds[0].id).await.unwrap();
-    let late = house.hold(&ada, &[3, 4, 5, 6, 7, 8], "key").await;
-    assert!(matches!(late, Err(HoldRefusal::Gone(HoldEnd::Released))), "{late:?}");
-    assert_eq!(house.states().await, "HHHAAAAAAHAAAAAA");
-    house.hold(&ada, &[3, 4, 5, 6, 7, 8], "fresh").await.unwrap();
+        // A late repetition does not hold again what was given back.
+        house.seats().release(&ada, holds[0].id).await.unwrap();
+        let late = house.hold(&ada, &[3, 4, 5, 6, 7, 8], "key").await;
+        assert!(matches!(late, Err(HoldRefusal::Gone(HoldEnd::Released))), "{late:?}");
+        assert_eq!(house.states().await, "HHHAAAAAAHAAAAAA");
+        house.hold(&ada, &[3, 4, 5, 6, 7, 8], "fresh").await.unwrap();
+    }
 }
 
 #[tokio::test]
 async fn an_interrupted_request_is_carried_on_by_its_repetition() {
-    let house = House::open(ROOM).await;
-    let ada = somebody();
-    // As if the process had died after the reservation: the show does not know of the hold.
-    let hold = house.hold(&ada, &[0, 1], "key").await.unwrap();
-    let redis = &house.app.deps.redis;
-    let tag = redis.key(&format!("{{show:{}}}", house.id()));
-    redis
-        .delete(["ledger", "states", "deadlines", "plan"].map(|key| format!("{tag}:{key}")).to_vec())
-        .await
-        .unwrap();
-    let again = house.hold(&ada, &[0, 1], "key").await.unwrap();
-    assert_eq!(again.id, hold.id);
-    assert_eq!(house.states().await, "HHAAAAAAAAAAAAAA");
+    for house in houses().await {
+        let ada = somebody();
+        // As if the process had died after the reservation: the show does not know of the hold.
+        let hold = house.hold(&ada, &[0, 1], "key").await.unwrap();
+        house.lose_seats().await;
+        let again = house.hold(&ada, &[0, 1], "key").await.unwrap();
+        assert_eq!(again.id, hold.id);
+        assert_eq!(house.states().await, "HHAAAAAAAAAAAAAA");
+    }
+}
+
+#[tokio::test]
+async fn a_hold_that_got_lost_takes_no_room() {
+    for house in houses().await {
+        let (ada, ten) = (somebody(), (6..16).collect::<Vec<_>>());
+        house.hold(&ada, &[0, 1], "key").await.unwrap();
+        house.lose_seats().await;
+        house.hold(&somebody(), &[1], "key").await.unwrap();
+        let refused = house.hold(&ada, &[0, 1], "key").await;
+        assert!(matches!(refused, Err(HoldRefusal::SeatsUnavailable { .. })), "{refused:?}");
+        house.hold(&ada, &ten, "other").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_hold_whose_room_got_lost_counts_when_its_request_is_repeated() {
+    for house in houses().await {
+        let (ada, nine) = (somebody(), (6..15).collect::<Vec<_>>());
+        let hold = house.hold(&ada, &[0, 1], "key").await.unwrap();
+        house.lose_room(&ada).await;
+        assert_eq!(house.hold(&ada, &[0, 1], "key").await.unwrap(), hold);
+        assert_eq!(house.hold(&ada, &[0, 1], "key").await.unwrap(), hold);
+        let refused = house.hold(&ada, &nine, "other").await;
+        assert!(matches!(refused, Err(HoldRefusal::Limit(Limit::Seats { max: 10 }))), "{refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -40,4 +40,6 @@ mod reload;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod validate;
+#[cfg(test)]
 mod watch;

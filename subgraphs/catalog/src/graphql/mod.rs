@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_graphql::{EmptySubscription, SchemaBuilder};
 use axum::Router;
-use graphql_kit::{Limits, TokenVerifier, shell};
+use graphql_kit::{Limits, Schemas, TokenVerifier, shell};
 use platform::Shutdown;
 
 use crate::app::App;
@@ -43,7 +43,8 @@ pub fn prepare(app: App) -> shell::Prepare {
 
 /// `/graphql` over `app`.
 pub(crate) fn routes(app: App, verifier: TokenVerifier, limits: Limits, shutdown: &Shutdown) -> Router {
-    shell::routes("catalog", schema_within(limits), verifier, prepare(app), limits, shutdown.token())
+    let schemas = Schemas::within(limits, builder);
+    shell::routes("catalog", schemas, verifier, prepare(app), limits, shutdown.token())
 }
 
 #[cfg(test)]

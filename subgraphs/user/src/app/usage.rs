@@ -1,12 +1,15 @@
 //! Keeping what the gateway has counted for API keys.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use platform::{Redis, redis::RedisError};
 use sea_orm::{DatabaseConnection, DbErr};
 
-use crate::store::{api_key, api_key_usage};
+use crate::{
+    domain::{Period, Usage},
+    store::{api_key, api_key_usage},
+};
 
 /// How many keys are read at once.
 const BATCH: u64 = 200;
@@ -39,8 +42,8 @@ impl fmt::Display for Copied {
     }
 }
 
-/// Copies the counts of today and the days before from Redis to PostgreSQL. Safe to repeat, and to
-/// run twice at once: a count is never lowered.
+/// Copies the counts of today and the days before from Redis to PostgreSQL, and back what Redis has
+/// lost. Safe to repeat, and to run twice at once: a count is never lowered.
 ///
 /// # Errors
 /// [`UsageError`].
@@ -52,6 +55,7 @@ pub async fn keep_usage(
     let today = now.date_naive();
     let days: Vec<NaiveDate> =
         (0..=DAYS_BACK).filter_map(|back| today.checked_sub_days(Days::new(back))).collect();
+    let period = Period { from: *days.last().unwrap_or(&today), to: today };
     // A key that ended on one of those days, or whose last token outlived it, is still counted.
     let since = now - TimeDelta::days(4);
     let (mut copied, mut before) = (Copied::default(), None);
@@ -61,9 +65,21 @@ pub async fn keep_usage(
         before = Some(*last);
         let usage = api_key_usage::usage_counted(redis, &keys, &days).await?;
         api_key_usage::usage_upsert(pg, &usage).await?;
+        let kept = api_key_usage::usage_list(pg, &keys, period).await?;
+        api_key_usage::usage_restore(redis, &lost(kept, &usage)).await?;
         copied.keys += keys.len();
         copied.counts += usage.len();
     }
     tracing::debug!(%copied, "usage of API keys kept");
     Ok(copied)
+}
+
+/// Of what was `kept`, what is more than was `counted`.
+fn lost(kept: Vec<Usage>, counted: &[Usage]) -> Vec<Usage> {
+    let counted: HashMap<_, _> = counted
+        .iter()
+        .map(|usage| ((usage.key, usage.day, usage.class.as_str()), usage.operations))
+        .collect();
+    let known = |usage: &Usage| counted.get(&(usage.key, usage.day, usage.class.as_str())).copied();
+    kept.into_iter().filter(|usage| known(usage).unwrap_or(0) < usage.operations).collect()
 }

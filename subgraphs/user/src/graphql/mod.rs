@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_graphql::{EmptySubscription, SchemaBuilder};
 use axum::Router;
-use graphql_kit::{Limits, TokenVerifier, shell};
+use graphql_kit::{Limits, Schemas, TokenVerifier, shell};
 use platform::Shutdown;
 
 use crate::app::App;
@@ -34,12 +34,12 @@ pub fn schema() -> Schema {
 
 /// `/graphql` over `app`.
 pub(crate) fn routes(app: Arc<App>, verifier: TokenVerifier, limits: Limits, shutdown: &Shutdown) -> Router {
-    let schema = limits.on(builder()).data(Arc::clone(&app)).finish();
+    let schemas = Schemas::within(limits, || builder().data(Arc::clone(&app)));
     let prepare: shell::Prepare = Arc::new(move |request| {
         let loaders = Loaders::new(Arc::clone(&app));
         request.data(loaders)
     });
-    shell::routes("user", schema, verifier, prepare, limits, shutdown.token())
+    shell::routes("user", schemas, verifier, prepare, limits, shutdown.token())
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 //! How much was done with API keys: counted by the gateway in Redis, kept in PostgreSQL.
 
+use std::sync::LazyLock;
+
 use chrono::NaiveDate;
 use fred::interfaces::HashesInterface as _;
 use kernel::{ApiKeyId, Id};
-use platform::{Redis, auth::usage_key, redis::RedisError};
+use platform::{
+    Redis,
+    auth::{USAGE_TTL, usage_key},
+    redis::{RedisError, Script},
+};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait as _, ConnectionTrait, DbErr, EntityTrait as _, QueryFilter as _, QueryOrder as _,
@@ -62,6 +68,30 @@ pub(crate) async fn usage_upsert<C: ConnectionTrait>(conn: &C, usage: &[Usage]) 
         )
         .exec_without_returning(conn)
         .await?;
+    Ok(())
+}
+
+/// Raises a count of Redis to a value, and lets it live on: hash, field, value, seconds.
+const RAISE: &str = "
+local known = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+if known < tonumber(ARGV[2]) then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+    redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
+return 0";
+
+/// Tells Redis counts that it has lost, so that it goes on from there.
+pub(crate) async fn usage_restore(redis: &Redis, usage: &[Usage]) -> Result<(), RedisError> {
+    static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RAISE).named("restore_usage"));
+    for usage in usage {
+        let key = redis.key(&usage_key(usage.key, usage.day));
+        let args = vec![
+            usage.class.clone().into(),
+            usage.operations.into(),
+            USAGE_TTL.as_secs().cast_signed().into(),
+        ];
+        redis.eval(&SCRIPT, vec![key], args).await?;
+    }
     Ok(())
 }
 

@@ -181,6 +181,8 @@ async fn an_account_is_none_of_a_keys_business() {
         "mutation { updateProfile(input: { name: \"Eve\" }) { user { id } } }",
         "mutation { logOutEverywhere(input: {}) { userErrors { code } } }",
         "mutation { logOut { loggedOut } }",
+        "mutation { logIn(input: { email: \"ada@example.com\", password: \"guessed\" }) { userErrors { code } } }",
+        "mutation { refreshSession(input: { refreshToken: \"guessed\" }) { userErrors { code } } }",
         "mutation { revokeApiKey(input: { id: \"key_1\" }) { userErrors { code } } }",
     ] {
         let answer = world.post(token, query, json!({})).await;

@@ -53,8 +53,18 @@ async fn counts_are_kept_by_day_and_class_and_never_lowered() {
     count(&world, &key, today, "hold", 10).await;
     keep(&world).await;
     let shown = usage(&world, &partner, today, today).await;
-    let today = &shown["data"]["apiKeys"]["nodes"][0]["usage"][0];
-    assert_eq!(today["operations"], 15, "{today}");
+    let shown = &shown["data"]["apiKeys"]["nodes"][0]["usage"][0];
+    assert_eq!(shown["operations"], 15, "{shown}");
+
+    // And after it has lost all: what is used then is used on top of what was.
+    let name = world.deps.redis.key(&usage_key(key.parse().unwrap(), today));
+    world.deps.redis.delete(vec![name]).await.unwrap();
+    keep(&world).await;
+    count(&world, &key, today, "hold", 1).await;
+    keep(&world).await;
+    let shown = usage(&world, &partner, today, today).await;
+    let shown = &shown["data"]["apiKeys"]["nodes"][0]["usage"][0];
+    assert_eq!(shown["operations"], 16, "{shown}");
 }
 
 #[tokio::test]

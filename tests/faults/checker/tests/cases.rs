@@ -86,7 +86,7 @@ impl Story {
     fn fault(mut self, kind: &str, from: Millis, to: Millis) -> Self {
         let lost_redis = kind.starts_with("redis_lost");
         let (kind, target) = (kind.to_owned(), "somebody".to_owned());
-        self.history.faults.push(Fault { kind, target, from, to, lost_redis });
+        self.history.faults.push(Fault { kind, target, from, to, lost_redis, steps: Vec::new() });
         self
     }
 

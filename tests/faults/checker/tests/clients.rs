@@ -47,6 +47,10 @@ impl World {
             self.record(user, action, Self::silence());
             return;
         }
+        if self.off {
+            self.record(user, action, Self::closed());
+            return;
+        }
         let durable = self.away;
         let free = if durable { self.store_free(&seats) } else { self.cache_free(&seats) };
         if !free {
@@ -192,6 +196,12 @@ impl World {
             "PENDING_PAYMENT" => {
                 self.cancel(number);
                 Outcome::Cancelled { refund_minor: 0 }
+            }
+            // Again, or after the theater: what was decided then.
+            "CANCELLED" | "REFUNDED" => {
+                let mut refunds = self.observed.refunds.iter();
+                let refund = refunds.rfind(|refund| refund.booking == booking.id);
+                Outcome::Cancelled { refund_minor: refund.map_or(0, |refund| refund.amount_minor) }
             }
             _ => Self::refused(),
         };

@@ -3,6 +3,7 @@
 mod cases;
 mod clients;
 mod mutations;
+mod theater;
 mod world;
 
 use proptest::prelude::*;

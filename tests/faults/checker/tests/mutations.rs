@@ -2,7 +2,7 @@
 
 use super::super::Rule;
 use crate::history::{Action, Call, History, Outcome};
-use crate::observed::{Booking, Observed};
+use crate::observed::{Allocation, Booking, Observed};
 
 type Mutation = fn(&mut History, &mut Observed) -> Option<()>;
 
@@ -35,6 +35,12 @@ pub(super) const ALL: &[(&str, Rule, Mutation)] = &[
     ("a hold has other seats", Rule::Answers, other_seats),
     ("a key makes two holds", Rule::Idempotent, two_holds),
     ("a hold makes two bookings", Rule::Idempotent, two_bookings),
+    ("a show that is called off keeps somebody", Rule::ShowCancelled, keep_seat),
+    ("a show that is called off is sold", Rule::ShowCancelled, sell_on),
+    ("a show that is called off is on offer", Rule::ShowCancelled, stay_open),
+    ("a show is called off by nobody", Rule::ShowCancelled, call_off_unasked),
+    ("a show is not called off", Rule::ShowCancelled, go_on),
+    ("a theater pays as if buyers had cancelled", Rule::ShowCancelled, blame_buyer),
     ("a booking is pending in the end", Rule::Settled, pending),
     ("the trail has a hole", Rule::Settled, hole),
     ("a deadlock", Rule::Settled, deadlock),
@@ -232,6 +238,55 @@ fn two_bookings(_: &mut History, observed: &mut Observed) -> Option<()> {
     let mut again = observed.bookings.first()?.clone();
     again.id = "booking_again".to_owned();
     observed.bookings.push(again);
+    Some(())
+}
+
+fn is_off(observed: &Observed) -> Option<usize> {
+    observed.audit.iter().position(|entry| entry.entity == "SHOW" && entry.to == "CANCELLED")
+}
+
+fn keep_seat(_: &mut History, observed: &mut Observed) -> Option<()> {
+    is_off(observed)?;
+    let Booking { id, show, .. } = observed.bookings.first()?.clone();
+    let (booking, hold, held_until) = (Some(id), None, None);
+    observed.allocations.push(Allocation { show, seat: 0, booking, hold, held_until, sold: true });
+    Some(())
+}
+
+fn sell_on(history: &mut History, observed: &mut Observed) -> Option<()> {
+    is_off(observed)?;
+    let last = history.calls.last_mut()?;
+    let (hold, until) = ("hold_late".to_owned(), last.to + 4_000);
+    last.outcome = Outcome::Held { hold, seats: vec![0], until, durable: false };
+    Some(())
+}
+
+fn stay_open(_: &mut History, observed: &mut Observed) -> Option<()> {
+    is_off(observed)?;
+    let map = observed.maps.first_mut()?;
+    map.states = map.states.replacen('B', "A", 1);
+    observed.watchers.first_mut()?.map = map.clone();
+    Some(())
+}
+
+fn call_off_unasked(history: &mut History, observed: &mut Observed) -> Option<()> {
+    is_off(observed)?;
+    history.calls.retain(|call| !matches!(call.action, Action::CallOff { .. }));
+    Some(())
+}
+
+fn go_on(history: &mut History, observed: &mut Observed) -> Option<()> {
+    observed.audit.remove(is_off(observed)?);
+    history.calls.iter().any(|call| call.outcome == Outcome::ShowChanged).then_some(())
+}
+
+fn blame_buyer(_: &mut History, observed: &mut Observed) -> Option<()> {
+    let ended = observed
+        .audit
+        .iter()
+        .find(|entry| entry.reason == "show_cancelled" && entry.from.as_deref() == Some("CONFIRMED"))?;
+    let mut refunds = observed.refunds.iter_mut().filter(|refund| refund.booking == ended.id);
+    refunds.next()?.cause = "CANCELLED".to_owned();
     Some(())
 }
 

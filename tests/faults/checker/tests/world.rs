@@ -52,6 +52,8 @@ pub(super) struct World {
     pub stormy: bool,
     /// Redis cannot be reached.
     pub away: bool,
+    /// The show is called off.
+    pub off: bool,
     pub holds: Vec<Hold>,
     pub history: History,
     pub observed: Observed,
@@ -71,6 +73,7 @@ impl World {
             seats,
             stormy: weather == Weather::Stormy,
             away: false,
+            off: false,
             holds: Vec::new(),
             history: History::default(),
             observed: Observed::default(),
@@ -80,7 +83,11 @@ impl World {
             shown: String::new(),
             snapshot: Vec::new(),
         };
-        for _ in 0..steps {
+        for step in 0..steps {
+            // In some worlds the show is called off, when much of it is sold.
+            if world.stormy && seed.is_multiple_of(3) && step == steps * 4 / 5 {
+                world.call_off();
+            }
             let pause = world.rng.random_range(1..120);
             world.pass(pause);
             world.weather();
@@ -173,6 +180,7 @@ impl World {
             from,
             to,
             lost_redis,
+            steps: Vec::new(),
         });
     }
 
@@ -291,7 +299,7 @@ impl World {
         self.later.push((self.now + lag, Later::Confirm(number)));
     }
 
-    fn become_(&mut self, number: usize, to: &str) {
+    pub(super) fn become_(&mut self, number: usize, to: &str) {
         let Booking { id, seats, status, .. } = self.observed.bookings[number].clone();
         self.audit("BOOKING", &id, Some(&status), to, &seats);
         self.observed.bookings[number].status = to.to_owned();
@@ -330,6 +338,10 @@ impl World {
     fn confirm(&mut self, number: usize) {
         let Booking { id, seats, status, .. } = self.observed.bookings[number].clone();
         self.payment(number, "SUCCEEDED");
+        if self.off {
+            self.owe(number, "SHOW_CANCELLED");
+            return;
+        }
         let late = status == "EXPIRED";
         let free = |row: &&Allocation| seats.contains(&row.seat) && row.booking.is_some();
         if late && self.observed.allocations.iter().find(free).is_none() {
@@ -374,7 +386,7 @@ impl World {
         }
     }
 
-    fn owe(&mut self, number: usize, cause: &str) {
+    pub(super) fn owe(&mut self, number: usize, cause: &str) {
         let Payment { id: payment, booking, amount_minor, .. } = self.observed.payments[number].clone();
         let amount_minor = match cause {
             "CANCELLED" => self.observed.bookings[number].comes_back(amount_minor),
@@ -416,6 +428,7 @@ impl World {
         let letter = |seat: u16| match self.allocated(seat) {
             Some(row) if row.sold => 'S',
             Some(row) if row.booking.is_some() || self.away => 'H',
+            _ if self.off => 'B',
             _ if self.away || self.cache_free(&[seat]) => 'A',
             _ => 'H',
         };
@@ -449,6 +462,10 @@ impl World {
         self.observed.watchers.push(WatchedMap { watcher: 0, resyncs: 1, map: map.clone() });
         self.observed.maps.push(map);
         self.observed.settled_ms = Some(1_000);
+        self.observed.quiet_at = Some(self.now);
+        if self.off {
+            self.want_a_seat();
+        }
         (self.history, self.observed)
     }
 }

@@ -1,9 +1,6 @@
 //! Holding seats.
 //!
-//! Two places in Redis take part, on two nodes perhaps: the user's limits, then the show. Room is
-//! reserved with the user first, and given back when the show refuses. A crash in between leaves
-//! room reserved until the deadline that the hold would have had; and the repetition of the
-//! request carries on, because the id of the hold follows from the request.
+//! How seats and their user's limits are kept together, [`super::place`] says.
 
 use std::sync::Arc;
 
@@ -12,30 +9,16 @@ use graphql_kit::Identity;
 use kernel::{HoldId, SeatId, SeatKind, ShowId, UserId};
 use platform::faults::reach;
 
-use super::{HoldRefusal, Limit, Rules, Seats, SeatsError, request};
+use super::{HoldRefusal, Limit, Seats, SeatsError, place::Given};
 use crate::domain::{
-    hold::{Hold, HoldEnd, is_durable, twin},
+    hold::{Hold, HoldEnd, is_durable},
     seats::choose,
     show::{Show, ShowStatus},
 };
 use crate::store::{
-    hold_lists::booking_list_owned,
-    holds::{DurableHold, hold_get},
-    seats::{
-        Allotment, Extended, HoldRecord, HoldRequest, Placed, Released, Replace, Reservation, Reserved, Room,
-        Wanted,
-    },
+    holds::hold_get,
+    seats::{Extended, HoldRecord, Released, Room, Wanted},
 };
-
-/// Attempts when the show is not loaded, or loaded from an older revision.
-const ATTEMPTS: usize = 3;
-
-/// What a request to hold was given.
-pub(crate) struct Given {
-    pub(crate) hold: Hold,
-    /// False when an earlier request was given it, and this one repeats that.
-    pub(crate) is_new: bool,
-}
 
 impl Seats {
     /// The show that somebody wants seats of.
@@ -197,85 +180,6 @@ impl Seats {
         Ok(self.inner.store.hold_get(id).await?.is_some())
     }
 
-    async fn place(
-        &self,
-        who: &Identity,
-        show: &Show,
-        wanted: Wanted<'_>,
-        key: &str,
-    ) -> Result<Given, HoldRefusal> {
-        let key_digest = request::key_digest(key)?;
-        let seats = self.check(show, wanted)?;
-        let Rules { ttl, limits, .. } = self.inner.rules.clone();
-        let request = HoldRequest {
-            id: request::hold_id(who.user_id, show.id, key),
-            owner: who.user_id,
-            digest: request::body_digest(show.id, wanted),
-            ttl,
-            revision: show.revision,
-        };
-        let reservation = Reservation {
-            hold: request.id,
-            user: who.user_id,
-            seats,
-            key_digest,
-            digest: request.digest.clone(),
-            attempt: format!("{:016x}", self.inner.ids.local()),
-            ttl,
-            remember: self.inner.rules.remember(),
-            allotment: self.allotment(who, show.id).await?,
-        };
-        let mut reserved = self.inner.store.user_reserve(&reservation, limits, false).await?;
-        if reserved == Reserved::Repeated {
-            let first = self.inner.store.hold_get(request.id).await?;
-            if let Some(record @ HoldRecord::Live { .. }) = first {
-                return replay(record, &request.digest);
-            }
-            // It may have been answered, or answered again, while Redis was away.
-            if let Some(durable) = hold_get(&self.inner.pg, twin(request.id)).await? {
-                return replay_durable(durable, &request.digest);
-            }
-            match first {
-                Some(record) => return replay(record, &request.digest),
-                // The first one is under way still, or died, or the seats were refused to it.
-                None => reserved = self.inner.store.user_reserve(&reservation, limits, true).await?,
-            }
-        }
-        match reserved {
-            Reserved::Done | Reserved::Repeated => {}
-            Reserved::KeyReused => return Err(HoldRefusal::KeyReused),
-            Reserved::TooManySeats => return Err(HoldRefusal::Limit(Limit::Seats { max: limits.seats })),
-            Reserved::TooManyShows => return Err(HoldRefusal::Limit(Limit::Shows { max: limits.shows })),
-            Reserved::OverAllotment => {
-                let max = reservation.allotment.map_or(0, |allotment| allotment.max);
-                return Err(HoldRefusal::Limit(Limit::Allotment { max }));
-            }
-        }
-        reach("hold.reserved").await;
-        let placed = self.place_reserved(show, &request, wanted).await;
-        reach("hold.placed").await;
-        // After a failure nobody knows whether the seats are held: then the room stays taken until
-        // the deadline, or until the repetition finds out.
-        if let Err(refusal) = &placed
-            && !matches!(refusal, HoldRefusal::Failed(_))
-            && let Err(error) = self.inner.store.user_cancel(&reservation).await
-        {
-            tracing::warn!(%error, "the limits of a user are tight for a while");
-        }
-        placed
-    }
-
-    /// What limits the seats of a show that an API key may have; nothing for persons.
-    async fn allotment(&self, who: &Identity, show: ShowId) -> Result<Option<Allotment>, HoldRefusal> {
-        let Some(grant) = &who.grant else { return Ok(None) };
-        let owned = booking_list_owned(&self.inner.pg, show, who.user_id).await?;
-        Ok(Some(Allotment {
-            max: grant.seats_per_show,
-            booked: owned.iter().map(|owned| owned.seats).sum(),
-            holds: owned.into_iter().map(|owned| owned.hold).collect(),
-        }))
-    }
-
     /// Refuses a hold of so many seats to somebody who has these in each show already.
     pub(crate) fn check_limits(
         &self,
@@ -311,59 +215,6 @@ impl Seats {
             return Err(HoldRefusal::ShowStarted);
         }
         Ok(quantity)
-    }
-
-    async fn place_reserved(
-        &self,
-        show: &Show,
-        request: &HoldRequest,
-        wanted: Wanted<'_>,
-    ) -> Result<Given, HoldRefusal> {
-        for _ in 0..ATTEMPTS {
-            match self.inner.store.hold(request, wanted).await? {
-                Placed::Held { hold, is_new, ends_first } => {
-                    reach("hold.held").await;
-                    if ends_first
-                        && let Err(error) = self.inner.store.sweep_note(show.id, hold.expires_at).await
-                    {
-                        tracing::debug!(%error, "the sweeper does not know of a hold");
-                    }
-                    return Ok(Given { hold, is_new });
-                }
-                Placed::Taken { states } => {
-                    return Err(HoldRefusal::taken(show, &states, wanted));
-                }
-                Placed::Gone(end) => return Err(HoldRefusal::Gone(end)),
-                Placed::Reused => return Err(HoldRefusal::KeyReused),
-                Placed::NotLoaded => self.inner.loader.load(show.id, Replace::Never).await?,
-                Placed::Outdated => self.inner.loader.load(show.id, Replace::Below(show.revision)).await?,
-            }
-        }
-        Err(SeatsError::LoadTimeout(show.id).into())
-    }
-}
-
-/// The answer to a request that was answered before.
-fn replay(record: HoldRecord, digest: &str) -> Result<Given, HoldRefusal> {
-    match record {
-        HoldRecord::Live { digest: first, .. } | HoldRecord::Gone { digest: first, .. }
-            if first != digest =>
-        {
-            Err(HoldRefusal::KeyReused)
-        }
-        HoldRecord::Live { hold, .. } => Ok(Given { hold, is_new: false }),
-        HoldRecord::Gone { end, .. } => Err(HoldRefusal::Gone(end)),
-    }
-}
-
-/// The same for a hold that PostgreSQL keeps.
-pub(crate) fn replay_durable(durable: DurableHold, digest: &str) -> Result<Given, HoldRefusal> {
-    if durable.request_digest != digest {
-        return Err(HoldRefusal::KeyReused);
-    }
-    match durable.end() {
-        Some(end) => Err(HoldRefusal::Gone(end)),
-        None => Ok(Given { hold: durable.hold, is_new: false }),
     }
 }
 

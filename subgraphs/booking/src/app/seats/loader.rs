@@ -35,7 +35,7 @@ use sea_orm::{AccessMode, DatabaseConnection, IsolationLevel, TransactionTrait};
 use tokio::time::{Instant, sleep};
 
 use super::{SeatsError, count_ended};
-use crate::domain::{best_available::Plan, hold::HoldEnd, seats::not_on_sale};
+use crate::domain::{best_available::Plan, booking::claim_shown_until, hold::HoldEnd, seats::not_on_sale};
 use crate::store::{
     StoreError,
     allocations::{Allocation, allocation_list, booking_versions},
@@ -193,7 +193,7 @@ fn owners(versions: Vec<(BookingId, i64)>, allocations: Vec<Allocation>) -> Vec<
         let owner = owners.entry(booking).or_insert_with(|| bare(booking, booking_version));
         owner.version = booking_version;
         owner.sold = sold;
-        owner.claimed_until = claimed_until;
+        owner.claimed_until = claimed_until.map(claim_shown_until);
         owner.seats.push(seat_no);
     }
     owners.into_values().collect()

@@ -17,6 +17,7 @@ mod durable;
 mod error;
 mod hold;
 mod loader;
+mod place;
 mod readers;
 mod refusal;
 mod reload;
@@ -39,7 +40,8 @@ use sea_orm::DatabaseConnection;
 pub use crate::domain::hold::Hold;
 pub use apply::Target;
 pub use error::SeatsError;
-pub(crate) use hold::{Given, count_ended, label, replay_durable};
+pub(crate) use hold::{count_ended, label};
+pub(crate) use place::{Given, replay_durable};
 pub use refusal::{HoldRefusal, Limit};
 
 use crate::config::{HoldsConfig, SeatMapConfig};
@@ -90,7 +92,7 @@ impl Rules {
 impl Seats {
     /// The seats behind these dependencies.
     pub fn new(holds: &HoldsConfig, seat_map: &SeatMapConfig, deps: &Deps, shows: Shows) -> Self {
-        let store = SeatStore::new(deps.redis.clone());
+        let store = SeatStore::new(deps.redis.clone()).with_users_apart(holds.apart);
         let loader = Loader::new(store.clone(), deps.pg.clone(), Arc::clone(&deps.ids));
         let ttl = Duration::from_secs(holds.ttl_seconds.into());
         let rules = Rules {

@@ -138,7 +138,7 @@ mod tests {
             sleep(Duration::from_millis(20)).await;
             self.now.fetch_sub(1, Ordering::SeqCst);
             let position = Position { epoch: "pg-1".into(), version };
-            Ok(Snapshot { position, states: "A".into(), degraded: true })
+            Ok(Snapshot { position, states: "A".into(), revision: 1, degraded: true })
         }
     }
 

@@ -20,6 +20,21 @@ impl Seats {
         self.inner.stored.show(id).await
     }
 
+    /// What booking knows of the show whose seats these are. Not older than what they were made from, but
+    /// for a race that its revision shows.
+    ///
+    /// # Errors
+    /// [`SeatsError`].
+    pub async fn show_of(&self, id: ShowId, snapshot: &Snapshot) -> Result<Arc<Show>, SeatsError> {
+        let show = self.show(id).await?;
+        if show.revision >= snapshot.revision {
+            return Ok(show);
+        }
+        // Another process has heard of a change, and this one has not looked since.
+        self.inner.shows.forget(id).await;
+        self.show(id).await
+    }
+
     /// All seats of a show as they are now; when Redis is away as PostgreSQL knew them a moment ago,
     /// which is what `degraded` says.
     ///

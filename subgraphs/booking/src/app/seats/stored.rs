@@ -90,6 +90,7 @@ impl StoredMaps {
         Ok(Snapshot {
             position: Position { epoch: epoch.into(), version: 0 },
             states: states.into(),
+            revision: show.revision,
             degraded: true,
         })
     }

@@ -24,6 +24,8 @@ pub enum AuditReason {
     PaymentCreated,
     /// The provider captured a payment.
     PaymentSucceeded,
+    /// The provider is working on a payment.
+    PaymentProcessing,
     /// The provider declined a payment.
     PaymentFailed,
     /// A payment was called off at the provider.

@@ -60,7 +60,7 @@ impl BookingObject {
         self.0.status.into()
     }
 
-    /// Grows with each change of `status`: what has a lower version is older.
+    /// Grows with each change of `status` or `expiresAt`: what has a lower version is older.
     async fn version(&self) -> i64 {
         self.0.version
     }
@@ -85,7 +85,7 @@ impl BookingObject {
         self.0.total.into()
     }
 
-    /// Until when the seats stay claimed without a payment; null once it does not wait for one.
+    /// Until when the seats stay claimed without a payment, for now; null once it does not wait for one.
     async fn expires_at(&self) -> Option<DateTime<Utc>> {
         (self.0.status == booking::BookingStatus::PendingPayment).then_some(self.0.expires_at)
     }

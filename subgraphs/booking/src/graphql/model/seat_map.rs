@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use graphql_kit::{ApiError, AssumedSize, Cost, MoneyObject};
+use graphql_kit::{ApiError, AssumedSize, Cost, MoneyObject, validated};
 use kernel::{ScreenId, seating::seat_id};
 
 use graphql_kit::SeatKind;
@@ -60,11 +60,19 @@ impl SeatMap {
     }
 
     async fn show(&self, ctx: &Context<'_>) -> Result<Arc<Show>> {
-        app(ctx)?.seats.show(self.show).await.map_err(|error| failure(&error))
+        let show = app(ctx)?.seats.show_of(self.show, &self.snapshot).await;
+        let show = show.map_err(|error| failure(&error))?;
+        if show.revision < self.snapshot.revision {
+            // Prices of before would last as long as the seats do.
+            validated::by_nothing(ctx);
+        }
+        Ok(show)
     }
 }
 
-#[Object]
+// The same for everybody as long as Redis says that the seats are still these. Of the show it says that
+// sooner or later: a new revision makes a new epoch, when booking has heard of it and Redis is there.
+#[Object(cache_control(private, max_age = 60))]
 impl SeatMap {
     /// The life of this map: versions count within it.
     async fn epoch(&self) -> &str {
@@ -94,7 +102,7 @@ impl SeatMap {
     }
 
     /// What a seat of each kind costs, before fee and tax.
-    #[graphql(directive = AssumedSize::apply(6))]
+    #[graphql(directive = AssumedSize::apply(6), cache_control(max_age = 30))]
     async fn prices(&self, ctx: &Context<'_>) -> Result<Vec<SeatPrice>> {
         let mut prices = self.show(ctx).await?.prices.clone();
         prices.sort_unstable_by_key(|price| price.kind);
@@ -105,7 +113,8 @@ impl SeatMap {
     #[graphql(
         directive = Cost::apply(10),
         directive = AssumedSize::apply(200),
-        complexity = "200 + child_complexity * 50"
+        complexity = "200 + child_complexity * 50",
+        cache_control(max_age = 30)
     )]
     async fn seats(&self, ctx: &Context<'_>) -> Result<Vec<SeatMapSeat>> {
         let show = self.show(ctx).await?;
@@ -131,6 +140,7 @@ impl SeatMap {
 
 /// What seats of one kind cost.
 #[derive(SimpleObject)]
+#[graphql(cache_control(private, max_age = 30))]
 pub struct SeatPrice {
     /// The kind.
     pub kind: SeatKind,
@@ -146,6 +156,7 @@ impl From<&show::KindPrice> for SeatPrice {
 
 /// One seat of a seat map.
 #[derive(SimpleObject)]
+#[graphql(cache_control(private, max_age = 30))]
 pub struct SeatMapSeat {
     /// The same id as in the layout of the screen.
     pub id: ID,

@@ -2,14 +2,9 @@
 
 use async_graphql::{ID, Object, Result};
 use graphql_kit::{ApiError, Cost};
-use qrcode::render::svg;
-use qrcode::{EcLevel, QrCode};
 
 use super::booked_seat::BookedSeatObject;
 use crate::domain::ticket::Ticket;
-
-/// Edge of one module of the QR code, in SVG units.
-const MODULE: u32 = 4;
 
 /// Opens the door for one seat.
 pub struct TicketObject {
@@ -38,8 +33,6 @@ impl TicketObject {
     /// The code as an SVG image.
     #[graphql(directive = Cost::apply(5), complexity = 20)]
     async fn qr_svg(&self) -> Result<String> {
-        let code = QrCode::with_error_correction_level(&self.ticket.code, EcLevel::M)
-            .map_err(|error| ApiError::internal(&error))?;
-        Ok(code.render::<svg::Color<'_>>().module_dimensions(MODULE, MODULE).build())
+        Ok(qr::svg(&self.ticket.code).map_err(|error| ApiError::internal(&error))?)
     }
 }

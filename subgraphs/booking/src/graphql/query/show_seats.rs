@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, ID, Object, Result, dataloader::Loader};
-use graphql_kit::Cost;
+use graphql_kit::{Cost, validated};
 use kernel::ShowId;
 
 use crate::app::{App, seats::SeatsError};
@@ -29,15 +29,23 @@ impl Show {
     }
 
     /// The seats as they are now; null for a show that is not on sale yet.
-    #[graphql(directive = Cost::apply(2))]
+    #[graphql(directive = Cost::apply(2), cache_control(private, max_age = 60))]
     async fn seat_map(&self, ctx: &Context<'_>) -> Result<Option<SeatMap>> {
         let app = app(ctx)?;
         match app.seats.snapshot(self.0).await {
             Ok(snapshot) => {
                 tell_degraded(ctx, app, snapshot.degraded);
+                match snapshot.validator(self.0) {
+                    Some(seats) => validated::by(ctx, seats.to_string()),
+                    None => validated::by_nothing(ctx),
+                }
                 Ok(Some(SeatMap::new(self.0, snapshot)))
             }
-            Err(SeatsError::UnknownShow(_)) => Ok(None),
+            Err(SeatsError::UnknownShow(_)) => {
+                // It may be on sale in a moment.
+                validated::by_nothing(ctx);
+                Ok(None)
+            }
             Err(error) => Err(failure(&error)),
         }
     }

@@ -25,9 +25,6 @@
 -- so rare work is built when it is needed (endings), and numbers stay text where they can.
 local LEDGER, STATES, DEADLINES, TOKEN = KEYS[1], KEYS[2], KEYS[3], ARGV[3]
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-
 -- `epoch` is false when the show is not loaded, `record` when the ledger has no such field.
 local epoch, version, revision, due, record =
   unpack(redis.call('HMGET', LEDGER, 'epoch', 'version', 'revision', 'due', TOKEN))

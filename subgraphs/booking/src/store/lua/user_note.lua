@@ -1,6 +1,6 @@
 -- Counts a hold that PostgreSQL gave, or the claim that it became, against the limits of its user, and remembers
 -- the request under its key, also when the hold is over by now: a repetition of it must find how it ended.
--- KEYS as in user_reserve.lua. ARGV[1] digest, ARGV[2] hold, ARGV[3] show, ARGV[4] seats,
+-- KEYS as the last two in user_room.lua. ARGV[1] digest, ARGV[2] hold, ARGV[3] show, ARGV[4] seats,
 -- ARGV[5] deadline in ms; FREE when it is over, KEPT when its room is as it should be,
 -- ARGV[6] how long the key is remembered in ms
 if ARGV[5] == 'FREE' then

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fred::types::Value;
 use kernel::{HoldId, SeatKind, UserId};
-use platform::redis::RedisError;
+use platform::{Script, redis::RedisError};
 
 use super::{
-    SeatStore, hold_field, moment, ms,
+    Limits, Reservation, Reserved, SeatStore, hold_field, moment, ms,
     reply::{self, Reply},
     runs,
 };
@@ -69,6 +70,15 @@ pub enum Placed {
     Outdated,
 }
 
+/// The answer to a [`HoldRequest`] that is counted in the same step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counted {
+    /// It may be held, as far as the limits of the user go.
+    Placed(Placed),
+    /// It may not, or the request is a repetition. Nothing was done.
+    Refused(Reserved),
+}
+
 /// The answer to the wish to hold for longer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Extended {
@@ -112,46 +122,82 @@ pub enum HoldRecord {
     },
 }
 
+impl Counted {
+    /// The hold lives.
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Placed(Placed::Held { .. }))
+    }
+}
+
 impl SeatStore {
     /// Holds seats, all or none.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn hold(&self, request: &HoldRequest, wanted: Wanted<'_>) -> Result<Placed, RedisError> {
-        let mut args = vec![
+        let script = match wanted {
+            Wanted::Seats(_) => &self.scripts.hold,
+            Wanted::Best { .. } => &self.scripts.best_available,
+        };
+        placed(&self.run_hold(script, request, wanted, [], []).await?, request)
+    }
+
+    /// Holds seats, all or none, and counts them against the limits of their user in the same step. As
+    /// [`user_reserve`](Self::user_reserve) does, it does nothing for a repetition, unless it is known that that
+    /// has no hold. Only where [both are in one place](Self::is_apart).
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn hold_counted(
+        &self,
+        request: &HoldRequest,
+        wanted: Wanted<'_>,
+        reservation: &Reservation,
+        limits: Limits,
+        without_hold: bool,
+    ) -> Result<Counted, RedisError> {
+        let script = match wanted {
+            Wanted::Seats(_) => &self.scripts.hold_counted,
+            Wanted::Best { .. } => &self.scripts.best_available_counted,
+        };
+        let (keys, args) = (self.reservation_keys(reservation), reservation.args(limits, without_hold));
+        let reply = self.run_hold(script, request, wanted, keys, args).await?;
+        match Reserved::from_word(reply.word()?) {
+            Some(refused) => Ok(Counted::Refused(refused)),
+            None => Ok(Counted::Placed(placed(&reply, request)?)),
+        }
+    }
+
+    async fn run_hold(
+        &self,
+        script: &Script,
+        request: &HoldRequest,
+        wanted: Wanted<'_>,
+        more_keys: impl IntoIterator<Item = String>,
+        more_args: impl IntoIterator<Item = Value>,
+    ) -> Result<Reply, RedisError> {
+        let show = request.id.show();
+        let mut args: Vec<Value> = vec![
             request.owner.to_string().into(),
             request.digest.as_str().into(),
             ms(request.ttl).into(),
             request.revision.into(),
         ];
-        let (show, field) = (request.id.show(), hold_field(request.id));
-        let reply = match wanted {
+        let plan = match wanted {
             Wanted::Seats(seats) => {
                 args.extend(
                     runs::runs(seats).into_iter().flat_map(|(first, last)| [first.into(), last.into()]),
                 );
-                self.run(&self.scripts.hold, show, &field, [], args).await?
+                None
             }
             Wanted::Best { quantity, kind } => {
                 args.push(quantity.into());
                 args.push(kind.map(|kind| kind.code().to_string()).unwrap_or_default().into());
-                let plan = self.keys(show).plan();
-                self.run(&self.scripts.best_available, show, &field, [plan], args).await?
+                Some(self.keys(show).plan())
             }
         };
-        match reply.word()? {
-            "HELD" => Ok(Placed::Held {
-                hold: hold(&reply, request.id, request.owner)?,
-                is_new: reply.flag(4)?,
-                ends_first: reply.flag(5)?,
-            }),
-            "TAKEN" => Ok(Placed::Taken { states: reply.bytes(1)? }),
-            "GONE" => Ok(Placed::Gone(end(&reply)?)),
-            "REUSED" => Ok(Placed::Reused),
-            "NOT_LOADED" => Ok(Placed::NotLoaded),
-            "OUTDATED" => Ok(Placed::Outdated),
-            _ => Err(reply.unknown()),
-        }
+        args.extend(more_args);
+        self.run(script, show, &hold_field(request.id), plan.into_iter().chain(more_keys), args).await
     }
 
     /// Lets a hold live for `ttl` from now, but no longer than `longest` since it was made.
@@ -208,6 +254,23 @@ impl SeatStore {
             "NONE" => Ok(None),
             _ => Err(reply.unknown()),
         }
+    }
+}
+
+/// What became of a request.
+fn placed(reply: &Reply, request: &HoldRequest) -> Result<Placed, RedisError> {
+    match reply.word()? {
+        "HELD" => Ok(Placed::Held {
+            hold: hold(reply, request.id, request.owner)?,
+            is_new: reply.flag(4)?,
+            ends_first: reply.flag(5)?,
+        }),
+        "TAKEN" => Ok(Placed::Taken { states: reply.bytes(1)? }),
+        "GONE" => Ok(Placed::Gone(end(reply)?)),
+        "REUSED" => Ok(Placed::Reused),
+        "NOT_LOADED" => Ok(Placed::NotLoaded),
+        "OUTDATED" => Ok(Placed::Outdated),
+        _ => Err(reply.unknown()),
     }
 }
 

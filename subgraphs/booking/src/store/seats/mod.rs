@@ -17,6 +17,7 @@ mod runs;
 mod scripts;
 mod sweep;
 mod user;
+mod validate;
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,11 +32,12 @@ use tokio::sync::watch;
 
 pub use apply::{Applied, Decision, Ownership};
 pub use durable::{DurableTold, Room};
-pub use hold::{Extended, HoldRecord, HoldRequest, Placed, Released, Wanted};
+pub use hold::{Counted, Extended, HoldRecord, HoldRequest, Placed, Released, Wanted};
 pub use keys::{delta_channel, show_of_channel};
 pub use load::{Contents, Loaded, Replace, SeatOwner};
 pub use read::{Snapshot, Standing};
 pub use user::{Allotment, Limits, Reservation, Reserved};
+pub use validate::{ParseSeatsAtError, SeatValidators, SeatsAt};
 
 use keys::ShowKeys;
 pub(super) use reply::Reply;
@@ -51,12 +53,19 @@ const TOMBSTONE: Duration = Duration::from_secs(60 * 60);
 pub struct SeatStore {
     redis: Redis,
     scripts: Arc<Scripts>,
+    apart: bool,
 }
 
 impl SeatStore {
     /// The state of seats in this Redis.
     pub fn new(redis: Redis) -> Self {
-        Self { redis, scripts: Arc::new(Scripts::new()) }
+        Self { redis, scripts: Arc::new(Scripts::new()), apart: false }
+    }
+
+    /// The same, which takes it that users are not where shows are, even if they are.
+    #[must_use]
+    pub fn with_users_apart(self, apart: bool) -> Self {
+        Self { apart, ..self }
     }
 
     /// Does Redis not serve?
@@ -67,6 +76,11 @@ impl SeatStore {
     /// The same, to wait for a change of it.
     pub fn away(&self) -> watch::Receiver<bool> {
         self.redis.away()
+    }
+
+    /// May shows and users be in different places? Then no script can have the keys of both.
+    pub fn is_apart(&self) -> bool {
+        self.apart || self.redis.is_clustered()
     }
 
     /// Where deltas arrive.

@@ -8,7 +8,7 @@ use fred::{interfaces::KeysInterface, types::Value};
 use kernel::ShowId;
 use platform::redis::RedisError;
 
-use super::{NO_FIELD, SeatStore, moment, reply};
+use super::{NO_FIELD, SeatStore, SeatsAt, moment, reply};
 use crate::domain::{delta::Position, hold::HoldEnd, seats};
 
 /// All seats of a show at one moment.
@@ -18,6 +18,8 @@ pub struct Snapshot {
     pub position: Position,
     /// A letter per seat in layout order.
     pub states: Bytes,
+    /// The revision of the show that they were loaded from.
+    pub revision: i64,
     /// Was it made of what PostgreSQL knows, because Redis is away?
     pub degraded: bool,
 }
@@ -26,6 +28,11 @@ impl Snapshot {
     /// How many seats can be had.
     pub fn available(&self) -> u32 {
         seats::available(&self.states)
+    }
+
+    /// What the snapshot of this show holds by; nothing when Redis does not have the seats.
+    pub fn validator(&self, show: ShowId) -> Option<SeatsAt> {
+        (!self.degraded).then(|| SeatsAt { show, position: self.position.clone() })
     }
 }
 
@@ -49,7 +56,8 @@ impl SeatStore {
         let reply = self.run(&self.scripts.read, show, NO_FIELD, [], []).await?;
         match reply.word()? {
             "SEATS" => {
-                Ok(Some(Snapshot { position: position(&reply)?, states: reply.bytes(3)?, degraded: false }))
+                let (position, states, revision) = (position(&reply)?, reply.bytes(3)?, reply.number(4)?);
+                Ok(Some(Snapshot { position, states, revision, degraded: false }))
             }
             "NOT_LOADED" => Ok(None),
             _ => Err(reply.unknown()),

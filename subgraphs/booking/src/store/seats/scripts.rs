@@ -2,12 +2,32 @@
 
 use platform::{Script, faults::mutant};
 
+/// The text of these parts.
+macro_rules! text {
+    ($($part:literal),+) => {
+        concat!($(include_str!(concat!("../lua/", $part, ".lua")), "\n"),+)
+    };
+}
+
 /// A script of one show: what all share, then the parts.
 macro_rules! show_script {
     ($($part:literal),+) => {
-        script_of(concat!(
-            include_str!("../lua/show_prelude.lua"),
-            $("\n", include_str!(concat!("../lua/", $part, ".lua"))),+
+        script_of(text!("clock", "show_prelude", $($part),+))
+    };
+}
+
+/// A script that holds seats of one show and counts them against the limits of a user, for where one Redis has
+/// the keys of both.
+macro_rules! counting_script {
+    ($part:literal) => {
+        script_of(text!(
+            "clock",
+            "user_room",
+            "show_prelude",
+            "hold_prelude",
+            $part,
+            "user_take",
+            "hold_place"
         ))
     };
 }
@@ -38,9 +58,15 @@ macro_rules! script {
     };
 }
 
+/// Counts a coming hold, where the show is in another place.
+const USER_RESERVE: &str = concat!(text!("clock", "user_room", "user_take"), "return { 'RESERVED' }");
+
 pub(super) struct Scripts {
+    /// Each in two forms: one counts what it holds, too.
     pub(super) hold: Script,
+    pub(super) hold_counted: Script,
     pub(super) best_available: Script,
+    pub(super) best_available_counted: Script,
     pub(super) extend: Script,
     pub(super) release: Script,
     pub(super) lookup: Script,
@@ -58,12 +84,19 @@ pub(super) struct Scripts {
     pub(super) sweep_note: Script,
 }
 
+/// See [`super::validate`].
+pub(super) fn validate() -> Script {
+    script!("validate").named("validate")
+}
+
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            hold: show_script!("hold_prelude", "hold", "hold_place").named("hold"),
+            hold: show_script!("hold_alone", "hold_prelude", "hold", "hold_place").named("hold"),
+            hold_counted: counting_script!("hold").named("hold"),
             best_available: show_script!("hold_prelude", "best_available", "hold_place")
                 .named("best_available"),
+            best_available_counted: counting_script!("best_available").named("best_available"),
             extend: show_script!("extend").named("extend"),
             release: show_script!("release").named("release"),
             lookup: show_script!("lookup").named("lookup"),
@@ -73,7 +106,7 @@ impl Scripts {
             durable_hold: show_script!("durable_hold").named("durable_hold"),
             load: show_script!("load").named("load"),
             unlock: script!("unlock").named("unlock"),
-            user_reserve: script!("user_reserve").named("user_reserve"),
+            user_reserve: Script::new(USER_RESERVE).named("user_reserve"),
             user_cancel: script!("user_cancel").named("user_cancel"),
             user_extend: script!("user_extend").named("user_extend"),
             user_note: script!("user_note").named("user_note"),

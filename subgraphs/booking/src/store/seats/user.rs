@@ -70,6 +70,49 @@ pub enum Reserved {
     OverAllotment,
 }
 
+impl Reservation {
+    /// The last arguments of each script that has `user_room.lua`.
+    pub(super) fn args(&self, limits: Limits, without_hold: bool) -> [Value; 13] {
+        let (max, booked, holds) = match &self.allotment {
+            Some(Allotment { max, booked, holds }) => {
+                let holds = holds.iter().fold(String::from(","), |holds, hold| format!("{holds}{hold},"));
+                (i64::from(*max).into(), *booked, holds)
+            }
+            None => ("".into(), 0, String::new()),
+        };
+        [
+            self.digest.as_str().into(),
+            self.hold.to_string().into(),
+            self.hold.show().to_string().into(),
+            self.seats.into(),
+            ms(self.ttl).into(),
+            ms(self.remember).into(),
+            limits.seats.into(),
+            limits.shows.into(),
+            self.attempt.as_str().into(),
+            i64::from(without_hold).into(),
+            max,
+            i64::from(booked).into(),
+            holds.into(),
+        ]
+    }
+}
+
+impl Reserved {
+    /// What `user_room.lua` says of a reservation.
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "RESERVED" => Self::Done,
+            "REPEATED" => Self::Repeated,
+            "REUSED" => Self::KeyReused,
+            "SEATS" => Self::TooManySeats,
+            "SHOWS" => Self::TooManyShows,
+            "ALLOTMENT" => Self::OverAllotment,
+            _ => return None,
+        })
+    }
+}
+
 impl SeatStore {
     /// Takes room for a hold from its user's limits. A repetition takes nothing, unless it is
     /// known that it has no hold.
@@ -82,36 +125,10 @@ impl SeatStore {
         limits: Limits,
         without_hold: bool,
     ) -> Result<Reserved, RedisError> {
-        let mut args: Vec<Value> = vec![
-            reservation.digest.as_str().into(),
-            reservation.hold.to_string().into(),
-            reservation.hold.show().to_string().into(),
-            reservation.seats.into(),
-            ms(reservation.ttl).into(),
-            ms(reservation.remember).into(),
-            limits.seats.into(),
-            limits.shows.into(),
-            reservation.attempt.as_str().into(),
-            i64::from(without_hold).into(),
-        ];
-        match &reservation.allotment {
-            Some(Allotment { max, booked, holds }) => {
-                args.extend([i64::from(*max).into(), i64::from(*booked).into()]);
-                args.extend(holds.iter().map(|hold| Value::from(hold.to_string())));
-            }
-            None => args.extend(["".into(), 0.into()]),
-        }
-        let keys = self.reservation_keys(reservation);
+        let args = reservation.args(limits, without_hold).into();
+        let keys = self.reservation_keys(reservation).into();
         let reply = Reply::new(self.redis.eval(&self.scripts.user_reserve, keys, args).await?);
-        match reply.word()? {
-            "RESERVED" => Ok(Reserved::Done),
-            "REPEATED" => Ok(Reserved::Repeated),
-            "REUSED" => Ok(Reserved::KeyReused),
-            "SEATS" => Ok(Reserved::TooManySeats),
-            "SHOWS" => Ok(Reserved::TooManyShows),
-            "ALLOTMENT" => Ok(Reserved::OverAllotment),
-            _ => Err(reply.unknown()),
-        }
+        Reserved::from_word(reply.word()?).ok_or_else(|| reply.unknown())
     }
 
     /// Gives the room back, and forgets the key: nothing came of the request.
@@ -120,7 +137,8 @@ impl SeatStore {
     /// When Redis is away; then the room comes back with the time.
     pub async fn user_cancel(&self, reservation: &Reservation) -> Result<(), RedisError> {
         let args = vec![reservation.hold.to_string().into(), reservation.attempt.as_str().into()];
-        self.redis.eval(&self.scripts.user_cancel, self.reservation_keys(reservation), args).await?;
+        let keys = self.reservation_keys(reservation).into();
+        self.redis.eval(&self.scripts.user_cancel, keys, args).await?;
         Ok(())
     }
 
@@ -152,8 +170,9 @@ impl SeatStore {
         Ok(())
     }
 
-    fn reservation_keys(&self, reservation: &Reservation) -> Vec<String> {
-        vec![
+    /// The last keys of each script that has `user_room.lua`.
+    pub(super) fn reservation_keys(&self, reservation: &Reservation) -> [String; 2] {
+        [
             keys::user_holds(&self.redis, reservation.user),
             keys::user_key(&self.redis, reservation.user, &reservation.key_digest),
         ]

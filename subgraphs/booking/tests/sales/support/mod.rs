@@ -79,6 +79,11 @@ impl World {
         Self::with(|_| {}).await
     }
 
+    /// One in which nobody asks whether a claim was paid before it ends: payments come late.
+    pub async fn whose_claims_just_end() -> Self {
+        Self::with(|config| config.claim_limit_seconds = config.claim_ttl_seconds).await
+    }
+
     pub async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
         let world = Self::over(database().await, adjust).await;
         eventually("Redis answers", async || world.app.deps.redis.ping().await.ok()).await;

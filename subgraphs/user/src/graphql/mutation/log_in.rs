@@ -1,7 +1,7 @@
 //! `logIn`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
-use graphql_kit::Cost;
+use graphql_kit::{Cost, refuse_keys};
 
 use crate::{
     app::LogIn,
@@ -38,6 +38,7 @@ impl LogInMutation {
     /// Opens a session for the owner of an account.
     #[graphql(directive = Cost::apply(10))]
     async fn log_in(&self, ctx: &Context<'_>, input: LogInInput) -> Result<LogInPayload> {
+        refuse_keys(ctx)?;
         let outcome = app(ctx)?.log_in(LogIn { email: input.email, password: input.password.into() }).await;
         let (grant, user_errors) = settle(outcome)?;
         Ok(LogInPayload { session: grant.map(Session), user_errors })

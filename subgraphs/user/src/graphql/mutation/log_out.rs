@@ -1,7 +1,7 @@
 //! `logOut`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
-use graphql_kit::{Cost, require_user};
+use graphql_kit::{Cost, refuse_keys, require_user};
 
 use crate::{
     app::LogOut,
@@ -37,6 +37,7 @@ impl LogOutMutation {
     /// Ends a session: it cannot be refreshed any more.
     #[graphql(directive = Cost::apply(10))]
     async fn log_out(&self, ctx: &Context<'_>, input: Option<LogOutInput>) -> Result<LogOutPayload> {
+        refuse_keys(ctx)?;
         let which = match input.unwrap_or_default().refresh_token {
             Some(token) => LogOut::ByToken(token.into()),
             None => LogOut::Own(require_user(ctx)?.clone()),

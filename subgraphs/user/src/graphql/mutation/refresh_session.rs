@@ -1,7 +1,7 @@
 //! `refreshSession`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
-use graphql_kit::Cost;
+use graphql_kit::{Cost, refuse_keys};
 
 use crate::{
     app::RefreshSession,
@@ -40,6 +40,7 @@ impl RefreshSessionMutation {
         ctx: &Context<'_>,
         input: RefreshSessionInput,
     ) -> Result<RefreshSessionPayload> {
+        refuse_keys(ctx)?;
         let outcome =
             app(ctx)?.refresh_session(RefreshSession { refresh_token: input.refresh_token.into() }).await;
         let (grant, user_errors) = settle(outcome)?;

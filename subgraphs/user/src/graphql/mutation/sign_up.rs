@@ -1,7 +1,7 @@
 //! `signUp`.
 
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
-use graphql_kit::Cost;
+use graphql_kit::{Cost, refuse_keys};
 
 use crate::{
     app::SignUp,
@@ -44,6 +44,7 @@ impl SignUpMutation {
     /// Creates an account and logs it in.
     #[graphql(directive = Cost::apply(10))]
     async fn sign_up(&self, ctx: &Context<'_>, input: SignUpInput) -> Result<SignUpPayload> {
+        refuse_keys(ctx)?;
         let outcome = app(ctx)?
             .sign_up(SignUp {
                 email: input.email,

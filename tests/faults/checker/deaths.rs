@@ -1,0 +1,121 @@
+//! A process dies only when somebody wants it to, and clients feel that for a moment at most.
+
+use super::{Rule, Violation};
+use crate::history::{Fault, History, Millis};
+use crate::stand::{Death, PROBED_FOR};
+
+/// What clients may feel of a killed process, in milliseconds.
+const RESTORED_WITHIN: u64 = 2_000;
+/// What was broken so shortly before may still be felt, in milliseconds.
+const MARGIN: Millis = 2_000;
+/// So long after everything else was broken there is no excuse any more, in milliseconds.
+const CALM: Millis = 5_000;
+
+/// Checks all deaths of a round.
+pub fn check(history: &History, deaths: &[Death]) -> Vec<Violation> {
+    let unwanted = deaths.iter().filter(|death| death.wanted_by.is_none()).map(|death| {
+        let what = format!("{} ended by itself: {}", death.process, death.status);
+        Violation::new(Rule::Settled, what).at(death.at)
+    });
+    unwanted.chain(deaths.iter().filter_map(|death| restored(history, deaths, death))).collect()
+}
+
+/// What else is broken at the same time is an excuse, but not for ever.
+fn restored(history: &History, deaths: &[Death], death: &Death) -> Option<Violation> {
+    let what = match death.restored_ms {
+        _ if !death.felt => return None,
+        None if has_no_excuse(history, death) => {
+            format!("after the death of {} clients are not answered any more", death.process)
+        }
+        Some(felt) if felt > RESTORED_WITHIN && is_alone(death, felt, &history.faults, deaths) => {
+            format!("after the death of {} clients are not answered for {felt} ms", death.process)
+        }
+        _ => return None,
+    };
+    Some(Violation::new(Rule::Restored, what).at(death.at))
+}
+
+/// Whether clients should have been answered before the probe gave up.
+fn has_no_excuse(history: &History, death: &Death) -> bool {
+    let others = history.faults.iter().filter(|fault| !caused(fault, death));
+    let over = others.map(|fault| fault.to).max().unwrap_or(Millis::MIN);
+    let probed_for = Millis::try_from(PROBED_FOR.as_millis()).unwrap_or(Millis::MAX);
+    over.saturating_add(CALM) < death.at + probed_for
+}
+
+/// Whether nothing but this death was felt until it was felt no more.
+pub fn is_alone(death: &Death, felt_ms: u64, faults: &[Fault], deaths: &[Death]) -> bool {
+    let end = death.at.saturating_add_unsigned(felt_ms);
+    let meets = |from: Millis, to: Millis| to + MARGIN >= death.at && from <= end;
+    let other_faults = faults.iter().any(|fault| !caused(fault, death) && meets(fault.from, fault.to));
+    let other_deaths = deaths
+        .iter()
+        .any(|other| (&other.process, other.at) != (&death.process, death.at) && meets(other.at, other.at));
+    !other_faults && !other_deaths
+}
+
+/// Is this what it died of?
+fn caused(fault: &Fault, death: &Death) -> bool {
+    let deadly = matches!(fault.kind.as_str(), "kill" | "failpoint");
+    deadly && fault.target.split_whitespace().next() == Some(death.process.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn death(process: &str, at: Millis, restored_ms: Option<u64>) -> Death {
+        Death {
+            process: process.to_owned(),
+            at,
+            status: String::new(),
+            wanted_by: Some("kill".to_owned()),
+            ready_ms: None,
+            felt: !process.starts_with("worker"),
+            restored_ms,
+        }
+    }
+
+    fn fault(kind: &str, target: &str, from: Millis, to: Millis) -> Fault {
+        Fault { kind: kind.to_owned(), target: target.to_owned(), from, to, ..Fault::default() }
+    }
+
+    #[test]
+    fn a_death_is_alone_when_nothing_else_was_broken() {
+        let check = |kind: &str, target: &str, from, to, alone: bool| {
+            let death = death("booking-1", 10_000, Some(500));
+            let faults = [fault(kind, target, from, to)];
+            assert_eq!(is_alone(&death, 500, &faults, &[]), alone, "{kind} {target}");
+        };
+        check("kill", "booking-1", 10_000, 10_600, true);
+        check("failpoint", "booking-1 hold.held=1*panic", 6_000, 12_000, true);
+        check("slow", "booking-1:redis 100 ms", 9_000, 12_000, false);
+        check("clock", "booking-1 30000 ms", 9_000, 12_000, false);
+        check("kill", "worker-2", 10_400, 10_600, false);
+        check("redis_freeze", "redis", 9_000, 9_500, false);
+        check("redis_freeze", "redis", 1_000, 7_000, true);
+        check("redis_freeze", "redis", 11_000, 12_000, true);
+        let (first, second) = (death("booking-1", 10_000, Some(500)), death("booking-1", 10_300, Some(500)));
+        assert!(is_alone(&first, 500, &[], &[death("booking-1", 10_000, Some(500))]));
+        assert!(!is_alone(&first, 500, &[], &[second]));
+    }
+
+    #[test]
+    fn whoever_feels_a_death_for_long_or_for_ever_is_told_of() {
+        let check = |death: Death, faults: &[Fault], rule: Option<Rule>| {
+            let history = History { faults: faults.to_vec(), ..History::default() };
+            let found = check(&history, &[death]);
+            assert_eq!(found.first().map(|violation| violation.rule), rule, "{found:?}");
+        };
+        let freeze = [fault("redis_freeze", "redis", 10_500, 12_000)];
+        check(death("gateway-1", 10_000, Some(2_000)), &[], None);
+        check(death("gateway-1", 10_000, Some(2_001)), &[], Some(Rule::Restored));
+        check(death("gateway-1", 10_000, Some(2_001)), &freeze, None);
+        check(death("gateway-1", 10_000, None), &freeze, Some(Rule::Restored));
+        let long = [fault("rabbit_restart", "rabbit", 9_000, 38_000)];
+        check(death("gateway-1", 10_000, None), &long, None);
+        check(death("worker-1", 10_000, None), &[], None);
+        let unwanted = Death { wanted_by: None, ..death("worker-1", 10_000, None) };
+        check(unwanted, &[], Some(Rule::Settled));
+    }
+}
