@@ -24,6 +24,7 @@ mod caller;
 mod config;
 mod document;
 mod exchange;
+mod identities;
 mod limits;
 mod oauth;
 mod params;
@@ -36,22 +37,12 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     net::IpAddr,
     sync::Arc,
-    time::Duration,
 };
 
 use kernel::{SharedClock, SharedIds, error::ErrorCode};
-use ntex::{
-    http::{HeaderMap, header::HeaderValue},
-    util::Bytes,
-};
-use platform::{
-    Redis,
-    auth::{TokenError, TokenVerifier, Verifiers},
-    cache::validator::Validators,
-    http::Direct,
-};
+use ntex::{http::HeaderMap, util::Bytes};
+use platform::{Redis, auth::Verifiers, cache::validator::Validators, http::Direct};
 use serde_json::value::RawValue;
-use tokio::time::timeout;
 
 pub use address::{Network, NotANetwork};
 pub use config::{Auth, RateLimits, Store};
@@ -76,13 +67,12 @@ use crate::{
     settings::AUTHORIZATION,
     subscription::{Rules, Subscription},
 };
-use exchange::{KeyExchange, NoToken, PREFIX};
+use exchange::KeyExchange;
+use identities::{Identities, api_key, only};
 pub(crate) use limits::Subject;
 use limits::{Class, Counts, Limited, RateLimiter};
 use read::{Bodies, Read};
 
-/// Long enough to fetch the keys once. Whoever waits for others to fetch them in vain is told so.
-const PATIENCE: Duration = Duration::from_millis(2_500);
 /// The other header for API keys.
 pub(crate) const API_KEY: &str = "x-api-key";
 
@@ -153,12 +143,6 @@ pub(crate) struct Gate {
     clock: SharedClock,
     pub(crate) ids: SharedIds,
     pub(crate) oauth: Option<OAuth>,
-}
-
-/// Who can tell who callers are.
-struct Identities {
-    verifier: TokenVerifier,
-    keys: KeyExchange,
 }
 
 /// What the gateway uses of its process.
@@ -445,55 +429,6 @@ impl Names for Gate {
     fn is_shared(&self, field: &str) -> bool {
         self.rules.is_shared(field)
     }
-}
-
-impl Identities {
-    async fn of_token(&self, authorization: &str) -> Caller {
-        match timeout(PATIENCE, self.verifier.verify(authorization)).await {
-            Ok(Ok(claims)) => Caller::from(claims),
-            Ok(Err(error)) => Caller::Rejected(error),
-            Err(_) => Caller::Rejected(TokenError::KeysUnavailable),
-        }
-    }
-
-    async fn of_key(&self, headers: &mut HeaderMap, key: &str) -> Result<Caller, Refusal> {
-        // The key itself goes no further.
-        headers.remove(AUTHORIZATION);
-        let authorization = match self.keys.authorization(key).await {
-            Ok(authorization) => authorization,
-            Err(NoToken::Refused) => {
-                let message = "The API key is not valid: it is wrong, has expired or was revoked.";
-                return Err(Refusal::new(ErrorCode::Unauthenticated, message));
-            }
-            Err(NoToken::Unavailable) => return Ok(Caller::Rejected(TokenError::KeysUnavailable)),
-        };
-        if let Ok(value) = HeaderValue::try_from(&*authorization) {
-            headers.insert(ntex::http::header::AUTHORIZATION, value);
-        }
-        Ok(self.of_token(&authorization).await)
-    }
-}
-
-/// The value of a header that is there once and is text. Otherwise it is removed: the router would
-/// compare and forward such headers differently.
-fn only(headers: &mut HeaderMap, name: &str) -> Option<String> {
-    let mut values = headers.get_all(name);
-    let first = values.next().map(|value| value.to_str().ok().map(str::to_owned));
-    let several = values.next().is_some();
-    match first? {
-        Some(value) if !several => Some(value),
-        _ => {
-            headers.remove(name);
-            None
-        }
-    }
-}
-
-/// The API key in an `Authorization` value.
-fn api_key(authorization: &str) -> Option<&str> {
-    let (scheme, credentials) = authorization.split_once(' ')?;
-    let key = credentials.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && key.starts_with(PREFIX)).then_some(key)
 }
 
 impl std::fmt::Debug for Gate {
