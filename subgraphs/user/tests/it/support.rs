@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use graphql_kit::{Role, Scope};
 use kernel::{IdSource as _, ManualClock, SystemIds};
 use platform::{
-    Deps, DepsConfig, Shutdown,
+    Deps, DepsConfig, Redis, Shutdown,
     pg::{self, PgConfig},
     rabbit::RabbitConfig,
     redis::RedisConfig,
@@ -19,6 +19,7 @@ use platform::{
 use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, QueryResult, Statement};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 use user::{
     Config, PasswordConfig, ThrottleConfig,
@@ -37,6 +38,16 @@ const KEY_PAYLOAD: &str = "secret
     apiKey { id prefix name scopes ratePerMinute dailyQuota seatsPerShow status createdAt expiresAt revokedAt
         lastUsedAt account { id } }
     userErrors { __typename message code path }";
+
+/// Waits for the connections: tests use them directly.
+async fn connected(redis: &Redis) {
+    let up = async {
+        while redis.ping().await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), up).await.expect("Redis of the tests");
+}
 
 /// What the keys of [`World::key`] may do.
 pub fn terms() -> AskedTerms {
@@ -118,6 +129,7 @@ impl World {
             rabbit: RabbitConfig { url: service("MARQUEE_TEST_AMQP_URL").into(), ..RabbitConfig::default() },
         };
         let deps = Deps::connect(&deps_config, clock.clone(), Arc::new(SystemIds), &shutdown).await.unwrap();
+        connected(&deps.redis).await;
         let router = user::routes(config.clone(), &deps, &shutdown).unwrap();
         Self { config, clock, deps, shutdown, router }
     }
@@ -298,9 +310,9 @@ pub fn time(value: &Value) -> DateTime<Utc> {
 pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let holds = async {
         while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(20), holds).await;
+    let waited = timeout(Duration::from_secs(20), holds).await;
     waited.unwrap_or_else(|_| panic!("waited too long for {what}"));
 }
