@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use graphql_kit::{Role, Scope};
 use kernel::{IdSource as _, ManualClock, SystemIds};
 use platform::{
-    Deps, DepsConfig, Redis, Shutdown,
+    Deps, DepsConfig, Shutdown,
     pg::{self, PgConfig},
     rabbit::RabbitConfig,
     redis::RedisConfig,
@@ -38,16 +38,6 @@ const KEY_PAYLOAD: &str = "secret
     apiKey { id prefix name scopes ratePerMinute dailyQuota seatsPerShow status createdAt expiresAt revokedAt
         lastUsedAt account { id } }
     userErrors { __typename message code path }";
-
-/// Waits for the connections: tests use them directly.
-async fn connected(redis: &Redis) {
-    let up = async {
-        while redis.ping().await.is_err() {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(Duration::from_secs(30), up).await.expect("Redis of the tests");
-}
 
 /// What the keys of [`World::key`] may do.
 pub fn terms() -> AskedTerms {
@@ -129,7 +119,8 @@ impl World {
             rabbit: RabbitConfig { url: service("MARQUEE_TEST_AMQP_URL").into(), ..RabbitConfig::default() },
         };
         let deps = Deps::connect(&deps_config, clock.clone(), Arc::new(SystemIds), &shutdown).await.unwrap();
-        connected(&deps.redis).await;
+        // Tests use it directly.
+        until("Redis of the tests", async || deps.redis.ping().await.is_ok()).await;
         let router = user::routes(config.clone(), &deps, &shutdown).unwrap();
         Self { config, clock, deps, shutdown, router }
     }
