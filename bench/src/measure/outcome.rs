@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Latency, Spread};
+use crate::load::Done;
 
 /// One measurement of one side.
 #[derive(Debug, Clone, Serialize)]
@@ -23,7 +24,7 @@ pub struct Sample {
 impl Sample {
     /// Operations per second.
     pub fn rate(&self) -> f64 {
-        self.operations as f64 / self.seconds.max(f64::EPSILON)
+        Done { operations: self.operations, seconds: self.seconds }.rate()
     }
 
     /// Operations per CPU second of these processes together, each counted once.

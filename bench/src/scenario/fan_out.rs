@@ -71,8 +71,7 @@ async fn latency(stand: &mut Stand, plan: Plan, show: &Show) -> Result<Outcome> 
 async fn idle_socket(stand: &mut Stand, show: &Show, sockets: usize) -> Result<f64> {
     // A new process: what an old one has freed would be used again and hide the cost.
     let gateway = stand.process_of("gateway");
-    stand.stop_process(gateway).await?;
-    stand.start_process(gateway).await?;
+    stand.restart_process(gateway).await?;
     // The first few sockets pay for what all share.
     let first = watching::crowd(stand, show, 10, watching::nobody()).await?;
     sleep(CALM).await;

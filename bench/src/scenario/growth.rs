@@ -1,6 +1,9 @@
 //! How costs grow with the catalog, with past bookings and with watchers.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -145,15 +148,10 @@ fn new_pages(shows: &[Show], plan: Plan) -> Result<(Vec<Bytes>, Vec<Bytes>)> {
     Ok((first.to_vec(), others.to_vec()))
 }
 
-/// Ends the processes that keep pages, and starts them again.
+/// Takes from the platform all pages that it keeps.
 async fn forget(stand: &mut Stand) -> Result<()> {
-    let (gateway, catalog) = (stand.process_of("gateway"), stand.process_of("catalog"));
-    for name in [gateway, catalog] {
-        stand.stop_process(name).await?;
-        stand.start_process(name).await?;
-        if gateway == catalog {
-            break;
-        }
+    for name in BTreeSet::from(["gateway", "catalog"].map(|role| stand.process_of(role))) {
+        stand.restart_process(name).await?;
     }
     Ok(())
 }

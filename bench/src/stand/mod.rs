@@ -229,6 +229,15 @@ impl Stand {
         self.parts.remove(at).stop().await
     }
 
+    /// Ends a process of the platform and starts a new one, which has nothing of what the old one kept.
+    ///
+    /// # Errors
+    /// As the two steps.
+    pub async fn restart_process(&mut self, name: &'static str) -> Result<()> {
+        self.stop_process(name).await?;
+        self.start_process(name).await
+    }
+
     async fn spawn(&mut self, name: &'static str, command: Command, ports: &[u16], path: &str) -> Result<()> {
         let mut part = Part::spawn(name, command, &self.logs, &self.servers)?;
         let (request, deadline) = (get(path), Instant::now() + PATIENCE);
