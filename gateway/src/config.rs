@@ -14,6 +14,7 @@ use crate::{
     admission::{Auth, Network, RateLimits},
     answers::PreparedAnswers,
     documents::{DocumentMode, PersistedDocuments},
+    origin::is_loopback,
 };
 pub use caps::Caps;
 pub use limits::Limits;
@@ -103,9 +104,10 @@ pub struct Config {
     /// Answers that everybody may share.
     #[garde(dive)]
     pub answers: PreparedAnswers,
-    /// Who may read the schema.
+    /// Who may read the schema. By default everybody where `public_url` is of this machine, as while the
+    /// platform is made, and holders of keys where it is not.
     #[garde(skip)]
-    pub introspection: Introspection,
+    pub introspection: Option<Introspection>,
     /// Whether a browser that opens `/graphql` gets GraphiQL. It needs a schema: there is none where
     /// nobody may read that, or where documents have to be known.
     #[garde(skip)]
@@ -125,7 +127,7 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Introspection {
-    /// Everybody, as while the platform is made.
+    /// Everybody.
     Development,
     /// Callers with an API key, and those of the house (any role but that of a customer).
     Keyed,
@@ -160,7 +162,7 @@ impl Default for Config {
             drain_timeout_ms: 10_000,
             documents: PersistedDocuments::default(),
             answers: PreparedAnswers::default(),
-            introspection: Introspection::Development,
+            introspection: None,
             explorer: true,
             tls: None,
             workers: None,
@@ -175,10 +177,17 @@ impl Config {
         Duration::from_millis(self.drain_timeout_ms)
     }
 
+    /// Who may read the schema.
+    pub(crate) fn introspection(&self) -> Introspection {
+        let usual =
+            if is_loopback(&self.public_url) { Introspection::Development } else { Introspection::Keyed };
+        self.introspection.unwrap_or(usual)
+    }
+
     /// Whether browsers get GraphiQL.
     pub(crate) fn has_explorer(&self) -> bool {
         self.explorer
-            && self.introspection != Introspection::Off
+            && self.introspection() != Introspection::Off
             && self.documents.mode != DocumentMode::Require
     }
 
@@ -258,6 +267,23 @@ mod tests {
         for (mistake, hint) in mistakes {
             let error = check(mistake).unwrap_err();
             assert!(error.contains(hint), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_schema_is_for_everybody_at_home_only() {
+        let check = |public_url: &str, introspection, expected| {
+            let public_url = Url::parse(public_url).unwrap();
+            let config = Config { public_url, introspection, ..Config::default() };
+            assert_eq!(config.introspection(), expected, "{config:?}");
+        };
+        assert_eq!(Config::default().introspection(), Introspection::Development);
+        check("http://localhost:4000/graphql", None, Introspection::Development);
+        check("https://[::1]", None, Introspection::Development);
+        check("https://api.marquee.example", None, Introspection::Keyed);
+        check("http://10.0.0.1:4000", None, Introspection::Keyed);
+        for said in [Introspection::Development, Introspection::Off] {
+            check("https://api.marquee.example", Some(said), said);
         }
     }
 

@@ -39,6 +39,7 @@ mod connections;
 mod documents;
 mod edge;
 mod error;
+mod explorer;
 mod guard;
 mod open_files;
 mod operations;

@@ -32,12 +32,14 @@ impl Origins {
     /// Whether a page of `origin` may open a socket. What is not a browser sends no origin.
     pub(crate) fn allows(&self, origin: Option<&str>) -> bool {
         let Some(origin) = origin else { return true };
-        self.any || self.exact.iter().any(|exact| exact == origin) || (self.loopback && is_loopback(origin))
+        self.any
+            || self.exact.iter().any(|exact| exact == origin)
+            || (self.loopback && Url::parse(origin).is_ok_and(|origin| is_loopback(&origin)))
     }
 }
 
-fn is_loopback(origin: &str) -> bool {
-    let Ok(url) = Url::parse(origin) else { return false };
+/// Whether a URL is of the machine of whoever uses it.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && match url.host() {
             Some(Host::Domain(name)) => name == "localhost",

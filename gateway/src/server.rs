@@ -28,6 +28,7 @@ use ntex::{
     http::HttpService,
     rt::{self, DefaultRuntime, System},
     server::{Config as ServiceConfig, Server},
+    util::Bytes,
     web::HttpServer,
 };
 use platform::{
@@ -45,7 +46,7 @@ use crate::{
     app::App,
     audience::Audiences,
     connections::{Connections, Counted},
-    open_files,
+    explorer, open_files,
     ops::{self, Ops},
     places::{Limits, Places},
     plugins::{self, local::Local},
@@ -301,6 +302,7 @@ fn beside(
     .map(|mut second| {
         // With the limits.
         second.validation_plan = Arc::clone(&first.validation_plan);
+        second.laboratory_html = Bytes::from_static(explorer::PAGE.as_bytes());
         Arc::new(second)
     })
 }

@@ -121,9 +121,10 @@ fn conflict(settings: &HiveRouterConfig) -> Option<&'static str> {
 fn sensible(config: &Config, supergraph: &Supergraph) -> Result<Value, GatewayError> {
     let limits = &config.limits;
     Ok(json!({
+        // The page is [`crate::explorer`].
         "laboratory": { "enabled": config.has_explorer() },
         // Who may read the schema is decided before.
-        "introspection": config.introspection != Introspection::Off,
+        "introspection": config.introspection() != Introspection::Off,
         "limits": {
             // As the gateway counts, so that it is the gateway that says which limit was passed.
             "max_depth": { "n": limits.depth, "flatten_fragments": true },

@@ -20,6 +20,7 @@ use ntex::{
 use crate::{
     Config,
     admission::{API_KEY, asks},
+    explorer,
     origin::Origins,
     refusal::Refusal,
     settings::{AUTHORIZATION, GRAPHQL},
@@ -44,24 +45,16 @@ pub(crate) struct Shield {
     origins: Origins,
     /// Whether clients come by HTTPS, and should never come otherwise.
     secure: bool,
-    /// What the explorer may do. Its program comes from unpkg.com.
+    /// What the explorer may do.
     explorer: HeaderValue,
 }
 
 impl Shield {
     pub(crate) fn new(config: &Config) -> Self {
-        let own = config.public_url.origin().ascii_serialization();
-        let socket = own.replacen("http", "ws", 1);
-        let explorer = format!(
-            "default-src 'none'; script-src 'unsafe-inline' https://unpkg.com; style-src 'unsafe-inline' \
-             https://unpkg.com; font-src data: https://unpkg.com; img-src data: https://the-guild.dev; \
-             worker-src blob:; connect-src 'self' {socket} https://unpkg.com; frame-ancestors 'none'; \
-             base-uri 'none'; form-action 'none'"
-        );
         Self {
             origins: Origins::new(config),
             secure: config.is_secure(),
-            explorer: HeaderValue::try_from(explorer.as_str()).unwrap_or(NOTHING),
+            explorer: explorer::policy(config).unwrap_or(NOTHING),
         }
     }
 

@@ -188,7 +188,7 @@ impl Gate {
             unknown: names.series(None, Class::General.as_str()),
             names,
             known,
-            introspection: config.introspection,
+            introspection: config.introspection(),
             documents: Documents::new(),
             bodies: Bodies::new(),
             scopes,

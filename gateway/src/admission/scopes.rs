@@ -161,7 +161,7 @@ fn text(value: &Value<'static, String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{collections::BTreeSet, fs, sync::Arc};
 
     use serde_json::json;
 
@@ -215,6 +215,47 @@ mod tests {
         check(&Caller::Stranger, "Node", "id", "ID", false);
         check(&Caller::Stranger, "Movie", "id", "ID", true);
         check(&person("CUSTOMER"), "Node", "id", "ID", true);
+    }
+
+    /// Of the platform's own schema. Whoever adds a field that keys reach has to say so here.
+    #[test]
+    fn keys_reach_what_partners_are_for_and_nothing_else() {
+        let sdl = fs::read_to_string("../schema/supergraph.graphql").unwrap();
+        let (document, scopes) = (safe_parse_schema(&sdl).unwrap(), Scopes::of(&sdl));
+        let reached = |caller: &Caller| -> BTreeSet<String> {
+            let roots = types(&document).map(parts);
+            let roots = roots.filter(|(name, ..)| ["Query", "Mutation", "Subscription"].contains(name));
+            let fields = roots.flat_map(|(root, _, fields)| fields.iter().map(move |field| (root, field)));
+            let open = fields.filter(|(root, field)| {
+                let output = field.field_type.to_string().replace(['[', ']', '!'], "");
+                scopes.check_field(caller, root, &field.name, &output).is_ok()
+            });
+            open.map(|(root, field)| format!("{root}.{}", field.name)).collect()
+        };
+        let strangers = reached(&Caller::Stranger);
+        let check = |scope: &str, expected: &[&str]| {
+            let key = Caller::from(Arc::new(claims(json!({
+                "client_id": "key_00000000000000000000000003", "scope": scope,
+                "partner": { "rate_per_minute": 600, "daily_quota": 1000, "seats_per_show": 10 },
+            }))));
+            let more: Vec<_> = reached(&key).difference(&strangers).cloned().collect();
+            assert_eq!(more, expected, "{scope}");
+        };
+        let holds = ["extendHold", "holdBestAvailable", "holdSeats", "releaseHold"];
+        let holds = holds.map(|field| format!("Mutation.{field}"));
+        check("catalog:read seats:watch", &[]);
+        check("holds:write", &holds.each_ref().map(String::as_str));
+        let bookings =
+            ["Mutation.cancelBooking", "Mutation.checkout", "Query.booking", "Subscription.bookingChanged"];
+        check("bookings:write", &bookings);
+        check("account role:admin role:manager role:staff", &[]);
+        // What changes something without a login opens or ends a session, which keys may not do either: that
+        // is decided by the subgraph.
+        let sessions: Vec<_> = strangers.iter().filter(|field| field.starts_with("Mutation.")).collect();
+        assert_eq!(
+            sessions,
+            ["logIn", "logOut", "refreshSession", "signUp"].map(|n| format!("Mutation.{n}")).each_ref()
+        );
     }
 
     #[test]

@@ -23,6 +23,10 @@ pub struct Limits {
     /// Fields of an operation or fragment, with those of a fragment each time that it is used.
     #[garde(range(min = 1))]
     pub fields: usize,
+    /// Comparisons that merging fields of one name takes, with what is within them, and fragments that are
+    /// used beside each other.
+    #[garde(range(min = 1))]
+    pub overlaps: usize,
     /// Fields of an operation that are not within another one.
     #[garde(range(min = 1))]
     pub root_fields: usize,
@@ -53,8 +57,9 @@ impl Default for Limits {
             depth: 15,
             aliases: 30,
             directives: 50,
-            tokens: 4_000,
+            tokens: 2_000,
             fields: 500,
+            overlaps: 4_000,
             root_fields: 20,
             operations: 50,
             body_bytes: 64 * 1024,

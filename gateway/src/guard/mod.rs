@@ -8,6 +8,7 @@
 mod json;
 mod lexer;
 mod outline;
+mod overlap;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,8 @@ enum Excess {
     SameName,
     /// Lists of types in lists of types.
     Introspection,
+    /// Fields of one name.
+    Overlap,
 }
 
 impl Guard {
@@ -121,6 +124,12 @@ impl Guard {
                  then for those types."
                     .into()
             }
+            Excess::Overlap => format!(
+                "The document selects fields of one name too often: it takes more than {} comparisons to \
+                 merge them (gateway.limits.overlaps).",
+                limits.overlaps
+            )
+            .into(),
         }
     }
 }

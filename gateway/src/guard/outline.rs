@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use super::{
     Excess, Limits,
     lexer::{Lexer, Token},
+    overlap::{self, Selection},
 };
 
 /// Brackets in brackets that the router's parser, which is recursive, goes into.
@@ -33,16 +34,20 @@ pub(super) fn measure(text: &str, limits: &Limits) -> Result<Traits, Excess> {
     let mut outline = Outline::new(text, limits);
     while outline.definition()?.is_some() {}
     let Outline { definitions, introspects, .. } = outline;
-    Expansion::new(&definitions, limits)?.expand()?;
+    let fragments = fragments(&definitions)?;
+    Expansion::new(&definitions, &fragments, limits).expand()?;
+    overlap::check(&definitions, &fragments, limits.overlaps)?;
     Ok(Traits { introspects })
 }
 
 /// An operation or a fragment, as it is written.
 #[derive(Debug, Default)]
-struct Definition<'t> {
+pub(super) struct Definition<'t> {
     fragment: Option<&'t str>,
     own: Size,
     spreads: Vec<Spread<'t>>,
+    /// Its own selection set, and those of its fields in the order in which they are written.
+    pub(super) sets: Vec<Vec<Selection<'t>>>,
 }
 
 /// The use of a fragment.
@@ -66,6 +71,8 @@ struct Size {
 /// A selection set.
 #[derive(Debug, Clone, Copy, Default)]
 struct Set {
+    /// Which of its definition's.
+    at: usize,
     /// Levels of fields around it.
     above: usize,
     lists: u32,
@@ -148,6 +155,7 @@ impl<'t, 'l> Outline<'t, 'l> {
 
     /// Reads a selection set and all within, after its first brace.
     fn selections(&mut self, mut definition: Definition<'t>, set: Set) -> Result<Option<()>, Excess> {
+        definition.sets.push(Vec::new());
         let mut open = vec![set];
         // The set that a brace would open.
         let mut next = None;
@@ -165,8 +173,8 @@ impl<'t, 'l> Outline<'t, 'l> {
                 Some(Token::Punctuator(b'(')) => self.arguments(open.len())?,
                 Some(Token::Punctuator(b'@')) => self.directive()?,
                 Some(Token::Name(name)) => {
-                    let Some(name) = self.field_name(name)? else { return self.ends(definition) };
-                    next = Some(self.field(&mut definition, set, name)?);
+                    let Some(field) = self.field_name(name)? else { return self.ends(definition) };
+                    next = Some(self.field(&mut definition, set, name, field)?);
                 }
                 Some(Token::Spread) => next = self.spread(&mut definition, set)?,
                 _ => return self.ends(definition),
@@ -195,14 +203,23 @@ impl<'t, 'l> Outline<'t, 'l> {
         self.name()
     }
 
-    /// Counts a field, and says what its selection set would be.
-    fn field(&mut self, definition: &mut Definition<'t>, set: Set, name: &str) -> Result<Set, Excess> {
+    /// Counts a field, which answers under `key`, and says what its selection set would be.
+    fn field(
+        &mut self,
+        definition: &mut Definition<'t>,
+        set: Set,
+        key: &'t str,
+        name: &str,
+    ) -> Result<Set, Excess> {
+        let at = definition.sets.len();
+        definition.sets[set.at].push(Selection::Field { key, set: at });
+        definition.sets.push(Vec::new());
         let own = &mut definition.own;
         own.fields += 1;
         own.roots += usize::from(set.above == 0);
         let reads_schema = is_introspection(name) && name != "__typename";
         self.introspects |= reads_schema;
-        let mut within = Set { above: set.above + 1, ..set };
+        let mut within = Set { at, above: set.above + 1, ..set };
         if set.introspection || reads_schema {
             within.introspection = true;
             within.lists += u32::from(LISTS.contains(&name));
@@ -227,6 +244,7 @@ impl<'t, 'l> Outline<'t, 'l> {
             let introspection = set.introspection || self.name()?.is_some_and(is_introspection);
             return Ok(Some(Set { introspection, ..set }));
         }
+        definition.sets[set.at].push(Selection::Fragment(fragment));
         definition.spreads.push(Spread { fragment, within: set });
         Ok(None)
     }
@@ -264,11 +282,23 @@ fn is_introspection(name: &str) -> bool {
     name.starts_with("__")
 }
 
+/// The fragments, by name.
+fn fragments<'t>(definitions: &[Definition<'t>]) -> Result<HashMap<&'t str, usize>, Excess> {
+    let mut fragments = HashMap::new();
+    for (at, definition) in definitions.iter().enumerate() {
+        let Some(name) = definition.fragment else { continue };
+        if fragments.insert(name, at).is_some() {
+            return Err(Excess::SameName);
+        }
+    }
+    Ok(fragments)
+}
+
 /// How large definitions are with the fragments that they use.
 struct Expansion<'d, 't> {
     definitions: &'d [Definition<'t>],
+    fragments: &'d HashMap<&'t str, usize>,
     limits: &'d Limits,
-    fragments: HashMap<&'t str, usize>,
     sizes: Vec<State>,
 }
 
@@ -281,15 +311,12 @@ enum State {
 }
 
 impl<'d, 't> Expansion<'d, 't> {
-    fn new(definitions: &'d [Definition<'t>], limits: &'d Limits) -> Result<Self, Excess> {
-        let mut fragments = HashMap::new();
-        for (at, definition) in definitions.iter().enumerate() {
-            let Some(name) = definition.fragment else { continue };
-            if fragments.insert(name, at).is_some() {
-                return Err(Excess::SameName);
-            }
-        }
-        Ok(Self { definitions, limits, fragments, sizes: vec![State::Unknown; definitions.len()] })
+    fn new(
+        definitions: &'d [Definition<'t>],
+        fragments: &'d HashMap<&'t str, usize>,
+        limits: &'d Limits,
+    ) -> Self {
+        Self { definitions, fragments, limits, sizes: vec![State::Unknown; definitions.len()] }
     }
 
     fn expand(mut self) -> Result<(), Excess> {

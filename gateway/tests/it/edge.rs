@@ -22,7 +22,7 @@ async fn clients_can_read_the_schema() {
 #[tokio::test]
 async fn the_schema_and_the_explorer_can_be_kept_back() {
     let gateway = Gateway::with(|config| {
-        config.introspection = Introspection::Off;
+        config.introspection = Some(Introspection::Off);
     })
     .await;
     assert_eq!(gateway.query(INTROSPECTION).await["errors"][0]["extensions"]["code"], "FORBIDDEN");

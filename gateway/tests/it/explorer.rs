@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use gateway::Introspection;
 use reqwest::header;
+use sha2::{Digest, Sha256};
 
 use crate::harness::{Events, Gateway, answer, until, within};
 
 const OWN: &str = "https://api.marquee.example";
-/// Where the program of the explorer comes from.
-const CDN: &str = "https://unpkg.com";
+/// Where the program of the explorer comes from: one version of it.
+const PROGRAM: &str = "https://unpkg.com/@graphql-yoga/graphiql@4.5.0/dist/";
 
 /// A content security policy.
 struct Policy(BTreeMap<String, Vec<String>>);
@@ -35,7 +38,7 @@ impl Policy {
         names.find_map(|name| self.0.get(name)).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether something may be loaded from a URL, or `inline`.
+    /// Whether something may be loaded from a URL, or stand in the page: `inline`, of a script its hash.
     fn allows(&self, directive: &str, what: &str) -> bool {
         let origin = what.split('/').take(3).collect::<Vec<_>>().join("/");
         let scheme = what.split(':').next().unwrap_or_default();
@@ -44,7 +47,8 @@ impl Policy {
             "'self'" => origin == OWN,
             "'unsafe-inline'" => what == "inline",
             "*" => what != "inline",
-            source => source == origin || source == format!("{scheme}:"),
+            source if source.ends_with('/') => what.starts_with(source),
+            source => source == what || source == origin || source == format!("{scheme}:"),
         })
     }
 }
@@ -91,6 +95,11 @@ fn parse_attributes(text: &str) -> BTreeMap<&str, &str> {
     attributes
 }
 
+/// How a policy names a script in the page.
+fn hash(script: &str) -> String {
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script)))
+}
+
 fn urls(text: &str) -> impl Iterator<Item = &str> {
     let ends = |char: char| char.is_whitespace() || "\"'`)<>".contains(char);
     text.match_indices("https://").map(move |(at, _)| text[at..].split(ends).next().unwrap_or_default())
@@ -105,7 +114,7 @@ fn needs(page: &str) -> Vec<(&'static str, String)> {
         match (tag.name, attribute("src").or(attribute("href"))) {
             ("script", Some(url)) => need("script-src", url),
             ("script", None) => {
-                need("script-src", "inline");
+                need("script-src", &hash(tag.text));
                 // A program of the page does nothing with an address but to fetch it.
                 urls(tag.text).for_each(|url| need("connect-src", url));
                 if tag.text.contains("createObjectURL") {
@@ -138,7 +147,11 @@ async fn page_and_policy(gateway: &Gateway) -> (String, Policy) {
 }
 
 async fn gateway() -> Gateway {
-    Gateway::with(|config| config.public_url = OWN.parse().unwrap()).await
+    Gateway::with(|config| {
+        config.public_url = OWN.parse().unwrap();
+        config.introspection = Some(Introspection::Development);
+    })
+    .await
 }
 
 #[tokio::test]
@@ -147,12 +160,12 @@ async fn the_page_may_load_and_do_what_it_needs() {
     let found = needs(&page);
     // What is known to be there was seen: else this would prove nothing.
     for (directive, what) in [
-        ("script-src", CDN),
-        ("script-src", "inline"),
-        ("style-src", CDN),
-        ("connect-src", CDN),
+        ("script-src", PROGRAM),
+        ("script-src", "'sha256-"),
+        ("style-src", PROGRAM),
+        ("connect-src", PROGRAM),
         ("worker-src", "blob:"),
-        ("img-src", "https://"),
+        ("img-src", "data:"),
     ] {
         assert!(found.iter().any(|(name, need)| *name == directive && need.starts_with(what)), "{found:?}");
     }
@@ -179,6 +192,9 @@ async fn the_page_may_do_nothing_else() {
     let (page, policy) = page_and_policy(&gateway().await).await;
     for (directive, what) in [
         ("script-src", "https://evil.example/x.js"),
+        ("script-src", "https://unpkg.com/@graphql-yoga/graphiql/dist/yoga-graphiql.umd.js"),
+        ("script-src", "inline"),
+        ("script-src", &hash("alert(1)")),
         ("script-src", "data:text/javascript"),
         ("script-src", "blob:"),
         ("connect-src", "https://evil.example"),
@@ -196,6 +212,11 @@ async fn the_page_may_do_nothing_else() {
     }
     let wide = |source: &String| matches!(source.as_str(), "*" | "'unsafe-eval'" | "https:" | "http:");
     assert!(!policy.0.values().flatten().any(wide));
+    // What it loads is known by its hash.
+    let loaded = tags(&page).into_iter().filter(|tag| matches!(tag.name, "script" | "link"));
+    for tag in loaded.filter(|tag| tag.attributes.values().any(|value| value.starts_with("https:"))) {
+        assert!(tag.attributes["integrity"].starts_with("sha384-"), "<{}>", tag.name);
+    }
     // Under the policy of answers that are no pages none of it would run.
     let nothing = Policy::parse("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
     assert!(needs(&page).iter().all(|(directive, what)| !nothing.allows(directive, what)));

@@ -31,8 +31,8 @@ fn documents() -> Vec<(&'static str, String, &'static str)> {
             "ask for names",
         ),
         // As much as may be, and wrong at the very end.
-        ("no document at the end", format!("{{show(id:[{}]){{id}}", "1 ".repeat(3_950)), ""),
-        ("not of the schema", format!("{{show(id:[{}]){{id nowhere}}}}", "1 ".repeat(3_950)), ""),
+        ("no document at the end", format!("{{show(id:[{}]){{id}}", "1 ".repeat(1_950)), ""),
+        ("not of the schema", format!("{{show(id:[{}]){{id nowhere}}}}", "1 ".repeat(1_950)), ""),
     ]
 }
 

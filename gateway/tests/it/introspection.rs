@@ -17,7 +17,7 @@ const INTROSPECTION: &str = include_str!("../fixture/introspection.graphql");
 async fn keyed() -> Guarded {
     Guarded::with(Arc::new(SystemClock), outside(), |config| {
         config.rate_limits.enabled = false;
-        config.introspection = Introspection::Keyed;
+        config.introspection = Some(Introspection::Keyed);
     })
     .await
 }
@@ -88,6 +88,17 @@ async fn nobody_else_does() {
     // What every client asks for tells nothing of the schema.
     let names = gateway.query("{ __typename show(id: 1) { __typename title } }").await;
     assert_eq!(names["data"]["show"]["__typename"], "Show", "{names}");
+}
+
+#[tokio::test]
+async fn whoever_goes_public_keeps_it_for_partners_without_saying_so() {
+    let gateway = Guarded::with(Arc::new(SystemClock), outside(), |config| {
+        config.rate_limits.enabled = false;
+        config.public_url = "https://api.marquee.example".parse().unwrap();
+    })
+    .await;
+    assert_eq!(code(&gateway.query(INTROSPECTION).await), "FORBIDDEN");
+    is_schema(&answer(gateway.post_with_key(INTROSPECTION, &key(&gateway))).await);
 }
 
 /// The page is for everybody. It asks for the schema with the headers that its user types in, and a page

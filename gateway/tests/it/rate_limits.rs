@@ -181,6 +181,22 @@ async fn gateways_share_limits_by_redis() {
 }
 
 #[tokio::test]
+async fn while_redis_is_away_a_gateway_keeps_the_limits_itself_and_says_so() {
+    let shutdown = Shutdown::new();
+    let nowhere = RedisConfig { url: "redis://127.0.0.1:1".into(), ..RedisConfig::default() };
+    let redis = Some(Redis::connect(&nowhere, &shutdown).unwrap());
+    let gateway = Guarded::with(Arc::new(SystemClock), Outside { redis, ..outside() }, limits).await;
+    let ask = || from(gateway.post("{ locale }"), "192.0.2.1");
+    for _ in 0..12 {
+        assert!(answer(ask()).await["errors"].is_null());
+    }
+    limited(ask()).await;
+    let metrics = within(gateway.http.get(gateway.url("/metrics")).send()).await.unwrap();
+    let metrics = within(metrics.text()).await.unwrap();
+    assert!(metrics.contains("gateway_rate_limits_local_total 12"), "{metrics}");
+}
+
+#[tokio::test]
 async fn a_key_has_its_own_rate_and_quota() {
     let shutdown = Shutdown::new();
     let redis = redis(&shutdown);

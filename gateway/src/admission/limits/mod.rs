@@ -160,6 +160,9 @@ impl RateLimiter {
         demands: &[Demand],
         uncounted: Option<(&Subject, Counts, DateTime<Utc>)>,
     ) -> Result<(), Limited> {
+        if self.redis.is_some() {
+            metrics::counter!("gateway_rate_limits_local_total").increment(1);
+        }
         self.table.take(demands).map_err(|short| limited(demands, short))?;
         match uncounted {
             Some((Subject::Key { id, daily_quota, .. }, counts, now))
@@ -189,13 +192,9 @@ impl RateLimiter {
                 if !matches!(error, RedisError::Unavailable(_)) {
                     tracing::error!(%error, "Redis does not run the script of the rate limits");
                 }
-                metrics::counter!("gateway_rate_limits_local_total").increment(1);
                 return Shared::Silent;
             }
-            Err(_) => {
-                metrics::counter!("gateway_rate_limits_local_total").increment(1);
-                return Shared::Silent;
-            }
+            Err(_) => return Shared::Silent,
         };
         self.uses.tell(redis);
         if verdicts.iter().all(|verdict| *verdict == Verdict::Given) {
