@@ -90,11 +90,11 @@ fn hostile() -> Vec<(&'static str, Make)> {
     let bomb: String =
         (0..45).map(|n| format!("fragment F{n} on City{{id ...F{m} ...F{m}}}", m = n + 1)).collect();
     let list = "1 ".repeat(20_000);
-    let short = "1 ".repeat(1_950);
-    let (fields, names) = ("id ".repeat(490), "id ".repeat(88));
-    let uses: String = (0..60).map(|n| format!("...F{n} ")).collect();
-    let fragments: String = (0..60).map(|n| format!("fragment F{n} on City{{id}}")).collect();
-    let doubled = (0..5).fold("id".to_owned(), |within, _| format!("cities{{{within}}}cities{{{within}}}"));
+    let short = "1 ".repeat(490);
+    let (fields, names) = ("id ".repeat(490), "id ".repeat(54));
+    let uses: String = (0..30).map(|n| format!("...F{n} ")).collect();
+    let fragments: String = (0..30).map(|n| format!("fragment F{n} on City{{id}}")).collect();
+    let doubled = (0..4).fold("id".to_owned(), |within, _| format!("cities{{{within}}}cities{{{within}}}"));
     vec![
         ("deep, 4,000 levels", document("{cities".repeat(4_000))),
         ("deep arguments", document(format!("{{cities(a:{}", "[".repeat(20_000)))),
@@ -104,15 +104,18 @@ fn hostile() -> Vec<(&'static str, Make)> {
         ("2,000 aliases", document(format!("{{{few}}}"))),
         ("2,000 directives", document(format!("{{cities {}{{id}}}}", "@skip(if:false) ".repeat(2_000)))),
         ("40,000 tokens", document(format!("{{cities(a:[{list}]){{id}}}}"))),
-        ("1,960 tokens, then no brace", document(format!("{{cities(a:[{short}]){{id}}"))),
-        ("1,960 tokens, not of the schema", document(format!("{{cities(a:[{short}]){{id nowhere}}}}"))),
-        ("490 fields, one not of the schema", document(format!("{{cities{{{fields}nowhere}}}}"))),
-        ("88 fields of one name, one not of the schema", document(format!("{{cities{{{names}nowhere}}}}"))),
+        ("500 tokens of arguments, then no brace", document(format!("{{cities(a:[{short}]){{id}}"))),
         (
-            "60 fragments side by side, not of the schema",
+            "500 tokens of arguments, not of the schema",
+            document(format!("{{cities(a:[{short}]){{id nowhere}}}}")),
+        ),
+        ("490 fields, one not of the schema", document(format!("{{cities{{{fields}nowhere}}}}"))),
+        ("54 fields of one name, one not of the schema", document(format!("{{cities{{{names}nowhere}}}}"))),
+        (
+            "30 fragments side by side, not of the schema",
             document(format!("{{cities{{{uses}}}}}{fragments}")),
         ),
-        ("2^5 fields of one name, not of the schema", document(format!("{{{doubled}}}"))),
+        ("2^4 fields of one name, not of the schema", document(format!("{{{doubled}}}"))),
         ("fragment bomb, 2^45", document(format!("{{cities{{...F0}}}} {bomb} fragment F45 on City{{id}}"))),
         (
             "circular fragments",

@@ -20,6 +20,7 @@ const RARE: [(&str, &[&str]); 8] = [
             "booking_durable_holds_total",
             "booking_seat_maps_gone_back_total",
             "booking_seat_maps_stored_total",
+            "gateway_rate_limits_local_total",
             "redis_outages_total",
         ],
     ),
@@ -44,9 +45,18 @@ const RARE: [(&str, &[&str]); 8] = [
             "redis_pubsub_lagged_total",
         ],
     ),
-    ("a buyer does not pay", &["booking_claims_expired_total"]),
+    ("a buyer does not pay", &["booking_claims_expired_total", "booking_claims_extended_total"]),
     ("a show needs a solved challenge", &["challenge_verify_seconds"]),
-    ("a client is turned away", &["gateway_sockets_closed_total", "gateway_sockets_refused_total"]),
+    (
+        "a client is turned away",
+        &[
+            "gateway_bodies_late_total",
+            "gateway_connections_refused_total",
+            "gateway_rate_limited_total",
+            "gateway_sockets_closed_total",
+            "gateway_sockets_refused_total",
+        ],
+    ),
     ("there is a bug", &["task_panics_total"]),
 ];
 

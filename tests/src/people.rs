@@ -126,6 +126,16 @@ impl Customer {
         mutate(&self.client, "Checkout", "checkout", input).await
     }
 
+    /// Makes the hold in `payload` a booking, and agrees to equivalent seats.
+    pub async fn checkout_anywhere(&self, hold: &Value) -> Payload {
+        let input = json!({
+            "holdId": hold["hold"]["id"],
+            "idempotencyKey": key(),
+            "acceptEquivalentSeats": true,
+        });
+        mutate(&self.client, "Checkout", "checkout", input).await
+    }
+
     /// Extends the hold in `payload`.
     pub async fn extend(&self, hold: &Value) -> Payload {
         mutate(&self.client, "ExtendHold", "extendHold", json!({ "holdId": hold["hold"]["id"] })).await

@@ -110,6 +110,10 @@ pub struct BookingConfirmed {
     pub show: ShowFacts,
     /// A ticket for each seat.
     pub tickets: Vec<TicketFacts>,
+    /// Labels of the seats that were booked before, when a late payment found them gone and got others that
+    /// the buyer had agreed to; else empty. Readers from before it was there do without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaced: Vec<String>,
 }
 
 /// `booking.cancelled`: given up by its owner, or with its show.

@@ -118,7 +118,13 @@ fn bookings() {
     pin(&BookingExtended { booking: booking(), show: facts(), expires_at: time("2026-11-20T12:17:00Z") });
     let ticket =
         TicketFacts { ticket_id: TicketId::new(show(), 7), seat_label: "B1".into(), code: "M1.abc".into() };
-    pin(&BookingConfirmed { booking: booking(), show: facts(), tickets: vec![ticket] });
+    let confirmed =
+        BookingConfirmed { booking: booking(), show: facts(), tickets: vec![ticket], replaced: Vec::new() };
+    pin(&confirmed);
+    let moved = BookingConfirmed { replaced: vec!["A1".into()], ..confirmed };
+    let envelope = Envelope::new(id(9), time("2026-11-20T12:00:00Z"), &moved).expect("an envelope");
+    assert_eq!(envelope.body["replaced"], serde_json::json!(["A1"]));
+    assert_eq!(envelope.decode::<BookingConfirmed>().expect("the event"), moved);
     pin(&BookingCancelled {
         booking: booking(),
         show: facts(),

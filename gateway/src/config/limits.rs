@@ -20,6 +20,9 @@ pub struct Limits {
     /// Lexical tokens of a document.
     #[garde(range(min = 1))]
     pub tokens: usize,
+    /// Lexical tokens in parentheses: arguments, and what variables there are.
+    #[garde(range(min = 1))]
+    pub arguments: usize,
     /// Fields of an operation or fragment, with those of a fragment each time that it is used.
     #[garde(range(min = 1))]
     pub fields: usize,
@@ -58,8 +61,9 @@ impl Default for Limits {
             aliases: 30,
             directives: 50,
             tokens: 2_000,
+            arguments: 500,
             fields: 500,
-            overlaps: 4_000,
+            overlaps: 1_500,
             root_fields: 20,
             operations: 50,
             body_bytes: 64 * 1024,

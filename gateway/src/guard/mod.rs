@@ -32,6 +32,7 @@ enum Excess {
     Tokens,
     Depth,
     Aliases,
+    Arguments,
     Directives,
     Fields,
     RootFields,
@@ -109,6 +110,9 @@ impl Guard {
             Excess::Tokens => document(limits.tokens, "tokens", "tokens"),
             Excess::Depth => document(limits.depth, "levels of fields", "depth"),
             Excess::Aliases => document(limits.aliases, "aliases", "aliases"),
+            Excess::Arguments => {
+                document(limits.arguments, "tokens in parentheses: use variables", "arguments")
+            }
             Excess::Directives => document(limits.directives, "directives", "directives"),
             Excess::Fields => document(limits.fields, "fields, those of fragments included", "fields"),
             Excess::RootFields => {

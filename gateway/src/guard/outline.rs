@@ -85,6 +85,7 @@ struct Outline<'t, 'l> {
     seen: usize,
     directives: usize,
     aliases: usize,
+    arguments: usize,
     operations: usize,
     introspects: bool,
     definitions: Vec<Definition<'t>>,
@@ -99,6 +100,7 @@ impl<'t, 'l> Outline<'t, 'l> {
             seen: 0,
             directives: 0,
             aliases: 0,
+            arguments: 0,
             operations: 0,
             introspects: false,
             definitions: Vec::new(),
@@ -262,6 +264,10 @@ impl<'t, 'l> Outline<'t, 'l> {
     fn arguments(&mut self, nested: usize) -> Result<(), Excess> {
         let mut open = 1;
         while open > 0 {
+            self.arguments += 1;
+            if self.arguments > self.limits.arguments {
+                return Err(Excess::Arguments);
+            }
             match self.next()? {
                 Some(Token::Punctuator(b'(' | b'[' | b'{')) => open += 1,
                 Some(Token::Punctuator(b')' | b']' | b'}')) => open -= 1,

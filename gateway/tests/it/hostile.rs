@@ -21,7 +21,7 @@ fn documents() -> Vec<(&'static str, String, &'static str)> {
         ("aliases", format!("{{{aliases}}}"), "limits.aliases"),
         ("root fields", format!("{{{}}}", "whoami ".repeat(25)), "limits.root_fields"),
         ("directives", format!("{{whoami {}}}", "@skip(if:false) ".repeat(900)), "limits.directives"),
-        ("tokens", format!("{{show(id:[{}]){{id}}}}", "1 ".repeat(20_000)), "limits.tokens"),
+        ("tokens", format!("{{show(id:[{}]){{id}}}}", "1 ".repeat(20_000)), "limits.arguments"),
         ("bomb", format!("{{shows{{...F0}}}} {bomb} fragment F40 on Show{{id}}"), "limits.fields"),
         ("circle", "{shows{...A}} fragment A on Show{...B} fragment B on Show{...A}".to_owned(), "itself"),
         ("self", "{shows{...A}} fragment A on Show{id ...A}".to_owned(), "itself"),
@@ -31,8 +31,8 @@ fn documents() -> Vec<(&'static str, String, &'static str)> {
             "ask for names",
         ),
         // As much as may be, and wrong at the very end.
-        ("no document at the end", format!("{{show(id:[{}]){{id}}", "1 ".repeat(1_950)), ""),
-        ("not of the schema", format!("{{show(id:[{}]){{id nowhere}}}}", "1 ".repeat(1_950)), ""),
+        ("no document at the end", format!("{{show(id:[{}]){{id}}", "1 ".repeat(490)), ""),
+        ("not of the schema", format!("{{show(id:[{}]){{id nowhere}}}}", "1 ".repeat(490)), ""),
     ]
 }
 

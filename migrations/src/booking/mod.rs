@@ -17,6 +17,7 @@ mod m20261121_000005_challenges;
 mod m20261121_000006_payment_traces;
 mod m20261121_000007_checkout_keys;
 mod m20261121_000008_cancel_keys;
+mod m20261121_000009_equivalent_seats;
 
 /// The migrations of this service, oldest first.
 pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -30,5 +31,6 @@ pub fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(m20261121_000006_payment_traces::Migration),
         Box::new(m20261121_000007_checkout_keys::Migration),
         Box::new(m20261121_000008_cancel_keys::Migration),
+        Box::new(m20261121_000009_equivalent_seats::Migration),
     ]
 }

@@ -74,6 +74,10 @@ impl Renderer {
                 .collect(),
             Notice::Cancelled(_) | Notice::Refunded(_) => Vec::new(),
         };
+        let replaced = match notice {
+            Notice::Confirmed(event) => event.replaced.join(", "),
+            Notice::Cancelled(_) | Notice::Refunded(_) => String::new(),
+        };
         let refund = match notice {
             Notice::Confirmed(_) => None,
             Notice::Cancelled(event) => event.refund,
@@ -90,6 +94,7 @@ impl Renderer {
             labels => labels.join(", "),
             total => language.money(booking.total),
             tickets => tickets,
+            replaced => replaced,
             refund => refund.map(|money| language.money(money)),
             cause => notice.cause(),
             url => format!("{}/bookings/{}", self.base_url, booking.booking_id),
@@ -112,7 +117,7 @@ pub(crate) fn ticket_file(seat_label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use events::booking::RefundCause;
+    use events::booking::{BookingConfirmed, RefundCause};
 
     use super::*;
     use crate::app::sample;
@@ -128,6 +133,12 @@ mod tests {
         Renderer::new("https://marquee.example/").unwrap()
     }
 
+    /// Tickets for other seats than were booked.
+    fn moved() -> Notice {
+        let replaced = vec!["C1".to_owned(), "C<2".to_owned()];
+        Notice::Confirmed(BookingConfirmed { replaced, ..sample::confirmed(sample::user(1)) })
+    }
+
     fn english(notice: &Notice) -> Rendered {
         renderer().render(notice, Language::best("en"), "Ada & <Co>").unwrap()
     }
@@ -135,7 +146,7 @@ mod tests {
     #[test]
     fn every_template_of_every_language_says_all_it_should() {
         let user = sample::user(1);
-        let mut notices = vec![Notice::Confirmed(sample::confirmed(user))];
+        let mut notices = vec![Notice::Confirmed(sample::confirmed(user)), moved()];
         for cause in CAUSES {
             notices.push(Notice::Refunded(sample::refunded(user, cause)));
             for refund in [None, Some(1_250)] {
@@ -169,6 +180,22 @@ mod tests {
             assert!(rendered.text.contains(code) && rendered.html.contains(code));
         }
         insta::assert_snapshot!(rendered.text);
+    }
+
+    #[test]
+    fn who_gets_other_seats_is_told_which_and_instead_of_which() {
+        let plain = Notice::Confirmed(sample::confirmed(sample::user(1)));
+        let moved = moved();
+        for (tag, words) in [("en", "as you agreed"), ("de", "wie mit Ihnen vereinbart")] {
+            let render = |notice| renderer().render(notice, Language::best(tag), "Ada").unwrap();
+            let (told, not) = (render(&moved), render(&plain));
+            assert!(told.text.contains("C1, C<2") && told.text.contains("A5, A6"), "{}", told.text);
+            assert!(told.html.contains("C1, C&lt;2") && told.html.contains("A5, A6"), "{}", told.html);
+            for (told, not) in [(&told.text, &not.text), (&told.html, &not.html)] {
+                assert!(told.replace('\n', " ").contains(words) && !not.replace('\n', " ").contains(words));
+            }
+        }
+        insta::assert_snapshot!(english(&moved).text);
     }
 
     #[test]

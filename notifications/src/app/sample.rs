@@ -55,6 +55,7 @@ pub fn confirmed(user_id: UserId) -> BookingConfirmed {
         booking: facts(user_id),
         show: show(),
         tickets: vec![ticket(1, "A5"), ticket(2, "A6")],
+        replaced: Vec::new(),
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Need {
     WebhooksLost,
     /// A handler fails.
     FailingHandler,
+    /// Claims end before they are paid.
+    LatePayments,
 }
 
 /// Steps of one kind of process, with one need.
@@ -80,6 +82,7 @@ const GROUPS: &[Group] = &[
             "confirm.booking_locked",
             "expire.locked",
             "payment_failed.updated",
+            "payment_processing.committed",
             "consumer.received",
             "expire.asked",
             "confirm.received",
@@ -107,6 +110,7 @@ const GROUPS: &[Group] = &[
     ),
     Group(Role::Worker, Need::RedisAway, &["outage.reloaded", "durable_hold.told", "durable_hold.ended"]),
     Group(Role::Worker, Need::WebhooksLost, &["reconcile.told", "reconcile.repaired"]),
+    Group(Role::Worker, Need::LatePayments, &["confirm.equivalent_claimed"]),
     Group(Role::Worker, Need::FailingHandler, &["consumer.put_aside"]),
     Group(
         Role::Worker,
@@ -122,9 +126,9 @@ const GROUPS: &[Group] = &[
     Group(Role::Catalog, Need::CalledOff, &["catalog.updated", "catalog.committed"]),
 ];
 
-/// Steps that no round can pass: only API keys have an allotment, and no bank here takes its time.
+/// Steps that no round can pass: only API keys have an allotment.
 #[cfg(test)]
-const OUT_OF_REACH: [&str; 2] = ["checkout.allotted", "payment_processing.committed"];
+const OUT_OF_REACH: [&str; 1] = ["checkout.allotted"];
 
 /// Some steps that are to be armed.
 #[derive(Debug, Clone, PartialEq, Eq)]

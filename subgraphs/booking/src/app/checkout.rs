@@ -55,6 +55,9 @@ pub struct CheckoutRequest {
     pub hold: HoldId,
     /// The client's key for this checkout.
     pub idempotency_key: String,
+    /// Do equivalent seats do when a payment comes too late for these? Once there is a booking, it
+    /// goes by what the checkout said that made it.
+    pub accept_equivalent: bool,
 }
 
 /// A booking that waits for (or already has) its payment.
@@ -309,7 +312,7 @@ impl App {
     /// The booking that an earlier checkout of this hold made, whatever its key was: the key of this one
     /// is used for it from now on, too. Without a booking no key is used.
     async fn earlier(&self, request: &CheckoutRequest) -> Result<Option<Booking>, CheckoutError> {
-        let (pg, CheckoutRequest { who, hold, idempotency_key: key }) = (&self.deps.pg, request);
+        let (pg, CheckoutRequest { who, hold, idempotency_key: key, .. }) = (&self.deps.pg, request);
         let found = booking_find_of_hold(pg, *hold).await.map_err(AppError::from)?;
         let used_for = match &found {
             Some(booking) if booking.user != who.user_id => return Err(CheckoutError::HoldNotFound),
@@ -339,6 +342,7 @@ impl App {
             status: BookingStatus::PendingPayment,
             version: 1,
             hold: request.hold,
+            accepts_equivalent: request.accept_equivalent,
             subtotal: quote.subtotal,
             fee: quote.fee,
             tax: quote.tax,

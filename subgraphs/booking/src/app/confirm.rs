@@ -3,6 +3,7 @@
 //! * The message comes twice: the inbox, and the payment that is captured already.
 //! * Another message tells of the same payment: the payment is captured already.
 //! * It comes late or after the end of the booking: [`settlement`](crate::domain::settlement).
+//! * It comes late, and others have the seats: [`super::equivalent`].
 //! * It comes late while the show is being cancelled: the show's row is read under a lock, so that
 //!   the cancellation comes first and the money goes back, or second and finds the booking.
 //! * The process dies before the commit: nothing happened, the message comes again. After it:
@@ -21,7 +22,7 @@ use events::payment::PaymentSucceeded;
 use kernel::{BookingId, Money, ShowId, TicketId};
 use platform::faults::{mutant, reach};
 use platform::{HandlerError, inbox, outbox};
-use sea_orm::{ConnectionTrait, TransactionTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait};
 
 use super::checkout::seat_numbers;
 use super::facts::{booking_facts, show_facts};
@@ -84,6 +85,14 @@ enum Settled {
     SeatsTaken(Vec<u16>),
 }
 
+/// Which try at settling a payment it is.
+enum Try {
+    /// Seats that others have are left to another try.
+    First,
+    /// It ends here. With the letters of the show's seats in Redis, when they are known.
+    Last(Option<Vec<u8>>),
+}
+
 impl App {
     /// Applies `payment.succeeded`.
     ///
@@ -99,7 +108,9 @@ impl App {
         let mut left = TRIES;
         loop {
             left -= 1;
-            let settled = self.payment_settle(envelope, &paid, &show, left == 0).await?;
+            // Asked now: nothing slow happens inside of a transaction.
+            let this = if left == 0 { Try::Last(self.seats_in_redis(&show).await) } else { Try::First };
+            let settled = self.payment_settle(envelope, &paid, &show, this).await?;
             let (outcome, changed) = match settled {
                 Settled::Done(outcome, changed) => (outcome, changed),
                 Settled::SeatsTaken(seats) => {
@@ -141,7 +152,7 @@ impl App {
         envelope: &Envelope,
         paid: &PaymentSucceeded,
         show: &Arc<Show>,
-        last_try: bool,
+        this: Try,
     ) -> Result<Settled, HandlerError> {
         let txn = self.deps.pg.begin().await?;
         // The booking before the inbox, as in the one statement for the usual case.
@@ -156,7 +167,7 @@ impl App {
             return Ok(Settled::Done("repeated", None));
         }
         reach("confirm.received").await;
-        let seats = booking_seats(&txn, booking.id).await.map_err(AppError::from)?;
+        let mut seats = booking_seats(&txn, booking.id).await.map_err(AppError::from)?;
         let numbers = seat_numbers(&seats);
         let payment = captured(paid);
         let cause = Actor::Provider(paid.provider_event_id.clone()).because(Reason::PaymentSucceeded);
@@ -173,19 +184,40 @@ impl App {
             Verdict::Ignore => ("ignored", None),
             Verdict::Confirm | Verdict::Reclaim => {
                 let late = verdict == Verdict::Reclaim;
-                let secured = self.seats_secure(&txn, booking.id, &numbers).await?;
+                let mut secured = self.seats_secure(&txn, booking.id, &numbers).await?;
                 reach("confirm.seats_locked").await;
-                if !secured && !last_try {
-                    txn.rollback().await?;
-                    return Ok(Settled::SeatsTaken(numbers));
-                }
+                let in_redis = match this {
+                    Try::First if !secured => {
+                        txn.rollback().await?;
+                        return Ok(Settled::SeatsTaken(numbers));
+                    }
+                    Try::First => None,
+                    Try::Last(in_redis) => in_redis,
+                };
                 // A cancelled show ends bookings that own seats. It waits for a pending one, which
                 // we have locked, but it does not know of one that only now gets its seats back.
                 let closed = if late { self.show_closed(&txn, show.id).await? } else { None };
+                let mut replaced = Vec::new();
+                if late && !secured && closed.is_none() && booking.accepts_equivalent {
+                    let others =
+                        self.seats_replace(&txn, show, booking.id, &seats, in_redis.as_deref()).await?;
+                    if let Some(others) = others {
+                        secured = true;
+                        // They may have become free again meanwhile.
+                        if seat_numbers(&others) != numbers {
+                            replaced = seats.iter().map(|seat| seat.label.clone()).collect();
+                        }
+                        seats = others;
+                    }
+                }
                 if secured && closed.is_none() {
-                    let cause = if late { cause.but(Reason::LatePayment) } else { cause };
-                    let confirmed = self.booking_sell(&txn, show, &booking, &seats, &cause).await?;
-                    (if late { "confirmed_late" } else { "confirmed" }, Some(confirmed))
+                    let (outcome, cause) = match (late, replaced.is_empty()) {
+                        (false, _) => ("confirmed", cause),
+                        (true, true) => ("confirmed_late", cause.but(Reason::LatePayment)),
+                        (true, false) => ("confirmed_equivalent", cause.but(Reason::EquivalentSeats)),
+                    };
+                    let confirmed = self.booking_sell(&txn, show, &booking, &seats, replaced, &cause).await?;
+                    (outcome, Some(confirmed))
                 } else {
                     let refund = match closed {
                         Some(Closed::Cancelled) => RefundCause::ShowCancelled,
@@ -211,24 +243,31 @@ impl App {
         reach("confirm.updated").await;
         txn.commit().await?;
         reach("confirm.committed").await;
-        let changed = changed.map(|booking| Box::new(Changed { booking, seats: numbers }));
+        let changed = changed.map(|booking| Box::new(Changed { booking, seats: seat_numbers(&seats) }));
         Ok(Settled::Done(outcome, changed))
     }
 
     /// Locks the booking's seats in ascending order, and claims those again that it lost.
-    /// `false` when one belongs to somebody else.
-    async fn seats_secure<C: ConnectionTrait>(
+    /// `false`, and none is claimed, when one belongs to somebody else.
+    async fn seats_secure(
         &self,
-        conn: &C,
+        txn: &DatabaseTransaction,
         booking: BookingId,
         seats: &[u16],
     ) -> Result<bool, AppError> {
-        let owned = allocation_lock_sorted(conn, booking, seats).await?;
+        let owned = allocation_lock_sorted(txn, booking, seats).await?;
         let missing: Vec<u16> = seats.iter().copied().filter(|seat| !owned.contains(seat)).collect();
         if missing.is_empty() || self.redis_is_trusted(booking.show(), &missing).await {
             return Ok(true);
         }
-        Ok(allocation_claim_free(conn, booking, &missing).await? == missing.len() as u64)
+        let attempt = txn.begin().await?;
+        let secured = allocation_claim_free(&attempt, booking, &missing).await? == missing.len() as u64;
+        if secured {
+            attempt.commit().await?;
+        } else {
+            attempt.rollback().await?;
+        }
+        Ok(secured)
     }
 
     /// The deliberate bug `trust_redis_at_confirm`: seats that Redis shows as free are sold.
@@ -253,17 +292,19 @@ impl App {
         })
     }
 
-    /// Confirms a locked booking whose seats are secured: sold, with tickets.
+    /// Confirms a locked booking whose seats are secured: sold, with tickets. `replaced` are the labels of
+    /// those that it had before, if it had others.
     async fn booking_sell<C: ConnectionTrait>(
         &self,
         conn: &C,
         show: &Show,
         booking: &Booking,
         seats: &[BookedSeat],
+        replaced: Vec<String>,
         cause: &Cause,
     ) -> Result<Booking, AppError> {
         let Confirmation { booking: confirmed, tickets, event } =
-            self.booking_confirmation(show, booking, seats)?;
+            self.booking_confirmation(show, booking, seats, replaced)?;
         booking_confirm(conn, &confirmed, &tickets, cause).await?;
         if mutant("publish_before_commit") && self.deps.rabbit.publish(&event).await.is_ok() {
             return Ok(confirmed);
@@ -278,6 +319,7 @@ impl App {
         show: &Show,
         booking: &Booking,
         seats: &[BookedSeat],
+        replaced: Vec<String>,
     ) -> Result<Confirmation, AppError> {
         let booking = booking.advance(BookingStatus::Confirmed)?;
         let tickets: Vec<Ticket> =
@@ -294,6 +336,7 @@ impl App {
                     code: ticket.code.clone(),
                 })
                 .collect(),
+            replaced,
         })?;
         Ok(Confirmation { booking, tickets, event })
     }
@@ -352,7 +395,7 @@ impl App {
         };
         let cause = Actor::User(booking.user).because(reason);
         let settled = if to == BookingStatus::Confirmed {
-            self.booking_sell(&txn, &show, &booking, &seats, &cause).await?
+            self.booking_sell(&txn, &show, &booking, &seats, Vec::new(), &cause).await?
         } else {
             self.booking_end(&txn, &show, &booking, &seats, End { to, paid: None, cause }).await?
         };

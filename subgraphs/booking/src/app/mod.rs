@@ -15,6 +15,7 @@ pub mod webhook;
 mod allotment;
 mod announce;
 mod confirm;
+mod equivalent;
 mod error;
 mod expire;
 mod facts;

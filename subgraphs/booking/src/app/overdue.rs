@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use kernel::{BookingId, PaymentId};
-use platform::faults::reach;
+use platform::faults::{mutant, reach};
 use tokio::time::timeout;
 
 use super::{App, AppError};
@@ -75,7 +75,8 @@ impl App {
         let (step, limit) = self.config.claim_extension();
         let ask = async |booking: &Booking| {
             let payments = payments.get(&booking.id).map_or(&[][..], Vec::as_slice);
-            let answer = if booking.extend(step, limit).is_some() {
+            let asks = !mutant("claims_end_unasked");
+            let answer = if asks && booking.extend(step, limit).is_some() {
                 timeout(wait, self.claim_ask(payments)).await.unwrap_or(Answer::GoesOn(Why::Unknown))
             } else {
                 Answer::Ends(Vec::new())

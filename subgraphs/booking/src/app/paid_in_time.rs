@@ -50,7 +50,7 @@ impl App {
             return Ok(None);
         }
         let Confirmation { booking, tickets, event } =
-            self.booking_confirmation(show, &payable.booking, &payable.seats)?;
+            self.booking_confirmation(show, &payable.booking, &payable.seats, Vec::new())?;
         let sold = sale_insert(
             pg,
             &Sale {

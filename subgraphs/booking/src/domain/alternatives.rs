@@ -22,36 +22,24 @@ const ROW: u32 = 2;
 ///
 /// `wished` is ascending, and `states` has a letter per seat of `layout`.
 pub fn near(layout: &Layout, states: &[u8], wished: &[u16]) -> Vec<Vec<u16>> {
-    let plan = Plan::new(layout);
-    let positions = positions(layout);
-    let at = |seat: usize| positions.get(seat).copied().unwrap_or_default();
-    let wished_kinds = kinds(&plan, wished.iter().map(|seat| usize::from(*seat)));
-    let specials =
-        |kinds: &[SeatKind]| kinds.iter().copied().filter(|kind| is_special(*kind)).collect::<Vec<_>>();
+    let hall = Hall::new(layout);
+    let plan = &hall.plan;
+    let wished_kinds = kinds(plan, wished.iter().map(|seat| usize::from(*seat)));
     let wished_specials = specials(&wished_kinds);
 
-    let mut offers: Vec<((usize, u32), Range<usize>)> = blocks(&plan, states, wished.len(), |_| true)
+    let mut offers: Vec<(usize, u32, Range<usize>)> = blocks(plan, states, wished.len(), |_| true)
         .filter_map(|block| {
-            let offered = kinds(&plan, block.clone());
+            let offered = kinds(plan, block.clone());
             if specials(&offered) != wished_specials {
                 return None;
             }
-            let distance: u32 = wished
-                .iter()
-                .zip(block.clone())
-                .map(|(wish, offer)| {
-                    let ((row, column), (other_row, other_column)) = (at(usize::from(*wish)), at(offer));
-                    ROW * row.abs_diff(other_row) + column.abs_diff(other_column)
-                })
-                .sum();
-            let distance = distance + ORPHAN * orphans(&plan, states, &block);
-            Some(((missing(&wished_kinds, &offered), distance), block))
+            Some((missing(&wished_kinds, &offered), hall.distance(states, wished, &block), block))
         })
         .collect();
-    offers.sort_by_key(|(rank, block)| (*rank, block.start));
+    offers.sort_by_key(|(missing, distance, block)| (*missing, *distance, block.start));
 
     let mut chosen: Vec<Range<usize>> = Vec::with_capacity(OFFERS);
-    for (_, block) in offers {
+    for (.., block) in offers {
         if chosen.iter().all(|other| block.end <= other.start || other.end <= block.start) {
             chosen.push(block);
             if chosen.len() == OFFERS {
@@ -60,7 +48,7 @@ pub fn near(layout: &Layout, states: &[u8], wished: &[u16]) -> Vec<Vec<u16>> {
         }
     }
     if chosen.is_empty() && wished_specials.is_empty() {
-        return split(&plan, states, wished.len(), None).into_iter().collect();
+        return split(plan, states, wished.len(), None).into_iter().collect();
     }
     chosen.into_iter().map(|block| block.map(|seat| seat as u16).collect()).collect()
 }
@@ -101,6 +89,32 @@ fn split(plan: &Plan, states: &[u8], quantity: usize, kind: Option<SeatKind>) ->
     Some(seats)
 }
 
+/// Where the seats of a layout are, and what they are.
+pub(super) struct Hall {
+    pub(super) plan: Plan,
+    positions: Vec<(u32, u32)>,
+}
+
+impl Hall {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self { plan: Plan::new(layout), positions: positions(layout) }
+    }
+
+    /// How far `block` is from the `wished` seats, which are as many, and what taking it would spoil.
+    pub(super) fn distance(&self, states: &[u8], wished: &[u16], block: &Range<usize>) -> u32 {
+        let at = |seat: usize| self.positions.get(seat).copied().unwrap_or_default();
+        let distance: u32 = wished
+            .iter()
+            .zip(block.clone())
+            .map(|(wish, offer)| {
+                let ((row, column), (other_row, other_column)) = (at(usize::from(*wish)), at(offer));
+                ROW * row.abs_diff(other_row) + column.abs_diff(other_column)
+            })
+            .sum();
+        distance + ORPHAN * orphans(&self.plan, states, block)
+    }
+}
+
 /// Row and column of every seat, by index; gaps take columns too.
 fn positions(layout: &Layout) -> Vec<(u32, u32)> {
     let rows = (0_u32..).zip(layout.rows());
@@ -111,10 +125,16 @@ fn positions(layout: &Layout) -> Vec<(u32, u32)> {
     .collect()
 }
 
-fn kinds(plan: &Plan, seats: impl Iterator<Item = usize>) -> Vec<SeatKind> {
+/// The kinds of these seats, sorted.
+pub(super) fn kinds(plan: &Plan, seats: impl Iterator<Item = usize>) -> Vec<SeatKind> {
     let mut kinds: Vec<SeatKind> = seats.filter_map(|seat| Some(plan.places().get(seat)?.kind)).collect();
     kinds.sort_unstable();
     kinds
+}
+
+/// Those of `kinds` that only who asks for them gets.
+fn specials(kinds: &[SeatKind]) -> Vec<SeatKind> {
+    kinds.iter().copied().filter(|kind| is_special(*kind)).collect()
 }
 
 /// How many of the kinds in `wished` find no counterpart in `offered`. Both are sorted.

@@ -139,6 +139,8 @@ named! {
         PaymentCancelled = "payment.cancelled",
         /// A payment was captured when its booking had ended.
         LatePayment = "late_payment",
+        /// The same, and others had the seats: the booking has equivalent ones, as the buyer agreed to.
+        EquivalentSeats = "equivalent_seats",
         /// A payment was captured that nobody owed: a second one, or a wrong amount.
         UnexpectedPayment = "unexpected_payment",
         /// The buyer gave the booking up.

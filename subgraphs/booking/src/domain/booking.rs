@@ -89,6 +89,8 @@ pub struct Booking {
     pub version: i64,
     /// The hold it was made from.
     pub hold: HoldId,
+    /// Does the buyer take equivalent seats when a payment comes too late for these?
+    pub accepts_equivalent: bool,
     /// Sum of seat prices.
     pub subtotal: Money,
     /// Sum of fees.
@@ -210,6 +212,7 @@ mod tests {
             status: BookingStatus::PendingPayment,
             version: 4,
             hold: HoldId::new(show, 5),
+            accepts_equivalent: false,
             subtotal: nothing,
             fee: nothing,
             tax: nothing,

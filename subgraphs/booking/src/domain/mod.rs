@@ -6,6 +6,7 @@ pub mod availability;
 pub mod best_available;
 pub mod booking;
 pub mod delta;
+pub mod equivalent;
 pub mod finding;
 pub mod hold;
 pub mod payment;

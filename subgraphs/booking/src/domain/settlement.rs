@@ -29,8 +29,8 @@ pub enum Verdict {
     Ignore,
     /// The seats are the booking's: sell them.
     Confirm,
-    /// The claim lapsed: sell the same seats if they are still free, else refund as
-    /// [`RefundCause::LatePayment`].
+    /// The claim lapsed: sell the same seats if they are still free, else equivalent ones if the buyer agreed
+    /// to that, else refund as [`RefundCause::LatePayment`].
     Reclaim,
     /// Send the money back. A booking that still waits for a payment ends as given.
     Refund(RefundCause, Option<BookingStatus>),

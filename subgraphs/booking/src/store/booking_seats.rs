@@ -66,3 +66,62 @@ pub async fn booking_seats<C: ConnectionTrait>(
 ) -> Result<Vec<BookedSeat>, StoreError> {
     Ok(booking_seat_list(conn, &[id]).await?.into_iter().map(|(_, seat)| seat).collect())
 }
+
+/// Gives a booking that owns no seats these, ascending, in place of those that it was made with.
+///
+/// # Errors
+/// When the table cannot be written, which is so when the booking still owns seats.
+pub async fn booking_seats_replace<C: ConnectionTrait>(
+    conn: &C,
+    id: BookingId,
+    seats: &[BookedSeat],
+) -> Result<(), StoreError> {
+    let Columns { numbers, labels, kinds, prices, fees, taxes } = seat_columns(seats)?;
+    conn.execute_raw(sql(
+        "with gone as (
+             delete from booking.booking_seats
+              where show_id = $1 and booking_no = $2 and seat_no <> all($3)
+         )
+         insert into booking.booking_seats
+                (show_id, booking_no, seat_no, label, kind, price_minor, fee_minor, tax_minor)
+         select $1, $2, seat_no, label, kind, price_minor, fee_minor, tax_minor
+           from unnest($3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[])
+                as l(seat_no, label, kind, price_minor, fee_minor, tax_minor)
+             on conflict on constraint booking_seats_pkey do update
+            set label = excluded.label, kind = excluded.kind, price_minor = excluded.price_minor,
+                fee_minor = excluded.fee_minor, tax_minor = excluded.tax_minor",
+        [
+            id.show().uuid().into(),
+            id.local_i64().into(),
+            numbers.into(),
+            labels.into(),
+            kinds.into(),
+            prices.into(),
+            fees.into(),
+            taxes.into(),
+        ],
+    ))
+    .await?;
+    Ok(())
+}
+
+/// Lines of a booking as columns for `unnest`.
+pub(super) struct Columns {
+    pub(super) numbers: Vec<i16>,
+    pub(super) labels: Vec<String>,
+    pub(super) kinds: Vec<String>,
+    pub(super) prices: Vec<i64>,
+    pub(super) fees: Vec<i64>,
+    pub(super) taxes: Vec<i64>,
+}
+
+pub(super) fn seat_columns(seats: &[BookedSeat]) -> Result<Columns, StoreError> {
+    Ok(Columns {
+        numbers: seats.iter().map(|seat| decode::seat_column(seat.seat_no)).collect::<Result<_, _>>()?,
+        labels: seats.iter().map(|seat| seat.label.clone()).collect(),
+        kinds: seats.iter().map(|seat| seat.kind.code().to_string()).collect(),
+        prices: seats.iter().map(|seat| seat.price.minor()).collect(),
+        fees: seats.iter().map(|seat| seat.fee.minor()).collect(),
+        taxes: seats.iter().map(|seat| seat.tax.minor()).collect(),
+    })
+}

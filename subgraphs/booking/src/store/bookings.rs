@@ -17,8 +17,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select b.show_id, b.booking_no, b.user_id, b.reference, b.status, b.version, b.hold_no,
-                    b.currency, b.subtotal_minor, b.fee_minor, b.tax_minor, b.total_minor,
-                    b.expires_at, b.created_at, b.updated_at, booking.now() as read_at ",
+                    b.accepts_equivalent, b.currency, b.subtotal_minor, b.fee_minor, b.tax_minor,
+                    b.total_minor, b.expires_at, b.created_at, b.updated_at, booking.now() as read_at ",
             $rest
         )
     };
@@ -34,6 +34,7 @@ struct Row {
     status: String,
     version: i64,
     hold_no: i64,
+    accepts_equivalent: bool,
     currency: String,
     subtotal_minor: i64,
     fee_minor: i64,
@@ -56,6 +57,7 @@ pub(super) fn booking(row: &QueryResult) -> Result<Booking, StoreError> {
         status: status(&row.status)?,
         version: row.version,
         hold: HoldId::from_db(row.show_id, row.hold_no),
+        accepts_equivalent: row.accepts_equivalent,
         subtotal: decode::money(row.subtotal_minor, &row.currency)?,
         fee: decode::money(row.fee_minor, &row.currency)?,
         tax: decode::money(row.tax_minor, &row.currency)?,

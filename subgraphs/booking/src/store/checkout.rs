@@ -9,9 +9,10 @@ use platform::outbox;
 use sea_orm::ConnectionTrait;
 
 use super::audit::{audit_columns, values};
+use super::booking_seats::{Columns, seat_columns};
 use super::bookings::{booking, select};
 use super::bugs::with_bugs;
-use super::{StoreError, decode, sql};
+use super::{StoreError, sql};
 use crate::domain::audit::Cause;
 use crate::domain::booking::{BookedSeat, Booking};
 
@@ -65,13 +66,7 @@ pub async fn booking_insert<C: ConnectionTrait>(
     let [actor_kind, actor, reason, trace] = values(new.cause);
     let [_, event_id, event_name, event_version, event_time, event_trace, event_body] =
         outbox::columns(event);
-    let numbers =
-        seats.iter().map(|seat| decode::seat_column(seat.seat_no)).collect::<Result<Vec<_>, _>>()?;
-    let labels: Vec<String> = seats.iter().map(|seat| seat.label.clone()).collect();
-    let kinds: Vec<String> = seats.iter().map(|seat| seat.kind.code().to_string()).collect();
-    let prices: Vec<i64> = seats.iter().map(|seat| seat.price.minor()).collect();
-    let fees: Vec<i64> = seats.iter().map(|seat| seat.fee.minor()).collect();
-    let taxes: Vec<i64> = seats.iter().map(|seat| seat.tax.minor()).collect();
+    let Columns { numbers, labels, kinds, prices, fees, taxes } = seat_columns(seats)?;
     let done = conn
         .query_one_raw(with_bugs(sql(
             concat!(
@@ -82,10 +77,11 @@ pub async fn booking_insert<C: ConnectionTrait>(
              ), booked as (
                  insert into booking.bookings
                      (show_id, booking_no, user_id, reference, status, version, hold_no, currency,
-                      subtotal_minor, fee_minor, tax_minor, total_minor, expires_at, created_at, updated_at)
+                      subtotal_minor, fee_minor, tax_minor, total_minor, expires_at, created_at, updated_at,
+                      accepts_equivalent)
                  values ($1, $2, $3, $4, $5, $6, $7, $9, $10, $11, $12, $13,
                          booking.now() + $14::double precision * interval '1 second', booking.now(),
-                         booking.now())
+                         booking.now(), $31)
                  returning created_at, expires_at
              ), keyed as (
                  insert into booking.checkout_keys (show_id, user_id, idempotency_key, hold_no)
@@ -140,6 +136,7 @@ pub async fn booking_insert<C: ConnectionTrait>(
                 actor,
                 reason,
                 trace,
+                booking.accepts_equivalent.into(),
             ],
         )))
         .await;

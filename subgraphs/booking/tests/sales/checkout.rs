@@ -275,7 +275,13 @@ async fn a_checkout_goes_on_without_redis_but_does_not_begin() {
     let app = App::new(world.app.config.clone(), deps).unwrap();
     let checkout = async |hold, key: &str| {
         let who = identity(user);
-        app.checkout(&CheckoutRequest { who, hold, idempotency_key: key.to_owned() }).await
+        app.checkout(&CheckoutRequest {
+            who,
+            hold,
+            idempotency_key: key.to_owned(),
+            accept_equivalent: false,
+        })
+        .await
     };
     let again = checkout(begun, "k").await.unwrap();
     assert_eq!((&again.booking, payment_of(&again)), (&first.booking, payment_of(&first)));

@@ -15,7 +15,7 @@ use crate::support::World;
 const LONG: Duration = Duration::from_secs(600);
 
 /// A durable hold of somebody.
-async fn held(world: &World, seats: &[u16], ttl: Duration) -> DurableHold {
+pub async fn held(world: &World, seats: &[u16], ttl: Duration) -> DurableHold {
     let owner = world.person();
     let id = HoldId::new(world.show_id(), SystemIds.local() | 1);
     let new = NewHold { id, owner, seats, key_digest: "k", request_digest: "d", ttl };

@@ -19,6 +19,8 @@ mod client;
 #[cfg(test)]
 mod durable_holds;
 #[cfg(test)]
+mod equivalent;
+#[cfg(test)]
 mod expiry;
 #[cfg(test)]
 mod graphql;

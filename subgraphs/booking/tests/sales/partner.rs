@@ -135,7 +135,8 @@ async fn the_use_cases_refuse_keys_without_the_scope() {
     assert!(matches!(extended, Err(HoldRefusal::Forbidden)), "{extended:?}");
     let released = world.app.hold_release(&who, hold).await;
     assert!(matches!(released, Err(HoldRefusal::Forbidden)), "{released:?}");
-    let request = CheckoutRequest { who: who.clone(), hold, idempotency_key: key.clone() };
+    let request =
+        CheckoutRequest { who: who.clone(), hold, idempotency_key: key.clone(), accept_equivalent: false };
     let booked = world.app.checkout(&request).await;
     assert!(matches!(booked, Err(CheckoutError::Forbidden)), "{booked:?}");
     let request = CancelRequest { who: who.clone(), booking: booking.id, idempotency_key: key };

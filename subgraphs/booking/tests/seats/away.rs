@@ -44,7 +44,12 @@ pub async fn hold(
 }
 
 pub async fn check_out(app: &App, who: &Identity, hold: HoldId) -> Result<Booking, CheckoutError> {
-    let request = CheckoutRequest { who: who.clone(), hold, idempotency_key: uuid().to_string() };
+    let request = CheckoutRequest {
+        who: who.clone(),
+        hold,
+        idempotency_key: uuid().to_string(),
+        accept_equivalent: false,
+    };
     app.checkout(&request).await.map(|CheckedOut { booking, .. }| booking)
 }
 

@@ -32,6 +32,8 @@ pub enum AuditReason {
     PaymentCancelled,
     /// A payment was captured when its booking had ended.
     LatePayment,
+    /// The same, and others had the seats: the booking has equivalent ones, as its buyer agreed to.
+    EquivalentSeats,
     /// A payment was captured that nobody owed: a second one, or a wrong amount.
     UnexpectedPayment,
     /// The buyer cancelled.

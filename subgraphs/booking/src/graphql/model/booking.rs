@@ -65,6 +65,11 @@ impl BookingObject {
         self.0.version
     }
 
+    /// Are equivalent seats booked instead, when the payment comes too late for these?
+    async fn accepts_equivalent_seats(&self) -> bool {
+        self.0.accepts_equivalent
+    }
+
     /// Sum of the seats' prices.
     async fn subtotal(&self) -> MoneyObject {
         self.0.subtotal.into()
@@ -105,7 +110,8 @@ impl BookingObject {
         Some(Show(self.0.id.show()))
     }
 
-    /// The seats, in the order of the layout; also of a booking that ended.
+    /// The seats, in the order of the layout; also of a booking that ended. Those that were booked, unless a
+    /// late payment got equivalent ones.
     #[graphql(directive = Cost::apply(1), directive = AssumedSize::apply(10), complexity = "1 + 10 * child_complexity")]
     async fn seats(&self, ctx: &Context<'_>) -> Result<Vec<BookedSeatObject>> {
         self.seat_objects(ctx).await

@@ -20,6 +20,12 @@ pub struct CheckoutInput {
     hold_id: ID,
     /// Makes it safe to send this again: the same key gives the same booking.
     idempotency_key: String,
+    /// Should the payment come when the time of the booking is over and others have its seats: true takes
+    /// as many other seats for it, of the same kinds and as much together, the nearest that are free, at
+    /// the prices that were booked; false has the money back, as is done when there are no such seats. What
+    /// the first checkout of a hold says is what counts.
+    #[graphql(default)]
+    accept_equivalent_seats: bool,
 }
 
 /// What came of `checkout`.
@@ -45,7 +51,12 @@ impl CheckoutMutation {
         let who = require_scope(ctx, Scope::BookingsWrite)?.clone();
         let app = app(ctx)?;
         let Ok(hold) = input.hold_id.parse() else { return Ok(refused(no_such_hold())) };
-        let request = CheckoutRequest { who, hold, idempotency_key: input.idempotency_key };
+        let request = CheckoutRequest {
+            who,
+            hold,
+            idempotency_key: input.idempotency_key,
+            accept_equivalent: input.accept_equivalent_seats,
+        };
         let answer = app.checkout(&request).await;
         tell_degraded(ctx, app, false);
         match answer {

@@ -221,8 +221,19 @@ impl World {
     }
 
     pub async fn checkout(&self, user: UserId, hold: HoldId, key: &str) -> Result<CheckedOut, CheckoutError> {
-        let who = identity(user);
-        self.app.checkout(&CheckoutRequest { who, hold, idempotency_key: key.to_owned() }).await
+        let (who, idempotency_key) = (identity(user), key.to_owned());
+        let request = CheckoutRequest { who, hold, idempotency_key, accept_equivalent: false };
+        self.app.checkout(&request).await
+    }
+
+    /// A booking that waits for its payment, of somebody to whom equivalent seats will do.
+    pub async fn pending_anywhere(&self, user: UserId, seats: &[u16]) -> (Booking, Payment) {
+        let (who, hold) = (identity(user), self.hold(user, seats).await);
+        let request =
+            CheckoutRequest { who, hold, idempotency_key: hold.to_string(), accept_equivalent: true };
+        let CheckedOut { booking, payment } = self.app.checkout(&request).await.unwrap();
+        let PaymentState::Ready(payment) = payment else { panic!("no payment") };
+        (booking, *payment)
     }
 
     /// A booking that waits for its payment.
