@@ -1,6 +1,7 @@
 -- As payable_get in subgraphs/booking/src/store/paid.rs: what decides about a payment.
-select b.show_id, b.booking_no, b.user_id, b.reference, b.status, b.version, b.hold_no, b.currency, b.subtotal_minor,
-       b.fee_minor, b.tax_minor, b.total_minor, b.expires_at, b.created_at, b.updated_at, booking.now() as read_at,
+select b.show_id, b.booking_no, b.user_id, b.reference, b.status, b.version, b.hold_no, b.accepts_equivalent,
+       b.currency, b.subtotal_minor, b.fee_minor, b.tax_minor, b.total_minor, b.expires_at, b.created_at, b.updated_at,
+       booking.now() as read_at,
        s.status as show_status, p.status as payment_status, l.seat_no, l.label, l.kind, l.price_minor,
        l.fee_minor as seat_fee_minor, l.tax_minor as seat_tax_minor
   from booking.bookings b
@@ -37,7 +38,7 @@ with booked as materialized (
         on conflict on constraint payments_pkey do update
        set status = excluded.status, failure = null, currency = excluded.currency,
            amount_minor = excluded.amount_minor, updated_at = excluded.updated_at
-     where p.status = 'REQUIRES_PAYMENT'
+     where p.status = 'REQUIRES_PAYMENT' and p.booking_no = excluded.booking_no
     returning p.show_id, p.booking_no
 ), received as (
     insert into booking.inbox (key, consumer, event_id)
@@ -58,14 +59,15 @@ with booked as materialized (
     insert into booking.audit
         (show_id, entity, entity_no, booking_no, from_state, to_state, seats, actor_kind, actor, reason, trace_id)
     select c.show_id, e.entity, e.entity_no, c.booking_no, e.was, e.became, e.seats, 'PROVIDER', 'evt_0123456789',
-           'PAYMENT_SUCCEEDED', null
+           'PAYMENT_SUCCEEDED', '0af7651916cd43dd8448eb211c80319c'
       from captured c,
            (values ('PAYMENT', :n::bigint, 'REQUIRES_PAYMENT', 'SUCCEEDED', '{}'),
                    ('BOOKING', :n::bigint, 'PENDING_PAYMENT', 'CONFIRMED', array[:seat, :seat2]::smallint[]))
                as e (entity, entity_no, was, became, seats)
 ), told as (
     insert into booking.outbox (key, event_id, name, version, time, trace, body)
-    select show_id, gen_random_uuid(), 'booking.confirmed', 1, now(), null,
+    select show_id, gen_random_uuid(), 'booking.confirmed', 1, now(),
+           '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
            '{"booking_id": "booking_01jd0000000000000000000000000000000000a", "user_id": "user_01jd0000000000000000000000",
              "reference": "K7Q2M9", "total": {"minor": 2600, "currency": "EUR"}, "seats": [
              {"index": 0, "seat_id": "seat_01jd0000000000000000000000", "label": "A1", "kind": "REGULAR", "price": {"minor": 1200, "currency": "EUR"}},

@@ -6,7 +6,8 @@ with received as (
     returning show_id
 )
 insert into booking.outbox (key, event_id, name, version, time, trace, body)
-select show_id, gen_random_uuid(), 'payment.succeeded', 1, now(), null,
+select show_id, gen_random_uuid(), 'payment.succeeded', 1, now(),
+       '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
        '{"payment_id": "payment_01jd0000000000000000000000000000000000a", "booking_id": "booking_01jd0000000000000000000000000000000000a",
          "provider": "stripe", "provider_intent_id": "pi_0123456789", "amount": {"minor": 2600, "currency": "EUR"}, "provider_event_id": "evt_0123456789"}'
   from received;

@@ -47,7 +47,11 @@ pub struct Options {
     /// How often each side of a scenario is measured. [default: 5, or 2 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub pairs: Option<u16>,
-    /// Where the report goes. [default: bench, or target/bench with --quick or --only]
+    /// Add to the report that is there, instead of writing a new one: what is played again replaces what was known
+    /// of it. So a run can be made in parts, and a scenario that failed be played again.
+    #[arg(long)]
+    pub add: bool,
+    /// Where the report goes. [default: bench, or target/bench with --quick, or with --only without --add]
     #[arg(long)]
     pub out: Option<PathBuf>,
 }
@@ -56,6 +60,12 @@ impl Options {
     /// How often each side is measured.
     pub fn pairs(&self) -> usize {
         self.pairs.map_or(if self.quick { 2 } else { 5 }, usize::from)
+    }
+
+    /// Where the report goes unless something else is said, below the root of the workspace.
+    pub const fn default_out(&self) -> &'static str {
+        let is_part = !self.only.is_empty() && !self.add;
+        if self.quick || is_part { "target/bench" } else { "bench" }
     }
 
     /// The scenarios, in the order in which they run.
@@ -87,5 +97,17 @@ mod tests {
         assert_eq!(options("bench").pairs(), 5);
         assert_eq!(options("bench --quick").pairs(), 2);
         assert_eq!(options("bench --quick").scenarios(), Kind::ALL);
+    }
+    #[test]
+    fn only_whole_runs_and_their_parts_go_where_the_readme_is() {
+        let cases = [
+            ("bench", "bench"),
+            ("bench --only hold", "target/bench"),
+            ("bench --only hold --add", "bench"),
+            ("bench --quick --add", "target/bench"),
+        ];
+        for (line, dir) in cases {
+            assert_eq!(options(line).default_out(), dir, "{line}");
+        }
     }
 }

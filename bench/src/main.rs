@@ -5,6 +5,7 @@
 mod cli;
 mod load;
 mod measure;
+mod open_files;
 mod raw;
 mod report;
 mod run;

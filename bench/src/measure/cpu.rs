@@ -28,29 +28,29 @@ pub struct Cpu {
     busy: f64,
 }
 
-struct Stat {
-    parent: u32,
+/// What `/proc` tells of a process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stat {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
     /// Its user and system time.
-    own: f64,
+    pub(super) own: f64,
     /// That of its children that have ended.
-    of_ended: f64,
+    pub(super) of_ended: f64,
 }
 
 impl Cpu {
     /// Looks at these processes now. One that has ended counts as nothing.
     pub fn now(processes: &[Process]) -> Self {
-        let children = children();
+        let all = all();
         let seconds = |process: &Process| {
             let own = stat(process.pid)
                 .map_or(0.0, |stat| stat.own + if process.with_children { stat.of_ended } else { 0.0 });
-            let alive = children.get(&process.pid).filter(|_| process.with_children);
-            own + alive.into_iter().flatten().map(|child| child.own).sum::<f64>()
+            let alive = all.iter().filter(|child| process.with_children && child.parent == process.pid);
+            own + alive.map(|child| child.own).sum::<f64>()
         };
         let by_name = processes.iter().map(|process| (process.name.clone(), seconds(process))).collect();
-        Self {
-            by_name,
-            busy: fs::read_to_string("/proc/stat").ok().and_then(|text| busy(&text)).unwrap_or(0.0),
-        }
+        Self { by_name, busy: busy_now() }
     }
 
     /// What was used since `before`, without those that used nothing; and by all others together.
@@ -76,28 +76,28 @@ fn busy(stat: &str) -> Option<f64> {
     Some(busy.map(|(_, ticks)| ticks).sum::<f64>() / TICKS_PER_SECOND)
 }
 
-/// All processes of the machine by parent.
-fn children() -> BTreeMap<u32, Vec<Stat>> {
-    let mut by_parent: BTreeMap<u32, Vec<Stat>> = BTreeMap::new();
+/// CPU seconds of the whole machine so far.
+pub(super) fn busy_now() -> f64 {
+    fs::read_to_string("/proc/stat").ok().and_then(|text| busy(&text)).unwrap_or(0.0)
+}
+
+/// All processes of the machine.
+pub(super) fn all() -> Vec<Stat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-        if let Some(stat) = stat(pid) {
-            by_parent.entry(stat.parent).or_default().push(stat);
-        }
-    }
-    by_parent
+    entries.filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 fn stat(pid: u32) -> Option<Stat> {
-    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// The name of the program is in brackets and may hold anything, brackets too.
-fn parse(text: &str) -> Option<Stat> {
+fn parse(pid: u32, text: &str) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let number = |at: usize| fields.get(at)?.parse::<f64>().ok();
     Some(Stat {
+        pid,
         parent: fields.get(1)?.parse().ok()?,
         own: (number(11)? + number(12)?) / TICKS_PER_SECOND,
         of_ended: (number(13)? + number(14)?) / TICKS_PER_SECOND,
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn times_of_a_process_and_its_dead_children_are_added() {
         let text = "7 (a) b) S 3 7 7 0 -1 4194304 100 0 0 0 150 50 20 30 20 0 1 0 12345 1000 100";
-        let stat = parse(text).unwrap();
+        let stat = parse(7, text).unwrap();
         assert_eq!((stat.parent, stat.own, stat.of_ended), (3, 2.0, 0.5));
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Three digits are right, whatever the size.
 const DIGITS: u8 = 3;
@@ -14,7 +14,7 @@ const DIGITS: u8 = 3;
 const MOST_US: u64 = 120_000_000;
 
 /// Percentiles in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Half of all.
     pub p50_ms: f64,

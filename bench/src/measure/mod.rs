@@ -2,10 +2,12 @@
 
 mod cpu;
 mod latency;
+mod others;
 mod outcome;
 mod stats;
 
 pub use cpu::{Cpu, Process, resident_bytes};
 pub use latency::{Latency, Recorder};
+pub use others::Others;
 pub use outcome::{Curve, Goal, Outcome, Pair, Point, Sample};
 pub use stats::{Spread, median};

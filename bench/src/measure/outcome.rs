@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Latency, Spread};
 use crate::load::Done;
 
 /// One measurement of one side.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Sample {
     /// What was done, in operations of the scenario.
     pub operations: u64,
@@ -36,7 +36,7 @@ impl Sample {
 }
 
 /// Both sides, one right after the other.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Pair {
     /// What lies under us, alone.
     pub raw: Sample,
@@ -62,7 +62,7 @@ impl Pair {
 }
 
 /// What is to be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Goal {
     /// A ratio of at least this.
     Ratio(f64),
@@ -71,7 +71,7 @@ pub enum Goal {
 }
 
 /// A point of a curve.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// How much there is.
     pub x: f64,
@@ -80,7 +80,7 @@ pub struct Point {
 }
 
 /// How a cost grows.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Curve {
     /// What the curve is of.
     pub name: String,
@@ -93,7 +93,7 @@ pub struct Curve {
 }
 
 /// What a scenario found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
     /// Short, unique.
     pub name: String,

@@ -24,8 +24,8 @@ fn text(x: f64, y: f64, anchor: &str, text: &str) -> String {
 }
 
 /// The ratio of each scenario as a bar, its spread as a line, its goal as a dashed one.
-pub fn ratios(outcomes: &[Outcome]) -> String {
-    let rows: Vec<_> = outcomes.iter().filter_map(|outcome| Some((outcome, outcome.ratio()?))).collect();
+pub fn ratios<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
+    let rows: Vec<_> = outcomes.filter_map(|outcome| Some((outcome, outcome.ratio()?))).collect();
     let goals = rows.iter().filter_map(|(outcome, _)| least(outcome));
     let scale = Scale::from_zero(
         rows.iter().map(|(_, ratio)| ratio.most.min(2.0)).chain(goals),

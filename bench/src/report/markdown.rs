@@ -5,7 +5,7 @@ use std::{
     fmt::Write,
 };
 
-use super::Report;
+use super::{Played, Report};
 use crate::measure::{Goal, Latency, Outcome, Pair, Sample, median};
 
 /// A number as people read it: three digits that matter.
@@ -67,11 +67,11 @@ fn goal(outcome: &Outcome) -> String {
 }
 
 /// One line for each scenario.
-pub fn table(outcomes: &[Outcome]) -> String {
+pub fn table<'o>(outcomes: impl IntoIterator<Item = &'o Outcome>) -> String {
     let mut text = String::from(
         "| scenario | unit | raw | ours | ratio (least – most) | goal | p50 / p99 / p99.9 ms |\n|---|---|---|---|---|---|---|\n",
     );
-    for outcome in outcomes.iter().filter(|outcome| outcome.ours().next().is_some()) {
+    for outcome in outcomes.into_iter().filter(|outcome| outcome.ours().next().is_some()) {
         let (raw, ours, ratio) = match outcome.ratio() {
             Some(ratio) => (
                 medians(outcome, |pair| pair.raw_figure),
@@ -97,7 +97,7 @@ pub fn table(outcomes: &[Outcome]) -> String {
 }
 
 /// Microseconds of CPU for each operation of our side, by process.
-fn costs(outcomes: &[Outcome]) -> String {
+fn costs<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
     let cost = |outcome: &Outcome| -> BTreeMap<String, f64> {
         let names: BTreeSet<&String> = outcome.ours().flat_map(|sample| sample.cpu.keys()).collect();
         let of = |name: &String| {
@@ -108,11 +108,8 @@ fn costs(outcomes: &[Outcome]) -> String {
         };
         names.into_iter().map(|name| (name.clone(), of(name))).collect()
     };
-    let rows: Vec<(&Outcome, BTreeMap<String, f64>)> = outcomes
-        .iter()
-        .map(|outcome| (outcome, cost(outcome)))
-        .filter(|(_, cost)| !cost.is_empty())
-        .collect();
+    let rows: Vec<(&Outcome, BTreeMap<String, f64>)> =
+        outcomes.map(|outcome| (outcome, cost(outcome))).filter(|(_, cost)| !cost.is_empty()).collect();
     let used: BTreeSet<&String> = rows.iter().flat_map(|(_, cost)| cost.keys()).collect();
     let names: Vec<&String> = used.into_iter().filter(|name| name.as_str() != "raw").collect();
     let mut text = String::from("| scenario |");
@@ -133,8 +130,7 @@ fn costs(outcomes: &[Outcome]) -> String {
 
 /// A few lines about one outcome, for somebody who waits.
 pub fn lines(outcome: &Outcome) -> Vec<String> {
-    let mut lines: Vec<String> =
-        table(std::slice::from_ref(outcome)).lines().skip(2).map(str::to_owned).collect();
+    let mut lines: Vec<String> = table([outcome]).lines().skip(2).map(str::to_owned).collect();
     lines.extend(outcome.facts.iter().map(|(what, value)| format!("{what}: {}", number(*value))));
     for curve in outcome.curves.iter().filter(|curve| curve.points.len() <= 10) {
         let points = curve.points.iter().map(|point| format!("{} → {}", number(point.x), number(point.y)));
@@ -143,25 +139,58 @@ pub fn lines(outcome: &Outcome) -> Vec<String> {
     lines
 }
 
+/// What was played when, and what disturbed it.
+fn plays(played: &[Played]) -> String {
+    let mut text =
+        String::from("| played | from (UTC) | seconds | cores used by others |\n|---|---|---|---|\n");
+    for Played { scenario, at, seconds, others_cores, .. } in played {
+        let (at, seconds) = (at.get(..16).unwrap_or(at), number(*seconds));
+        text.push_str(&format!("| {} | {at} | {seconds} | {others_cores:.2} |\n", scenario.name()));
+    }
+    text
+}
+
+/// What a reader has to know before the figures.
+fn warnings(played: &[Played]) -> String {
+    let mut text = String::new();
+    for one in played {
+        if let Some(failure) = &one.failure {
+            text.push_str(&format!("**Failed:** `{}` ({failure}).\n\n", one.scenario.name()));
+        }
+    }
+    let busy: Vec<String> = played
+        .iter()
+        .filter(|one| one.was_disturbed())
+        .map(|one| format!("`{}` ({:.1} cores)", one.scenario.name(), one.others_cores))
+        .collect();
+    if !busy.is_empty() {
+        text.push_str(&format!(
+            "**The machine was busy with other things** during {}: ratios are rough, and latencies wrong.\n\n",
+            busy.join(", ")
+        ));
+    }
+    text
+}
+
 /// The whole page.
-pub fn page(report: &Report<'_>) -> String {
-    let Report { at, machine, quick, apart, took, outcomes } = report;
+pub fn page(report: &Report) -> String {
+    let Report { at, machine, quick, apart, played } = report;
     let mut text = format!(
-        "# Benchmark of {}\n\n{} cores of {}, {} MiB; load before it began: {}. Took {} s. {}{}\n\n{}\n",
+        "# Benchmark of {}\n\n{} cores of {}, {} MiB. {}{}\n\n{}{}\n",
         at.get(..16).unwrap_or(at),
         machine.cores,
         machine.processor,
         machine.memory_mib,
-        number(machine.load_before),
-        number(*took),
         if *apart { "A process for each role." } else { "The worker is a process of its own." },
         if *quick { " **Quick: shows that it works, not how fast it is.**" } else { "" },
-        table(outcomes)
+        warnings(played),
+        table(report.outcomes())
     );
     text.push_str("![ratios](ratios.svg)\n\n## Microseconds of CPU per operation of ours, by process\n\n");
-    text.push_str(&costs(outcomes));
+    text.push_str(&costs(report.outcomes()));
+    text.push_str(&format!("\n## When\n\n{}", plays(played)));
     text.push_str("\n## Notes, single figures and curves\n");
-    for outcome in *outcomes {
+    for outcome in report.outcomes() {
         if outcome.notes.is_empty() && outcome.facts.is_empty() && outcome.curves.is_empty() {
             continue;
         }
@@ -197,7 +226,7 @@ mod tests {
         let sample = |operations| Sample { operations, seconds: 1.0, cpu: BTreeMap::new(), latency: None };
         let mut outcome = Outcome::new("hold", "holds/s", Some(Goal::Ratio(0.25)));
         outcome.pairs.push(Pair::of_rates(sample(1_000), sample(300)));
-        let row = table(&[outcome]);
+        let row = table([&outcome]);
         assert!(
             row.ends_with("| hold | holds/s | 1,000 | 300 | **0.30** (0.30 – 0.30) | ≥ 0.25 ✓ |  |\n"),
             "{row}"

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{
     CONNECTIONS, Plan, browse,
     hold::load,
+    progress::{End, Progress},
     till::{customers, serve_all},
     watching::{self, Traffic},
 };
@@ -46,16 +47,17 @@ const STEP: i64 = 100_000;
 const SHOWS: &str = "select count(*) from catalog.shows";
 
 /// See the module.
-pub async fn run(stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
-    let mut outcome = Outcome::new("growth", "", None);
-    watchers(stand, plan, &mut outcome).await?;
-    bookings(stand, plan, &mut outcome).await?;
-    catalog(stand, plan, &mut outcome).await?;
-    Ok(vec![outcome])
+pub async fn run(stand: &mut Stand, plan: Plan, found: &mut Vec<Outcome>) -> Result<()> {
+    // Each is worth having without the others.
+    let crowd = watchers(stand, plan).await.map(|outcome| found.push(outcome));
+    let past = bookings(stand, plan).await.map(|outcome| found.push(outcome));
+    let catalog = catalog(stand, plan).await.map(|outcome| found.push(outcome));
+    crowd.and(past).and(catalog)
 }
 
 /// A delivery costs the same, however many watch.
-async fn watchers(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result<()> {
+async fn watchers(stand: &mut Stand, plan: Plan) -> Result<Outcome> {
+    let mut outcome = Outcome::new("growing crowd", "", None);
     let show = stand.shows.take_one(200)?;
     load(stand, std::slice::from_ref(&show)).await?;
     let serving = [stand.process_of("gateway"), stand.process_of("booking")];
@@ -67,14 +69,14 @@ async fn watchers(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Resul
         cost.push(Point { x, y: 1e6 / sample.per_cpu_second(&serving) });
         late.extend(sample.latency.map(|latency| Point { x, y: latency.p99_ms }));
     }
-    push(outcome, "cost of a delivery", "sockets on one show", "µs of CPU in gateway and booking", cost);
-    push(outcome, "lateness of deltas", "sockets on one show", "p99, ms", late);
-    Ok(())
+    push(&mut outcome, "cost of a delivery", "sockets on one show", "µs of CPU in gateway and booking", cost);
+    push(&mut outcome, "lateness of deltas", "sockets on one show", "p99, ms", late);
+    Ok(outcome)
 }
 
 /// A booking takes as long, however many there were before.
-async fn bookings(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result<()> {
-    const CONFIRMED: &str = "select count(*) from booking.bookings where status = 'CONFIRMED' and created_at > now() - interval '1 day'";
+async fn bookings(stand: &mut Stand, plan: Plan) -> Result<Outcome> {
+    let mut outcome = Outcome::new("growing past", "", None);
     let (mut rate, mut past) = (Vec::new(), 0_i64);
     for wanted in plan.of(&[10_000_i64, 100_000, 1_000_000][..], &[1_000, 10_000][..]) {
         while past < *wanted {
@@ -85,24 +87,27 @@ async fn bookings(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Resul
         }
         let number = plan.of(600, 60);
         let customers = customers(stand, number).await?;
-        let all = count(&stand.pg, CONFIRMED).await? + number as i64;
+        let confirmed = Progress::new(stand, End::Confirmed, &customers).await?;
+        let mailed = Progress::new(stand, End::Mailed, &customers).await?;
         let begin = Instant::now();
         serve_all(stand, &customers).await?;
-        stand.until("all are confirmed", async |stand| Ok(count(&stand.pg, CONFIRMED).await? >= all)).await?;
+        confirmed.complete(stand).await?;
         rate.push(Point { x: *wanted as f64, y: number as f64 / begin.elapsed().as_secs_f64() });
+        mailed.complete(stand).await?;
     }
     push(
-        outcome,
+        &mut outcome,
         "bookings while there are past ones",
         "past bookings",
         "bookings/s, hold to confirmed",
         rate,
     );
-    Ok(())
+    Ok(outcome)
 }
 
 /// A page takes as long, however large the catalog is: one that is kept, and one that has to be made.
-async fn catalog(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result<()> {
+async fn catalog(stand: &mut Stand, plan: Plan) -> Result<Outcome> {
+    let mut outcome = Outcome::new("growing catalog", "", None);
     let pages = browse::queries(stand.shows.all())?;
     let (mut kept, mut made, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for scale in plan.of(&[0, 10, 100][..], &[0, 1][..]) {
@@ -126,16 +131,16 @@ async fn catalog(stand: &mut Stand, plan: Plan, outcome: &mut Outcome) -> Result
         let done = closed(stand.gateway(), CONNECTIONS, &pages, until, "\"data\"").await?;
         kept.push(Point { x: shows, y: done.rate() });
     }
-    push(outcome, "pages that are kept", "shows in the catalog", "pages/s", kept);
-    push(outcome, "pages that nobody has asked for", "shows in the catalog", "pages/s", made);
+    push(&mut outcome, "pages that are kept", "shows in the catalog", "pages/s", kept);
+    push(&mut outcome, "pages that nobody has asked for", "shows in the catalog", "pages/s", made);
     push(
-        outcome,
+        &mut outcome,
         "telling booking of new shows",
         "new shows",
         "seconds after the seed until all are known",
         told,
     );
-    Ok(())
+    Ok(outcome)
 }
 
 /// Different pages, some to begin with and others to measure with.

@@ -11,6 +11,7 @@ mod growth;
 mod hold;
 mod outbox;
 mod pgbench;
+mod progress;
 mod script;
 mod seat_map;
 mod stampede;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::{measure::Outcome, stand::Stand};
 
@@ -49,7 +51,8 @@ impl Plan {
 }
 
 /// The scenarios.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// `holdSeats`, distinct seats.
     Hold,
@@ -108,6 +111,19 @@ impl Kind {
         }
     }
 
+    /// Its place in a whole run.
+    pub fn turn(self) -> usize {
+        Self::ALL.iter().position(|kind| *kind == self).unwrap_or(Self::ALL.len())
+    }
+
+    /// What it may take, several times what it should: something hangs that takes longer.
+    pub const fn limit(self) -> Duration {
+        Duration::from_mins(match self {
+            Self::Confirm | Self::Evening | Self::Growth => 40,
+            _ => 15,
+        })
+    }
+
     /// What it is about.
     pub const fn title(self) -> &'static str {
         match self {
@@ -125,23 +141,38 @@ impl Kind {
         }
     }
 
-    /// Runs it.
+    /// Runs it; adds what it finds to `found` as soon as that is whole.
     ///
     /// # Errors
     /// When an answer is wrong, or the stand broke.
-    pub async fn run(self, stand: &mut Stand, plan: Plan) -> Result<Vec<Outcome>> {
+    pub async fn run(self, stand: &mut Stand, plan: Plan, found: &mut Vec<Outcome>) -> Result<()> {
         match self {
-            Self::Hold => hold::run(stand, plan).await,
-            Self::Stampede => stampede::run(stand, plan).await,
-            Self::Checkout => checkout::run(stand, plan).await,
-            Self::Confirm => confirm::run(stand, plan).await,
-            Self::SeatMap => seat_map::run(stand, plan).await,
-            Self::Browse => browse::run(stand, plan).await,
-            Self::Federated => federated::run(stand, plan).await,
-            Self::FanOut => fan_out::run(stand, plan).await,
-            Self::Outbox => outbox::run(stand, plan).await,
-            Self::Evening => evening::run(stand, plan).await,
-            Self::Growth => growth::run(stand, plan).await,
+            Self::Hold => hold::run(stand, plan, found).await,
+            Self::Stampede => stampede::run(stand, plan, found).await,
+            Self::Checkout => checkout::run(stand, plan, found).await,
+            Self::Confirm => confirm::run(stand, plan, found).await,
+            Self::SeatMap => seat_map::run(stand, plan, found).await,
+            Self::Browse => browse::run(stand, plan, found).await,
+            Self::Federated => federated::run(stand, plan, found).await,
+            Self::FanOut => fan_out::run(stand, plan, found).await,
+            Self::Outbox => outbox::run(stand, plan, found).await,
+            Self::Evening => evening::run(stand, plan, found).await,
+            Self::Growth => growth::run(stand, plan, found).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_has_one_name_everywhere() {
+        for kind in Kind::ALL {
+            let on_the_command_line = kind.to_possible_value().unwrap();
+            assert_eq!(on_the_command_line.get_name(), kind.name());
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+        assert_eq!(Kind::value_variants().len(), Kind::ALL.len());
     }
 }

@@ -134,7 +134,10 @@ pub async fn customers(stand: &mut Stand, count: usize) -> Result<Vec<Customer>>
 }
 
 /// Tells the notifications where these people's mail goes, as `user.registered` would.
-async fn register(stand: &Stand, people: impl Iterator<Item = &Person>) -> Result<()> {
+///
+/// # Errors
+/// When the table cannot be written.
+pub async fn register(stand: &Stand, people: impl Iterator<Item = &Person>) -> Result<()> {
     let rows: Vec<String> = people
         .map(|person| {
             format!("('{0}', 1, '{0}@example.org', 'Somebody', 'en', null, now())", person.id.uuid())

@@ -58,7 +58,11 @@ const DATABASE: &str = "bench";
 pub const RAW_DATABASE: &str = "bench_raw";
 /// What anything may take to become true.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// What a catalog of a hundred times may take to become known to booking.
+const LEARNING: Duration = Duration::from_mins(20);
 const PAUSE: Duration = Duration::from_millis(20);
+/// How often tables are counted that may be large: each time costs what is measured.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Everything that runs.
 pub struct Stand {
@@ -159,8 +163,14 @@ impl Stand {
         const MISSING: &str =
             "select (select count(*) from catalog.shows) - (select count(*) from booking.shows)
                                     + (select count(*) from catalog.outbox)";
-        self.until("booking knows every show", async |stand| Ok(count(&stand.pg, MISSING).await? == 0))
-            .await?;
+        let known = async |stand: &Self| {
+            let are_known = count(&stand.pg, MISSING).await? == 0;
+            if !are_known {
+                sleep(LOOK_EVERY).await;
+            }
+            Ok(are_known)
+        };
+        self.until_within(LEARNING, "booking knows every show", known).await?;
         execute(&self.pg, "analyze").await?;
         self.shows = Shows::read(&self.pg).await?;
         Ok(())
@@ -238,19 +248,43 @@ impl Stand {
         self.start_process(name).await
     }
 
+    /// Starts the platform anew, whatever is left of it: for after something that failed anywhere.
+    ///
+    /// # Errors
+    /// As [`Stand::start_process`].
+    pub async fn renew(&mut self) -> Result<()> {
+        for name in self.platform() {
+            if self.parts.iter().any(|part| part.name == name) {
+                self.stop_process(name).await?;
+            }
+            self.start_process(name).await?;
+        }
+        Ok(())
+    }
+
     async fn spawn(&mut self, name: &'static str, command: Command, ports: &[u16], path: &str) -> Result<()> {
-        let mut part = Part::spawn(name, command, &self.logs, &self.servers)?;
+        // Before it is ready: what has been started can be ended.
+        self.parts.push(Part::spawn(name, command, &self.logs, &self.servers)?);
         let (request, deadline) = (get(path), Instant::now() + PATIENCE);
         for port in ports {
             while !answers(self.address(*port), &request).await {
+                let part = self.parts.last_mut().context("it was started just now")?;
                 if !part.is_running() || Instant::now() > deadline {
                     bail!("{name} is not ready: {}", part.log_tail());
                 }
                 sleep(PAUSE).await;
             }
         }
-        self.parts.push(part);
         Ok(())
+    }
+
+    /// Whether everything still runs.
+    ///
+    /// # Errors
+    /// What has ended by itself.
+    pub fn all_run(&mut self) -> Result<()> {
+        let ended = self.parts.iter_mut().find_map(|part| (!part.is_running()).then_some(part.name));
+        ended.map_or(Ok(()), |name| bail!("the process {name} has ended by itself: see its log"))
     }
 
     /// Runs a command of `marquee` on this stand.
@@ -284,6 +318,12 @@ impl Stand {
         parts.chain(self.servers.processes()).chain([own]).collect()
     }
 
+    /// Processes from which everything descends that belongs to this run: this one, and the servers, which
+    /// may be nobody's children.
+    pub fn roots(&self) -> Vec<u32> {
+        self.servers.processes().into_iter().map(|server| server.pid).chain([std::process::id()]).collect()
+    }
+
     /// Does `work` and tells what it cost.
     ///
     /// # Errors
@@ -300,14 +340,19 @@ impl Stand {
     ///
     /// # Errors
     /// When it does not in time.
-    pub async fn until(
+    pub async fn until(&self, what: &str, condition: impl AsyncFnMut(&Self) -> Result<bool>) -> Result<()> {
+        self.until_within(PATIENCE, what, condition).await
+    }
+
+    async fn until_within(
         &self,
+        patience: Duration,
         what: &str,
         mut condition: impl AsyncFnMut(&Self) -> Result<bool>,
     ) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         while !condition(self).await? {
-            ensure!(Instant::now() < deadline, "waited {} s in vain: {what}", PATIENCE.as_secs());
+            ensure!(Instant::now() < deadline, "waited {} s in vain: {what}", patience.as_secs());
             sleep(PAUSE).await;
         }
         Ok(())
