@@ -50,8 +50,8 @@ pub enum Action {
     Extend { hold: String },
     /// `releaseHold`.
     Release { hold: String },
-    /// `checkout`.
-    Checkout { hold: String, key: String },
+    /// `checkout`. `equivalent`: other seats of the same kinds will do if these are gone.
+    Checkout { hold: String, key: String, equivalent: bool },
     /// A card is charged at the provider, as a browser does.
     Pay { booking: String, intent: String },
     /// `cancelBooking`.

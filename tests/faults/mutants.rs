@@ -28,7 +28,7 @@ pub struct Mutant {
 }
 
 /// All there are.
-pub static ALL: [Mutant; 13] = [
+pub static ALL: [Mutant; 14] = [
     Mutant {
         name: "steal_allocation",
         about: "a checkout takes seats that somebody owns",
@@ -53,8 +53,8 @@ pub static ALL: [Mutant; 13] = [
     Mutant {
         name: "trust_redis_at_confirm",
         about: "a late payment is confirmed without claiming its seats again",
-        seed: 1000,
-        only: &[],
+        seed: 1006,
+        only: &[Kind::RedisLostWrites, Kind::Slow, Kind::RedisRestartEmpty],
         rule: Rule::SeatsLinearizable,
     },
     Mutant {
@@ -119,6 +119,13 @@ pub static ALL: [Mutant; 13] = [
         seed: 1000,
         only: &[Kind::CancelShow],
         rule: Rule::ShowCancelled,
+    },
+    Mutant {
+        name: "claims_end_unasked",
+        about: "an overdue claim ends without asking what became of its payment",
+        seed: 1004,
+        only: &[Kind::Kill, Kind::Cut],
+        rule: Rule::Claims,
     },
 ];
 

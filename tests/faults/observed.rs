@@ -1,5 +1,7 @@
 //! What is left when a round is over: the truth of every store, of the provider and of watchers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::history::Millis;
@@ -7,6 +9,8 @@ use crate::history::Millis;
 /// The end of a round, after the faults stopped and the system settled.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Observed {
+    /// The kinds of each show's seats, a letter per seat.
+    pub kinds: BTreeMap<String, String>,
     /// `booking.bookings` with their seats.
     pub bookings: Vec<Booking>,
     /// `booking.seat_allocations`.
@@ -48,6 +52,8 @@ pub struct Observed {
     pub quiet_at: Option<Millis>,
     /// What was still under way when the time to settle was over.
     pub unsettled: Vec<String>,
+    /// How long after its checkout a claim goes on at most, in milliseconds.
+    pub claim_limit_ms: Millis,
 }
 
 /// A booking. Ids are as clients see them.
@@ -63,13 +69,13 @@ pub struct Booking {
     pub hold: String,
     /// `CONFIRMED`, …
     pub status: String,
-    /// Seats it was made for, ascending.
+    /// Its seats, ascending: those that it was made for, unless it got others.
     pub seats: Vec<u16>,
     /// What it costs, in minor units.
     pub total_minor: i64,
     /// How much of that comes back when its buyer cancels it, in whole percents.
     pub cancel_percent: i64,
-    /// When an unpaid claim lapses.
+    /// When its claim was to lapse as it was made; it may have gone on.
     pub expires_at: Millis,
 }
 

@@ -13,10 +13,10 @@ use crate::{
     checker::{self, Rule, Violation},
     history::History,
     mutants::Mutant,
-    nemesis::{self, Kind, Plan},
+    nemesis::{self, Claims, Kind, Plan},
     observe,
     observed::Observed,
-    stand::{self, Bench, Cleanup, Death, Stand, Template},
+    stand::{self, Bench, CLAIM_TTL_SECONDS, Cleanup, Death, Stand, Template},
 };
 
 /// What the platform may take after the last fault until every process is ready.
@@ -85,12 +85,14 @@ impl Rounds {
     /// When the harness itself does not work.
     pub async fn play(&self, seed: u64, last: Option<Cleanup>) -> Result<(Played, Cleanup)> {
         let begin = Instant::now();
+        let plan = Plan::new(seed, self.length, &self.only);
         let label = Self::label(seed);
         self.template.copy(&self.bench, &label).await?;
         let round = stand::Round {
             label: label.clone(),
             database: label,
             mutant: self.mutant.map(|mutant| mutant.name),
+            claim_limit_seconds: claim_limit_seconds(plan.claims),
         };
         let stand = Arc::new(Stand::start(&self.bench, &round).await?);
         if let Some(last) = last {
@@ -106,7 +108,6 @@ impl Rounds {
         let begin = Instant::now();
         let recorder = Arc::new(Recorder::default());
         let stop = CancellationToken::new();
-        let plan = Plan::new(seed, self.length, &self.only);
         let manager = Manager::new(&target, &cast, &recorder);
         let acting = {
             let calling_off = plan.calling_off;
@@ -139,6 +140,16 @@ impl Rounds {
         let stand = Arc::into_inner(stand).ok_or_else(|| anyhow!("somebody still uses the stand"))?;
         let cleanup = stand.stop(false).await?;
         Ok((Played { seed, history, observed, deaths, tripped, violations, times }, cleanup))
+    }
+}
+
+/// `booking.claim_limit_seconds`
+const fn claim_limit_seconds(claims: Claims) -> u32 {
+    match claims {
+        Claims::Wait => 3_600,
+        // Less than one extension.
+        Claims::Yield => CLAIM_TTL_SECONDS + 1,
+        Claims::End => CLAIM_TTL_SECONDS,
     }
 }
 

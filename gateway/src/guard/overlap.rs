@@ -51,8 +51,8 @@ impl<'t> Overlap<'_, 't> {
             self.collect(*place, &mut fields, &mut spreads)?;
         }
         if spreads > 1 {
-            // Each fragment is compared with each other.
-            self.take(spreads * fields.len())?;
+            // Each fragment is compared with each other, which is as much as several comparisons of fields.
+            self.take(spreads * (spreads + fields.len()))?;
         }
         fields.sort_unstable_by_key(|(key, _)| *key);
         for same in fields.chunk_by(|(one, _), (other, _)| one == other) {

@@ -130,8 +130,8 @@ fn fields_of_one_name_are_bounded() {
         let fragments: String = (0..count).map(|n| format!("fragment F{n} on T {{ f{n} }} ")).collect();
         format!("{{ x {{ {uses} }} }} {fragments}")
     };
-    check(&beside(38), "");
-    check(&beside(39), reason);
+    check(&beside(27), "");
+    check(&beside(28), reason);
     // Every two on a level are compared, and there are twice as many on the next.
     let twice = |within: String, _| format!("a {{ {within} }} a {{ {within} }}");
     let doubled = |levels: usize| format!("{{ {} }}", (0..levels).fold("id".to_owned(), twice));

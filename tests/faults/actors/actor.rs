@@ -1,12 +1,13 @@
 //! One customer at work: one thing at a time, chosen by its own dice.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use rand::{RngExt, rngs::StdRng};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    bank::Settlement,
     board::Board,
     desk::{Desk, Told},
     errand::{Errand, choose},
@@ -26,6 +27,14 @@ const TRIES: usize = 4;
 const QUANTITIES: [u16; 8] = [1, 1, 2, 2, 2, 3, 3, 4];
 /// Of the seats that look free, so many are what everybody wants.
 const HOT: usize = 20;
+/// The share of the buyers who agree to other seats.
+const CONSENT: f64 = 0.35;
+/// How many of a hundred pay by a bank that takes its time; and how many where that makes payments late.
+const BY_BANK: u32 = 16;
+const BY_BANK_LATE: u32 = 55;
+/// When a bank has come to its end, in milliseconds: soon, or when the claim is over.
+const BANK_SOON: Range<u64> = 0..1_500;
+const BANK_LATE: Range<u64> = 4_200..6_200;
 /// Claims are paid at most so late on purpose, in milliseconds.
 const LATE: Millis = 1_500;
 
@@ -110,8 +119,8 @@ impl Actor {
             }
             Errand::Checkout => {
                 if let Some(hold) = self.any_hold() {
-                    let key = self.key();
-                    self.insist(Action::Checkout { hold, key }).await;
+                    let action = self.new_checkout(hold);
+                    self.insist(action).await;
                 }
             }
             Errand::Bill => {
@@ -243,6 +252,12 @@ impl Actor {
         Action::Hold { seats: self.any_seats(place), show, key: self.key() }
     }
 
+    /// A checkout by somebody who may not mind to sit elsewhere.
+    pub(super) fn new_checkout(&mut self, hold: String) -> Action {
+        let equivalent = self.rng.random_bool(CONSENT);
+        Action::Checkout { hold, key: self.key(), equivalent }
+    }
+
     fn any_show(&mut self) -> (usize, String) {
         let shows = &self.desk.target.shows;
         // One of them is what everybody talks about.
@@ -291,10 +306,21 @@ impl Actor {
 
     fn any_card(&mut self) -> Payment {
         let any = self.rng.random_range(0..60);
+        let by_bank = if self.desk.target.claims_wait() { BY_BANK } else { BY_BANK_LATE };
+        if self.rng.random_ratio(by_bank, 100) {
+            return Payment::Slow(self.any_settlement());
+        }
         match self.rng.random_range(0..100) {
             0..75 => Payment::Good(any),
             75..87 => Payment::Bad(any),
             _ => Payment::Asking,
         }
+    }
+
+    fn any_settlement(&mut self) -> Settlement {
+        let soon = if self.desk.target.claims_wait() { 0.5 } else { 0.15 };
+        let range = if self.rng.random_bool(soon) { BANK_SOON } else { BANK_LATE };
+        let after = Duration::from_millis(self.rng.random_range(range));
+        Settlement { after, paid: self.rng.random_bool(0.7) }
     }
 }

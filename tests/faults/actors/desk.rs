@@ -92,9 +92,10 @@ impl Desk {
             }
             Action::Extend { hold } => (EXTEND, input(json!({ "holdId": hold }))),
             Action::Release { hold } => (RELEASE, input(json!({ "holdId": hold }))),
-            Action::Checkout { hold, key } => {
-                (CHECKOUT, input(json!({ "holdId": hold, "idempotencyKey": key })))
-            }
+            Action::Checkout { hold, key, equivalent } => (
+                CHECKOUT,
+                input(json!({ "holdId": hold, "idempotencyKey": key, "acceptEquivalentSeats": equivalent })),
+            ),
             Action::Cancel { booking, key } => {
                 (CANCEL, input(json!({ "bookingId": booking, "idempotencyKey": key })))
             }

@@ -31,9 +31,9 @@ impl Actor {
             Action::HoldBest { show, quantity, key } => {
                 Action::HoldBest { show, quantity: quantity % 4 + 1, key }
             }
-            Action::Checkout { hold, key } => {
+            Action::Checkout { hold, key, equivalent } => {
                 let other = self.any_hold().or_else(|| self.memory.old_holds.back().cloned());
-                Action::Checkout { hold: other.unwrap_or(hold), key }
+                Action::Checkout { hold: other.unwrap_or(hold), key, equivalent }
             }
             Action::Cancel { booking, key } => {
                 let other = self.any_purchase(|purchase| purchase.booking != booking);
@@ -50,8 +50,7 @@ impl Actor {
         let payable = self.any_bill(|purchase| purchase.is_due(now));
         match self.rng.random_range(0..4) {
             0 if let Some(hold) = self.any_hold() => {
-                let first = Action::Checkout { hold: hold.clone(), key: self.key() };
-                let second = Action::Checkout { hold, key: self.key() };
+                let (first, second) = (self.new_checkout(hold.clone()), self.new_checkout(hold));
                 self.both(first, second).await;
             }
             1 if let Some(bill) = payable => {
@@ -102,7 +101,7 @@ impl Actor {
         let action = match (self.rng.random_range(0..5), hold, booking) {
             (0, Some(hold), _) => Action::Release { hold },
             (1, Some(hold), _) => Action::Extend { hold },
-            (2, Some(hold), _) => Action::Checkout { hold, key },
+            (2, Some(hold), _) => self.new_checkout(hold),
             (3, _, Some(booking)) => Action::Cancel { booking, key },
             (_, _, Some(booking)) => Action::Look { booking },
             _ => return,

@@ -2,6 +2,7 @@
 
 mod actor;
 mod answer;
+mod bank;
 mod board;
 mod desk;
 mod errand;

@@ -19,6 +19,8 @@ pub struct Target {
     pub logs: Vec<PathBuf>,
     /// How often a watcher hears of a quiet show (`booking.seat_map.heartbeat_ms`).
     pub heartbeat: Duration,
+    /// How long a claim goes on at most after its checkout (`booking.claim_limit_seconds`).
+    pub claim_limit: Duration,
     /// The shows that are sold in this round.
     pub shows: Vec<Show>,
 }
@@ -46,6 +48,11 @@ pub struct Show {
 }
 
 impl Target {
+    /// Whether a claim goes on for longer than any payment in a round takes.
+    pub const fn claims_wait(&self) -> bool {
+        self.claim_limit.as_secs() >= 60
+    }
+
     /// The place of a show in [`Target::shows`].
     pub fn show_place(&self, id: &str) -> Option<usize> {
         self.shows.iter().position(|show| show.id == id)

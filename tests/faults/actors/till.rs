@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::{
     answer::{PATIENCE, brief},
+    bank::{Bank, Settlement},
     recorder::Recorder,
 };
 use crate::history::{Action, Outcome};
@@ -19,6 +20,8 @@ const BAD: [&str; 3] = [
     "pm_card_visa_chargeDeclinedInsufficientFunds",
     "pm_card_chargeDeclinedExpiredCard",
 ];
+/// The account whose bank takes its time.
+const SLOW: &str = "pm_usBankAccount_processing";
 /// The card whose bank asks first.
 const ASKING: &str = "pm_card_authenticationRequired";
 
@@ -31,6 +34,8 @@ pub enum Payment {
     Bad(usize),
     /// With one whose bank asks first.
     Asking,
+    /// With an account whose bank takes its time.
+    Slow(Settlement),
     /// Says yes to the bank.
     Approve,
 }
@@ -54,6 +59,7 @@ pub const REQUIRES_ACTION: &str = "requires_action";
 pub struct Till {
     http: reqwest::Client,
     sandbox: String,
+    bank: Arc<Bank>,
     recorder: Arc<Recorder>,
 }
 
@@ -64,7 +70,8 @@ impl Till {
     /// When the machine has no usable TLS set-up.
     pub fn new(sandbox: &str, recorder: Arc<Recorder>) -> reqwest::Result<Self> {
         let http = reqwest::Client::builder().timeout(PATIENCE + Duration::from_secs(1)).build()?;
-        Ok(Self { http, sandbox: sandbox.to_owned(), recorder })
+        let bank = Arc::new(Bank::new(http.clone(), sandbox));
+        Ok(Self { http, sandbox: sandbox.to_owned(), bank, recorder })
     }
 
     /// Pays, or tries to.
@@ -76,6 +83,7 @@ impl Till {
                 Payment::Good(any) => self.confirm(bill, GOOD[any % GOOD.len()]).await,
                 Payment::Bad(any) => self.confirm(bill, BAD[any % BAD.len()]).await,
                 Payment::Asking => self.confirm(bill, ASKING).await,
+                Payment::Slow(_) => self.confirm(bill, SLOW).await,
                 Payment::Approve => self.approve(bill).await,
             }
         };
@@ -85,6 +93,12 @@ impl Till {
             Err(_) => Outcome::Unknown { why: "no answer in time".to_owned() },
         };
         self.recorder.end(no, outcome.clone());
+        // The bank has it, or may have.
+        if let Payment::Slow(settlement) = payment
+            && !matches!(outcome, Outcome::Refused { .. })
+        {
+            self.bank.take(&bill.intent, settlement);
+        }
         outcome
     }
 

@@ -5,7 +5,6 @@
 
 use super::facts::Facts;
 use super::{Rule, Violation};
-use crate::history::Outcome;
 use crate::observed::Booking;
 
 const CONFIRMED: &str = "booking.confirmed";
@@ -89,11 +88,11 @@ fn notices(facts: &Facts<'_>, booking: &Booking) -> [(&'static str, usize, usize
         .count();
     let (least, most) = match facts.was(&booking.id, "CANCELLED") {
         Some(cancelled) => (cancelled.into(), cancelled.into()),
-        // Without a trail a refund does not tell whether there was a cancellation before it.
+        // Without a trail the cause of a refund tells of a cancellation, and nothing tells that there was none.
         None if booking.status == "REFUNDED" => {
-            let cancels = facts.cancels(&booking.id).iter();
-            let told = cancels.filter(|call| matches!(call.outcome, Outcome::Cancelled { .. })).count();
-            (told.min(1), 1)
+            let mut refunds = facts.observed.refunds.iter();
+            let cancelled = refunds.any(|refund| refund.booking == booking.id && refund.cause == "CANCELLED");
+            (cancelled.into(), 1)
         }
         None => {
             let cancelled = booking.status == "CANCELLED";

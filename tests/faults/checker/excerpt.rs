@@ -145,7 +145,10 @@ impl fmt::Display for Action {
             }
             Self::Extend { hold } => write!(f, "extend {hold}"),
             Self::Release { hold } => write!(f, "release {hold}"),
-            Self::Checkout { hold, key } => write!(f, "check out {hold} key {key}"),
+            Self::Checkout { hold, key, equivalent } => {
+                let consent = if *equivalent { ", others will do" } else { "" };
+                write!(f, "check out {hold} key {key}{consent}")
+            }
             Self::Pay { booking, intent } => write!(f, "pay {intent} of {booking}"),
             Self::Cancel { booking, key } => write!(f, "cancel {booking} key {key}"),
             Self::Read { show } => write!(f, "read {show}"),

@@ -137,6 +137,18 @@ impl<'a> Facts<'a> {
         self.audit.get(booking).map_or(&[], Vec::as_slice)
     }
 
+    /// The seats that the booking was made for.
+    pub(super) fn first_seats(&self, booking: &'a Booking) -> &'a [u16] {
+        self.states(&booking.id).first().map_or(&booking.seats, |entry| seats_at(booking, entry))
+    }
+
+    /// The place among its states of the one with which the booking came to other seats, if it did.
+    pub(super) fn moved(&self, booking: &Booking) -> Option<usize> {
+        let pairs = self.states(&booking.id).windows(2);
+        let mut seats = pairs.map(|pair| pair.iter().map(|entry| seats_at(booking, entry)));
+        seats.position(|mut seats| seats.next() != seats.next()).map(|place| place + 1)
+    }
+
     /// Did the audit trail see the booking in this state? `None` when it knows nothing of it.
     pub(super) fn was(&self, booking: &str, state: &str) -> Option<bool> {
         let states = self.states(booking);
@@ -176,19 +188,7 @@ impl<'a> Facts<'a> {
 
     /// Everybody whom PostgreSQL gave seats to.
     pub(super) fn owners(&self) -> Vec<Owner<'a>> {
-        let bookings = self.observed.bookings.iter().map(|booking| Owner {
-            id: &booking.id,
-            show: &booking.show,
-            seats: &booking.seats,
-            from: self.claimed_from(booking),
-            to: match self.states(&booking.id) {
-                [.., last] if !owns_seats(&last.to) => {
-                    let ends = |entry: &&&AuditEntry| entry.from.as_deref().is_some_and(owns_seats);
-                    self.states(&booking.id).iter().rfind(ends).map_or(Millis::MAX, |entry| entry.at)
-                }
-                _ => Millis::MAX,
-            },
-        });
+        let bookings = self.observed.bookings.iter().flat_map(|booking| self.stays(booking));
         let holds = self.holds.values().filter(|hold| hold.durable).flat_map(|hold| {
             hold.held.iter().map(|held| Owner {
                 id: hold.id,
@@ -214,6 +214,28 @@ impl<'a> Facts<'a> {
         bookings.chain(holds).chain(audited).collect()
     }
 
+    /// A booking as an owner: of its first seats, and of those to which it moved.
+    fn stays(&self, booking: &'a Booking) -> Vec<Owner<'a>> {
+        let states = self.states(&booking.id);
+        let owner = |seats, from, states: &[&AuditEntry]| Owner {
+            id: &booking.id,
+            show: &booking.show,
+            seats,
+            from,
+            to: match states {
+                [.., last] if !owns_seats(&last.to) => {
+                    let ends = |entry: &&&AuditEntry| entry.from.as_deref().is_some_and(owns_seats);
+                    states.iter().rfind(ends).map_or(Millis::MAX, |entry| entry.at)
+                }
+                _ => Millis::MAX,
+            },
+        };
+        let (before, after) = states.split_at(self.moved(booking).unwrap_or(states.len()));
+        let mut stays = vec![owner(self.first_seats(booking), self.claimed_from(booking), before)];
+        stays.extend(after.first().map(|moved| owner(seats_at(booking, moved), moved.at - SLACK, after)));
+        stays
+    }
+
     /// When the trail says that a hold made way for captured money, if there was such money: for a
     /// booking that had ended with some of its seats. (Somebody may have been faster to take them.)
     pub(super) fn outranked(&self, hold: &Hold<'_>) -> Option<Millis> {
@@ -225,7 +247,9 @@ impl<'a> Facts<'a> {
                 .any(|payment| payment.status == "SUCCEEDED")
         };
         let money = self.observed.bookings.iter().any(|booking| {
-            let meets = booking.show == hold.show && booking.seats.iter().any(|seat| seats.contains(seat));
+            // Nobody makes way for one that moves.
+            let wanted = self.first_seats(booking);
+            let meets = booking.show == hold.show && wanted.iter().any(|seat| seats.contains(seat));
             meets && paid(booking) && self.was(&booking.id, "EXPIRED") == Some(true)
         });
         let mut entries = self.observed.audit.iter().filter(|entry| entry.id == hold.id);
@@ -310,6 +334,11 @@ impl<'a> Facts<'a> {
         }
         calm
     }
+}
+
+/// The seats that a booking had in this state, or wanted.
+pub(super) fn seats_at<'a>(booking: &'a Booking, entry: &'a AuditEntry) -> &'a [u16] {
+    if entry.seats.is_empty() { &booking.seats } else { &entry.seats }
 }
 
 /// Does a booking in this state own seats?

@@ -65,7 +65,7 @@ fn bookings(facts: &Facts<'_>) -> Vec<Violation> {
         by_hold.entry(booking.hold.clone()).or_default().insert(&booking.id);
     }
     for call in &facts.history.calls {
-        if let (Action::Checkout { hold, key }, Outcome::CheckedOut { booking, .. }) =
+        if let (Action::Checkout { hold, key, .. }, Outcome::CheckedOut { booking, .. }) =
             (&call.action, &call.outcome)
         {
             let show = facts.holds.get(hold.as_str()).map_or("a show", |hold| hold.show);

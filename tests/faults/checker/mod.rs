@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`seats`] | each seat's history is linearizable, and nobody uses what is not theirs |
 //! | [`owners`] | no seat has two owners; tickets and allocations are those of confirmed bookings |
+//! | [`claims`] | a claim does not end while its payment may be made |
 //! | [`money`] | a captured payment ends in tickets or in one full refund |
 //! | [`events`] | effects of messages are there, once |
 //! | [`maps`] | seat maps tell the truth, and watchers miss nothing |
@@ -20,6 +21,7 @@
 
 mod answers;
 mod called_off;
+mod claims;
 pub mod deaths;
 mod events;
 mod excerpt;
@@ -53,6 +55,8 @@ pub enum Rule {
     SeatsTwoOwners,
     /// Somebody succeeded with what is another's.
     ForeignToken,
+    /// A claim ended while its payment could be made.
+    Claims,
     /// Money was kept without tickets, given back without cause, or both.
     Money,
     /// The effect of a message is missing, or there twice.
@@ -80,6 +84,7 @@ impl Rule {
             Self::SeatsLinearizable => "seats-linearizable",
             Self::SeatsTwoOwners => "seats-two-owners",
             Self::ForeignToken => "foreign-token",
+            Self::Claims => "claims",
             Self::Money => "money",
             Self::Events => "events",
             Self::Maps => "maps",
@@ -146,9 +151,10 @@ impl fmt::Display for Violation {
 /// All broken promises of a round, the same for the same input; none when all were kept.
 pub fn check(history: &History, observed: &Observed) -> Vec<Violation> {
     let facts = Facts::new(history, observed);
-    let rules: [fn(&Facts<'_>) -> Vec<Violation>; 9] = [
+    let rules: [fn(&Facts<'_>) -> Vec<Violation>; 10] = [
         seats::check,
         owners::check,
+        claims::check,
         money::check,
         events::check,
         maps::check,

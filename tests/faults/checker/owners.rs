@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Facts, SLACK, Window, owns_seats};
+use super::facts::{Facts, SLACK, Window, owns_seats, seats_at};
 use super::{Rule, Violation};
-use crate::history::Millis;
+use crate::history::{Action, Millis};
 use crate::observed::{Allocation, Booking};
 
 const RULE: Rule = Rule::SeatsTwoOwners;
@@ -14,6 +14,7 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let mut found = allocations(facts);
     found.extend(tickets(facts));
     found.extend(facts.observed.bookings.iter().flat_map(|booking| belongings(facts, booking)));
+    found.extend(facts.observed.bookings.iter().flat_map(|booking| seats_kept(facts, booking)));
     found.extend(overlaps(facts));
     found
 }
@@ -118,12 +119,55 @@ fn belongings(facts: &Facts<'_>, booking: &Booking) -> Vec<Violation> {
     found
 }
 
+/// A booking gets other seats only when its payment came late and its buyer agreed, and then as many of
+/// the same kinds.
+fn seats_kept(facts: &Facts<'_>, booking: &Booking) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let kinds = |seats: &[u16]| {
+        let letters = facts.observed.kinds.get(&booking.show).map_or(&[][..], String::as_bytes);
+        let mut kinds: Vec<Option<&u8>> = seats.iter().map(|seat| letters.get(usize::from(*seat))).collect();
+        kinds.sort_unstable();
+        kinds
+    };
+    let agreed = facts.checkouts(&booking.hold).iter().any(|call| {
+        call.user == booking.user && matches!(call.action, Action::Checkout { equivalent: true, .. })
+    });
+    for pair in facts.states(&booking.id).windows(2) {
+        let [before, after] = pair else { continue };
+        let (old, new) = (seats_at(booking, before), seats_at(booking, after));
+        if old == new {
+            continue;
+        }
+        let mut wrong = |why: &str| {
+            let what = format!("{} moved from {old:?} to {new:?}{why}", booking.id);
+            let violation = Violation::new(RULE, what).of(&booking.id).seated(&booking.show, new);
+            found.push(violation.at(after.at));
+        };
+        if !agreed {
+            wrong(", and its buyer did not agree");
+        }
+        if !matches!(after.from.as_deref(), Some("EXPIRED" | "FAILED")) || after.to != "CONFIRMED" {
+            wrong(", and not because its payment came late");
+        }
+        if kinds(old) != kinds(new) {
+            wrong(", which are of other kinds");
+        }
+    }
+    if let Some(last) = facts.states(&booking.id).last()
+        && seats_at(booking, last) != booking.seats
+    {
+        let what = format!("{} has {:?}, its trail says {:?}", booking.id, booking.seats, last.seats);
+        found.push(Violation::new(RULE, what).of(&booking.id).seated(&booking.show, &booking.seats));
+    }
+    found
+}
+
 /// Times at which two bookings surely owned one seat.
 fn overlaps(facts: &Facts<'_>) -> Vec<Violation> {
     let mut spans: BTreeMap<(&str, u16), Vec<(Window, &str)>> = BTreeMap::new();
     for booking in &facts.observed.bookings {
-        for window in surely_owned(facts, booking) {
-            for seat in &booking.seats {
+        for (window, seats) in surely_owned(facts, booking) {
+            for seat in seats {
                 spans.entry((&booking.show, *seat)).or_default().push((window, &booking.id));
             }
         }
@@ -143,22 +187,22 @@ fn overlaps(facts: &Facts<'_>) -> Vec<Violation> {
     found
 }
 
-/// When a booking had its seats beyond doubt. The trail tells when a change was made, a little
+/// When a booking had which seats beyond doubt. The trail tells when a change was made, a little
 /// before it was committed; by the next change of the same booking it certainly was.
-fn surely_owned(facts: &Facts<'_>, booking: &Booking) -> Vec<Window> {
+fn surely_owned<'a>(facts: &Facts<'a>, booking: &'a Booking) -> Vec<(Window, &'a [u16])> {
     let states = facts.states(&booking.id);
     let mut windows = Vec::new();
-    let mut since: Option<Millis> = None;
+    let mut since: Option<(Millis, &[u16])> = None;
     for (place, entry) in states.iter().enumerate() {
         if owns_seats(&entry.to) {
             let next = states.get(place + 1).map_or(Millis::MAX, |next| next.at + SLACK);
             let by = if place == 0 { facts.claimed_by(booking) } else { next };
-            since = since.or((by < Millis::MAX).then_some(by));
-        } else if let Some(from) = since.take() {
-            windows.push(Window { from, to: entry.at - SLACK });
+            since = since.or((by < Millis::MAX).then_some((by, seats_at(booking, entry))));
+        } else if let Some((from, seats)) = since.take() {
+            windows.push((Window { from, to: entry.at - SLACK }, seats));
         }
     }
-    windows.extend(since.map(Window::since));
-    windows.retain(|window| window.from < window.to);
+    windows.extend(since.map(|(from, seats)| (Window::since(from), seats)));
+    windows.retain(|(window, _)| window.from < window.to);
     windows
 }

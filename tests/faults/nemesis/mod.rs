@@ -14,7 +14,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 pub use inflict::heal;
 pub use kind::Kind;
-pub use plan::{CallingOff, Plan, Planned};
+pub use plan::{CallingOff, Claims, Plan, Planned};
 pub use tripped::tripped;
 
 use crate::{actors::Recorder, stand::Stand};

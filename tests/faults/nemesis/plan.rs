@@ -31,6 +31,19 @@ pub struct Plan {
     pub faults: Vec<Planned>,
     /// [`Kind::CancelShow`]
     pub calling_off: Option<CallingOff>,
+    /// What becomes of claims whose payment may have been made.
+    pub claims: Claims,
+}
+
+/// How long a claim goes on whose payment may have been made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claims {
+    /// As long as it has to.
+    Wait,
+    /// For a moment.
+    Yield,
+    /// Not at all, so that payments come late.
+    End,
 }
 
 /// A show is called off.
@@ -63,7 +76,7 @@ impl Plan {
             kinds,
             length,
             rng: StdRng::seed_from_u64(seed),
-            plan: Self { faults: Vec::new(), calling_off: None },
+            plan: Self { faults: Vec::new(), calling_off: None, claims: claims(seed) },
         };
         let count = draft.rng.random_range(FEWEST..=MOST);
         for number in 0..FEWEST {
@@ -82,6 +95,15 @@ impl Plan {
         let mut plan = draft.plan;
         plan.faults.sort_by_key(|fault| fault.at);
         plan
+    }
+}
+
+/// In most rounds claims wait.
+const fn claims(seed: u64) -> Claims {
+    match seed % 5 {
+        1 => Claims::End,
+        3 => Claims::Yield,
+        _ => Claims::Wait,
     }
 }
 
@@ -152,6 +174,10 @@ impl Draft<'_> {
             Need::WebhooksLost => Harm::WebhookChaos { switches: json!({ "webhook": { "drop": true } }) },
             Need::CalledOff if self.kinds.contains(&Kind::CancelShow) => {
                 return self.call_off(self.length / 2);
+            }
+            Need::LatePayments => {
+                self.plan.claims = Claims::End;
+                return;
             }
             Need::CalledOff | Need::FailingHandler | Need::Nothing => return,
         };
@@ -236,10 +262,23 @@ mod tests {
     #[test]
     fn only_means_only() {
         for seed in 0..10 {
-            let Plan { faults, calling_off } = Plan::new(seed, LENGTH, &[Kind::Kill]);
+            let Plan { faults, calling_off, .. } = Plan::new(seed, LENGTH, &[Kind::Kill]);
             assert!(!faults.is_empty() && calling_off.is_none());
             assert!(faults.iter().all(|fault| fault.harm.kind() == Kind::Kill));
         }
+    }
+
+    #[test]
+    fn claims_wait_in_most_rounds_and_end_where_payments_have_to_be_late() {
+        let of = |claims: Claims| plans().filter(move |plan| plan.claims == claims).count();
+        assert!(of(Claims::Wait) > 100 && of(Claims::Yield) > 30 && of(Claims::End) > 40);
+        let late = |fault: &Planned| match &fault.harm {
+            Harm::Failpoint { steps, .. } => {
+                steps.iter().any(|(step, _)| *step == "confirm.equivalent_claimed")
+            }
+            _ => false,
+        };
+        assert!(plans().filter(|plan| plan.faults.iter().any(late)).all(|plan| plan.claims == Claims::End));
     }
 
     #[test]

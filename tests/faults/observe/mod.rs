@@ -14,6 +14,7 @@ use tokio::{task::spawn_blocking, time::Instant};
 
 use crate::{
     actors::{Manager, Target, Watchers, now},
+    history::Millis,
     observed::Observed,
 };
 use provider::Provider;
@@ -59,6 +60,7 @@ pub async fn settle_and_observe(
         settled_ms,
         quiet_at,
         unsettled,
+        claim_limit_ms: target.claim_limit.as_millis().try_into().unwrap_or(Millis::MAX),
         ..read(&store, &provider, &queues).await?
     };
     queues.close().await;
@@ -70,6 +72,7 @@ async fn read(store: &Store, provider: &Provider, queues: &Queues) -> Result<Obs
     let (intents, provider_refunds, depths) =
         tokio::try_join!(provider.intents(), provider.refunds(), queues.depths())?;
     Ok(Observed {
+        kinds: store.kinds().await?,
         bookings: store.bookings().await?,
         allocations: store.allocations().await?,
         tickets: store.tickets().await?,

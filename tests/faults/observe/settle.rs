@@ -24,7 +24,7 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Messages that a consumer has in hand show nowhere, so there must be no effect for so long.
 const QUIET: Duration = Duration::from_millis(400);
-/// How often outstanding webhooks are looked for while other things are under way.
+/// How often outstanding webhooks and payments are looked for while other things are under way.
 const WEBHOOKS_EVERY: Duration = Duration::from_secs(2);
 
 /// A round that comes to rest.
@@ -114,6 +114,10 @@ impl Settling {
             let outstanding = self.provider.webhooks_outstanding().await?;
             if outstanding > 0 {
                 busy.push(format!("{outstanding} webhooks to be delivered"));
+            }
+            let processing = self.provider.banks_outstanding().await?;
+            if processing > 0 {
+                busy.push(format!("{processing} payments that banks work on"));
             }
         }
         if busy.is_empty() && !is_quiet {

@@ -1,9 +1,9 @@
 //! What PostgreSQL has.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
-use kernel::{BookingId, HoldId, PaymentId, RefundId, ShowId, UserId};
+use kernel::{BookingId, HoldId, PaymentId, RefundId, ShowId, UserId, seating::Layout};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::{
     history::Millis,
     observed::{Allocation, AuditEntry, Booking, Delivery, HistoryRow, Payment, Refund, Ticket},
+    stand::CLAIM_TTL_SECONDS,
 };
 
 /// A server that does not let us in by then may do so at the next attempt.
@@ -63,7 +64,22 @@ impl Store {
         Ok(!self.rows::<Found>(&select).await?.is_empty())
     }
 
-    /// All bookings, with the seats that they were made for.
+    /// The kinds of each show's seats, a letter per seat.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn kinds(&self) -> Result<BTreeMap<String, String>> {
+        #[derive(Deserialize)]
+        struct Row {
+            show: Uuid,
+            layout: String,
+        }
+        let rows: Vec<Row> = self.rows("SELECT show_id AS show, layout FROM booking.shows").await?;
+        let kinds = |row: Row| Ok((show(row.show), letters(&row.layout.parse()?)));
+        rows.into_iter().map(kinds).collect()
+    }
+
+    /// All bookings, with their seats.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -80,18 +96,19 @@ impl Store {
             cancel_percent: i64,
             expires_at: Millis,
         }
-        let rows: Vec<Row> = self
-            .rows(
-                "SELECT show_id AS show, booking_no AS booking, user_id AS user, hold_no AS hold, status,
-                    (SELECT coalesce(array_agg(s.seat_no ORDER BY s.seat_no), '{}')
+        let select = format!(
+            "SELECT show_id AS show, booking_no AS booking, user_id AS user, hold_no AS hold, status,
+                    (SELECT coalesce(array_agg(s.seat_no ORDER BY s.seat_no), '{{}}')
                      FROM booking.booking_seats s
                      WHERE (s.show_id, s.booking_no) = (b.show_id, b.booking_no)) AS seats,
-                    total_minor AS total, floor(extract(epoch FROM expires_at) * 1000)::bigint AS expires_at,
+                    total_minor AS total,
+                    floor(extract(epoch FROM least(expires_at,
+                        created_at + interval '{CLAIM_TTL_SECONDS} seconds')) * 1000)::bigint AS expires_at,
                     (SELECT CASE WHEN starts_at < now() + interval '24 hours' THEN 50 ELSE 100 END
                      FROM booking.shows s WHERE s.show_id = b.show_id) AS cancel_percent
-                 FROM booking.bookings b ORDER BY created_at, booking_no",
-            )
-            .await?;
+                 FROM booking.bookings b ORDER BY created_at, booking_no"
+        );
+        let rows: Vec<Row> = self.rows(&select).await?;
         let booking = |row: Row| Booking {
             id: booking(row.show, row.booking),
             show: show(row.show),
@@ -343,6 +360,11 @@ impl Store {
         let select = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
         Ok(self.rows::<Row>(select).await?.into_iter().map(|row| row.deadlocks).sum())
     }
+}
+
+/// One for each seat of a layout.
+fn letters(layout: &Layout) -> String {
+    (0..).map_while(|seat| layout.seat(seat)).map(|seat| seat.kind.code()).collect()
 }
 
 fn show(uuid: Uuid) -> String {

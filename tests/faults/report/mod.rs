@@ -11,9 +11,9 @@ use xtask::console;
 
 use crate::{
     checker::Rule,
-    history::{Action, Call, Fault, Outcome},
+    history::{Action, Call, Fault, History, Outcome},
     mutants::Mutant,
-    nemesis::steps,
+    nemesis::{Kind, steps},
     round::{Played, Times},
     stand::Death,
 };
@@ -90,8 +90,10 @@ impl Report {
             let outcomes = self.operations.entry(action(call).to_owned()).or_default();
             *outcomes.entry(outcome(call).to_owned()).or_default() += 1;
         }
+        for kind in kinds(&history) {
+            *self.faults.entry(kind).or_default() += 1;
+        }
         for fault in &history.faults {
-            *self.faults.entry(fault.kind.clone()).or_default() += 1;
             for step in &fault.steps {
                 self.steps.entry(step.clone()).or_default().armed += 1;
             }
@@ -120,8 +122,6 @@ impl Report {
     /// One line for a round that is about to be added.
     pub fn line(&self, played: &Played) -> String {
         let Played { seed, history, observed, violations, times, .. } = played;
-        let mut kinds: Vec<&str> = history.faults.iter().map(|fault| fault.kind.as_str()).collect();
-        kinds.sort_unstable();
         let verdict = match violations.len() {
             0 => "ok".to_owned(),
             count => format!("{count} VIOLATIONS"),
@@ -131,7 +131,7 @@ impl Report {
         format!(
             "{seed:>10}  {verdict}  {} operations, {}; settled {settled} (s: {}) ",
             history.calls.len(),
-            kinds.join(" "),
+            kinds(history).join(" "),
             [start, faults, heal, settle, check]
                 .map(|ms| format!("{:.1}", Duration::from_millis(*ms).as_secs_f64()))
                 .join("+"),
@@ -222,6 +222,24 @@ fn counts<T: fmt::Display>(counts: &BTreeMap<T, u64>) -> String {
     texts.join(", ")
 }
 
+/// What was done to the platform, by kind; also what is no fault, but a request of the manager's.
+fn kinds(history: &History) -> Vec<String> {
+    let mut called_off: Vec<&str> = history.calls.iter().filter_map(show_called_off).collect();
+    called_off.sort_unstable();
+    called_off.dedup();
+    let faults = history.faults.iter().map(|fault| fault.kind.clone());
+    let mut kinds: Vec<String> = faults.chain(called_off.iter().map(|_| Kind::CancelShow.name())).collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+fn show_called_off(call: &Call) -> Option<&str> {
+    match &call.action {
+        Action::CallOff { show } => Some(show),
+        _ => None,
+    }
+}
+
 const fn action(call: &Call) -> &'static str {
     match call.action {
         Action::Hold { .. } => "hold",
@@ -242,7 +260,24 @@ const fn outcome(call: &Call) -> &'static str {
     match call.outcome {
         Outcome::Refused { .. } => "refused",
         Outcome::Unknown { .. } => "unknown",
+        Outcome::Paid { processing: true } => "done later",
         Outcome::Held { durable: true, .. } | Outcome::Map { degraded: true, .. } => "done degraded",
         _ => "done",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_show_that_is_called_off_counts_as_often_as_it_is_one() {
+        let action = Action::CallOff { show: "show_1".to_owned() };
+        let outcome = Outcome::Unknown { why: "lost".to_owned() };
+        let call = Call { no: 0, actor: 0, user: String::new(), from: 0, to: 1, action, outcome };
+        let again = Call { no: 1, outcome: Outcome::ShowChanged, ..call.clone() };
+        let fault = Fault { kind: "kill".to_owned(), ..Fault::default() };
+        let history = History { calls: vec![call, again], faults: vec![fault.clone(), fault] };
+        assert_eq!(kinds(&history), ["cancel_show", "kill", "kill"]);
     }
 }

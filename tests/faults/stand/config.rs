@@ -20,6 +20,8 @@ const TICKET_KEY: &str = "dGlja2V0LWtleS1vZi1mYXVsdHMtZmF1bHRzLTAwMDA=";
 /// Waits before each further attempt at a message, in milliseconds. After the last one it is a dead
 /// letter, so together they outlast any fault of the nemesis.
 pub const RETRY_DELAYS_MS: [u32; 5] = [100, 300, 1_000, 2_000, 4_000];
+/// How long a booking claims its seats unpaid, in seconds.
+pub const CLAIM_TTL_SECONDS: u32 = 4;
 /// How often a watcher hears of a quiet show, in milliseconds.
 pub const HEARTBEAT_MS: u32 = 500;
 
@@ -51,6 +53,8 @@ pub struct Names {
     pub database: String,
     /// Before keys, channels, queues and exchanges.
     pub prefix: String,
+    /// How long a claim goes on at most whose payment may have been made.
+    pub claim_limit_seconds: u32,
 }
 
 fn address(port: u16) -> String {
@@ -91,8 +95,9 @@ pub fn write(file: &Path, names: &Names, places: &Places, mail: &Path, root: &Pa
         ("booking.ticket_signing_key", TICKET_KEY.into()),
         ("booking.holds.ttl_seconds", 4.into()),
         ("booking.holds.longest_seconds", 8.into()),
-        ("booking.claim_ttl_seconds", 4.into()),
+        ("booking.claim_ttl_seconds", CLAIM_TTL_SECONDS.into()),
         ("booking.claim_extension_seconds", 2.into()),
+        ("booking.claim_limit_seconds", names.claim_limit_seconds.into()),
         ("booking.seat_map.heartbeat_ms", HEARTBEAT_MS.into()),
         ("booking.seat_map.sweep_every_ms", 500.into()),
         ("booking.payments.api_base", address(places.provider).into()),

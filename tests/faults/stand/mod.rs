@@ -39,6 +39,7 @@ pub use template::{MANAGER, Template};
 pub use topology::{CLIENTS, PROCESSES, Peer, WEBHOOKS, link, links, peers};
 
 use crate::actors::{RabbitTarget, Target};
+pub use config::CLAIM_TTL_SECONDS;
 use config::{HEARTBEAT_MS, Names, Places, RETRY_DELAYS_MS};
 use node::Launch;
 
@@ -72,6 +73,8 @@ pub struct Round {
     pub database: String,
     /// The deliberate bug that the platform has.
     pub mutant: Option<&'static str>,
+    /// How long a claim goes on at most whose payment may have been made.
+    pub claim_limit_seconds: u32,
 }
 
 /// A running platform.
@@ -120,7 +123,11 @@ impl Stand {
         fs::create_dir_all(&dir)?;
         // Nobody else's: rounds come one after the other.
         bench.servers.redis_clear().await?;
-        let names = Names { database: round.database.clone(), prefix: round.label.clone() };
+        let names = Names {
+            database: round.database.clone(),
+            prefix: round.label.clone(),
+            claim_limit_seconds: round.claim_limit_seconds,
+        };
         let ports = Ports::pick();
         let links = open_links(&bench.servers, &ports).await?;
         write_configurations(bench, &names, &ports, &links, &dir)?;
@@ -202,6 +209,7 @@ impl Stand {
             },
             logs: self.nodes.iter().map(|node| node.log().clone()).collect(),
             heartbeat: Duration::from_millis(HEARTBEAT_MS.into()),
+            claim_limit: Duration::from_secs(self.names.claim_limit_seconds.into()),
             shows: template.shows.clone(),
         }
     }

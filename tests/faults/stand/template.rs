@@ -14,7 +14,7 @@ use tokio::{
 };
 use uuid::{Uuid, uuid};
 
-use super::{Bench, Round, Stand, database, probe};
+use super::{Bench, CLAIM_TTL_SECONDS, Round, Stand, database, probe};
 use crate::actors::Show;
 
 const DATABASE: &str = "faults_template";
@@ -80,7 +80,12 @@ impl Template {
         ensure!(migrated.status.success(), "migrate: {}", String::from_utf8_lossy(&migrated.stderr));
         database::execute(&bench.servers, DATABASE, PLACES).await?;
 
-        let round = Round { label: "template".to_owned(), database: DATABASE.to_owned(), mutant: None };
+        let round = Round {
+            label: "template".to_owned(),
+            database: DATABASE.to_owned(),
+            mutant: None,
+            claim_limit_seconds: CLAIM_TTL_SECONDS,
+        };
         let stand = Stand::start(bench, &round).await?;
         let made = Self::fill(bench, &stand).await;
         stand.stop(true).await?.finish().await?;

@@ -29,7 +29,7 @@ pub struct Mutant {
 }
 
 /// All there are.
-const MUTANTS: [Mutant; 13] = [
+const MUTANTS: [Mutant; 14] = [
     Mutant { name: "skip_sort", about: "seats are locked and inserted in any order" },
     Mutant { name: "steal_allocation", about: "a checkout takes seats that another booking owns" },
     Mutant { name: "ack_before_commit", about: "a message is acknowledged before it is handled" },
@@ -46,6 +46,7 @@ const MUTANTS: [Mutant; 13] = [
     Mutant { name: "relay_deletes_first", about: "the outbox forgets events before the broker has them" },
     Mutant { name: "redis_not_told", about: "Redis is not told what PostgreSQL decided" },
     Mutant { name: "keep_bookings", about: "bookings of a show that is called off are kept" },
+    Mutant { name: "claims_end_unasked", about: "an overdue claim ends whatever became of its payment" },
 ];
 
 /// Steps reached so far, and how often. Global, as what they break is the whole process.

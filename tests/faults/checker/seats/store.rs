@@ -3,7 +3,9 @@
 //! Bookings change without a client's doing: they are confirmed, lapse, fail, come back. The audit
 //! trail tells when; without a trail of a booking whatever may have happened to it is allowed.
 
-use super::super::facts::{Facts, Hold, SLACK, Window, owns_seats};
+use std::collections::BTreeSet;
+
+use super::super::facts::{Facts, Hold, SLACK, Window, owns_seats, seats_at};
 use super::plan::{Plans, held_step, is_release, requests_about};
 use super::seat::{BookingChances, HoldChances, Step};
 use crate::history::{Action, Millis, Outcome};
@@ -40,7 +42,10 @@ pub(super) fn plans<'a>(facts: &Facts<'a>) -> Plans<'a> {
     for booking in &facts.observed.bookings {
         let chances = booking_chances(facts, booking);
         let steps = booking_steps(facts, booking);
-        for seat in &booking.seats {
+        let first = facts.first_seats(booking);
+        // It may have moved.
+        let seats: BTreeSet<u16> = first.iter().chain(&booking.seats).copied().collect();
+        for seat in &seats {
             let plan = plans.entry((&booking.show, *seat)).or_default();
             let index = plan.booking(&booking.id, &chances);
             let claimed = Window { from: facts.claimed_from(booking), to: facts.claimed_by(booking) };
@@ -52,11 +57,17 @@ pub(super) fn plans<'a>(facts: &Facts<'a>) -> Plans<'a> {
                 // Nobody was told of its hold: it may have been either.
                 None => Step::Reclaim { booking: index },
             };
-            plan.take(claim, claimed);
-            for (change, window) in &steps {
+            let first = first.contains(seat);
+            if first {
+                plan.take(claim, claimed);
+            }
+            for Changed { change, seats, window } in &steps {
                 let step = match change {
+                    _ if !seats.contains(seat) => continue,
                     Change::End => Step::End { booking: index },
-                    Change::Return => Step::Reclaim { booking: index },
+                    Change::Return if first => Step::Reclaim { booking: index },
+                    // Nobody makes way for one that moves.
+                    Change::Return => Step::Claim { booking: index, hold: None },
                 };
                 plan.take(step, *window);
             }
@@ -88,7 +99,14 @@ enum Change {
     Return,
 }
 
-fn booking_steps(facts: &Facts<'_>, booking: &Booking) -> Vec<(Change, Window)> {
+/// A change, of which seats, and when.
+struct Changed<'a> {
+    change: Change,
+    seats: &'a [u16],
+    window: Window,
+}
+
+fn booking_steps<'a>(facts: &Facts<'a>, booking: &'a Booking) -> Vec<Changed<'a>> {
     let states = facts.states(&booking.id);
     let mut steps = Vec::new();
     for (place, entry) in states.iter().enumerate().skip(1) {
@@ -101,7 +119,8 @@ fn booking_steps(facts: &Facts<'_>, booking: &Booking) -> Vec<(Change, Window)> 
         // The next change was made of what this one had committed.
         let next = states.get(place + 1).map(|next| next.at + SLACK);
         let to = next.into_iter().chain(told(facts, booking, entry)).min().unwrap_or(Millis::MAX);
-        steps.push((change, Window { from: entry.at - SLACK, to }));
+        let window = Window { from: entry.at - SLACK, to };
+        steps.push(Changed { change, seats: seats_at(booking, entry), window });
     }
     steps
 }
@@ -120,11 +139,12 @@ fn hold_chances(facts: &Facts<'_>, hold: &Hold<'_>, wrong_clocks: &[Window]) -> 
     let seats = hold.any_seats();
     // Captured money outranks a hold.
     for booking in &facts.observed.bookings {
-        let meets = booking.show == hold.show && booking.seats.iter().any(|seat| seats.contains(seat));
+        let wanted = facts.first_seats(booking);
+        let meets = booking.show == hold.show && wanted.iter().any(|seat| seats.contains(seat));
         if meets && booking.hold != hold.id {
             let steps = booking_steps(facts, booking);
-            let returns = steps.iter().filter(|(change, _)| matches!(change, Change::Return));
-            chances.ends.extend(returns.map(|(_, window)| Window::since(window.from)));
+            let returns = steps.iter().filter(|changed| matches!(changed.change, Change::Return));
+            chances.ends.extend(returns.map(|changed| Window::since(changed.window.from)));
             chances.ends.extend(booking_chances(facts, booking).returns);
         }
     }

@@ -21,9 +21,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     found
 }
 
-fn taken(facts: &Facts<'_>, hold: &Hold<'_>, booking: &Booking) -> Option<Violation> {
+fn taken<'a>(facts: &Facts<'a>, hold: &Hold<'_>, booking: &'a Booking) -> Option<Violation> {
     let held = hold.held.iter().find(|held| !matches!(held.call.action, Action::Extend { .. }))?;
-    let seats: Vec<u16> = booking.seats.iter().copied().filter(|seat| held.seats.contains(seat)).collect();
+    let seats = facts.first_seats(booking).iter().copied();
+    let seats: Vec<u16> = seats.filter(|seat| held.seats.contains(seat)).collect();
     let (from, to) = owned(facts, booking)?;
     let surely = from <= hold.begun && held.call.to < to && !facts.lost_before(held.call.to);
     (surely && !seats.is_empty()).then(|| {
@@ -36,7 +37,8 @@ fn taken(facts: &Facts<'_>, hold: &Hold<'_>, booking: &Booking) -> Option<Violat
     })
 }
 
-/// From when to when the cache must show the seats of a booking as taken. Needs the audit trail.
+/// From when to when the cache must show the first seats of a booking as taken, wherever it may move
+/// later. Needs the audit trail. A claim that goes on does so for the cache when it is told.
 fn owned(facts: &Facts<'_>, booking: &Booking) -> Option<(Millis, Millis)> {
     let states = facts.states(&booking.id);
     let ends = states.iter().find(|entry| !owns_seats(&entry.to)).map_or(Millis::MAX, |entry| entry.at);

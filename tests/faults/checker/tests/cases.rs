@@ -67,9 +67,21 @@ impl Story {
             cancel_percent: 100,
             expires_at: at + 8_000,
         });
-        let action = Action::Checkout { hold: hold(user), key: user.to_owned() };
+        let action = Action::Checkout { hold: hold(user), key: user.to_owned(), equivalent: true };
         let (seats, status) = (seats.to_vec(), "PENDING_PAYMENT".to_owned());
         self.call(user, at, at + 10, action, Outcome::CheckedOut { booking: id, seats, status, intent: None })
+    }
+
+    /// This buyer's booking was confirmed with other seats.
+    fn moves(mut self, user: &str, seats: &[u16]) -> Self {
+        let booking = self.observed.bookings.iter_mut().rfind(|booking| booking.user == user).unwrap();
+        let states = self.observed.audit.iter_mut().filter(|entry| entry.id == booking.id);
+        let mut states: Vec<&mut AuditEntry> = states.collect();
+        let moved = states.iter().rposition(|entry| entry.to == "CONFIRMED").unwrap();
+        states[..moved].iter_mut().for_each(|entry| entry.seats.clone_from(&booking.seats));
+        states[moved..].iter_mut().for_each(|entry| entry.seats = seats.to_vec());
+        booking.seats = seats.to_vec();
+        self
     }
 
     fn look(self, user: &str, at: Millis) -> Self {
@@ -245,6 +257,29 @@ fn nobody_claims_what_another_booking_has() {
     bob(ada(2_000), 3_000).right();
     bob(ada(5_000), 3_000).wrong(STUCK);
     bob(ada(5_000), 3_000).wrong(Rule::SeatsTwoOwners);
+}
+
+#[test]
+fn who_moves_owns_the_new_seats_and_the_old_ones_no_more() {
+    let states: &[(&str, Millis)] =
+        &[("PENDING_PAYMENT", 505), ("EXPIRED", 8_600), ("CONFIRMED", 11_000), ("CANCELLED", 20_000)];
+    let story = || {
+        let story = Story::default().hold("ada", 100, &[1], 4_000).checkout("ada", 500, &[1], states);
+        story.moves("ada", &[2])
+    };
+    let buys = |story: Story, seat: u16, at: Millis| {
+        let states = &[("PENDING_PAYMENT", at + 5), ("CONFIRMED", at + 400)];
+        story.durable("bob", at - 500, &[seat], at + 4_000).checkout("bob", at, &[seat], states)
+    };
+    buys(story(), 1, 9_500).right();
+    buys(story(), 1, 12_000).right();
+    buys(story(), 2, 12_000).wrong(STUCK);
+    buys(story(), 2, 21_000).right();
+    // Nobody has to make way for whoever moves.
+    story().durable("eve", 9_000, &[2], 21_000).wrong(STUCK);
+    story().durable("eve", 9_000, &[2], 10_500).right();
+    story().hold("eve", 10_900, &[2], 14_900).right();
+    buys(story(), 1, 4_000).wrong(STUCK);
 }
 
 #[test]

@@ -142,7 +142,8 @@ impl World {
     fn checkout(&mut self, user: u64) {
         let Some(place) = self.some_hold(user) else { return };
         let hold = self.holds[place].clone();
-        let action = Action::Checkout { hold: hold.id.clone(), key: format!("checkout of {}", hold.id) };
+        let key = format!("checkout of {}", hold.id);
+        let action = Action::Checkout { hold: hold.id.clone(), key, equivalent: place.is_multiple_of(2) };
         let earlier = self.observed.bookings.iter().position(|booking| booking.hold == hold.id);
         let number = match earlier {
             _ if hold.user != user => None,
@@ -176,8 +177,13 @@ impl World {
         };
         let Some(number) = (0..self.observed.intents.len()).rev().find(pending) else { return };
         let (booking, intent) = (format!("booking_{number}"), format!("pi_{number}"));
-        self.capture(number);
-        self.record(0, Action::Pay { booking, intent }, Outcome::Paid { processing: false });
+        let processing = self.chance(0.2);
+        if processing {
+            self.process(number);
+        } else {
+            self.capture(number);
+        }
+        self.record(0, Action::Pay { booking, intent }, Outcome::Paid { processing });
     }
 
     fn cancel_some(&mut self) {

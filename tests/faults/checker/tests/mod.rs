@@ -3,6 +3,7 @@
 mod cases;
 mod clients;
 mod mutations;
+mod payments;
 mod theater;
 mod world;
 
@@ -42,6 +43,8 @@ proptest! {
     #[test]
     fn without_an_audit_trail_more_is_allowed_and_only_the_trail_is_missed(seed: u64) {
         let (history, mut observed) = World::play(seed, Weather::Stormy, 24, 250);
+        // Who moved is not told from who was elsewhere all the time.
+        prop_assume!(mutations::moved(&observed).is_none());
         observed.audit.clear();
         let violations = check(&history, &observed);
         let others = violations.iter().filter(|violation| violation.what != "there is no audit trail");
@@ -109,7 +112,7 @@ fn each_mutation_finds_something_to_spoil() {
 
 #[test]
 fn a_full_round_is_checked_in_no_time() {
-    let (history, observed) = World::play(7, Weather::Stormy, 120, 6_500);
+    let (history, observed) = World::play(7, Weather::Stormy, 120, 7_000);
     assert!(history.calls.len() > 2_000 && observed.bookings.len() >= 200, "{}", observed.bookings.len());
     let begin = std::time::Instant::now();
     assert_right(&history, &observed);

@@ -12,6 +12,10 @@ pub(super) const ALL: &[(&str, Rule, Mutation)] = &[
     ("a seat is allocated twice", Rule::SeatsTwoOwners, allocate_twice),
     ("a cancelled booking keeps its tickets", Rule::SeatsTwoOwners, keep_tickets),
     ("a confirmed booking lacks a ticket", Rule::SeatsTwoOwners, lose_ticket),
+    ("somebody moves who did not agree", Rule::SeatsTwoOwners, move_unasked),
+    ("somebody moves to seats of other kinds", Rule::SeatsTwoOwners, worse_seats),
+    ("somebody moves in time", Rule::SeatsTwoOwners, move_in_time),
+    ("a claim ends unasked", Rule::Claims, end_unasked),
     ("a refund does not reach the provider", Rule::Money, lose_refund),
     ("a refund is given twice", Rule::Money, double_refund),
     ("a refund is too small", Rule::Money, small_refund),
@@ -76,6 +80,57 @@ fn keep_tickets(_: &mut History, observed: &mut Observed) -> Option<()> {
 fn lose_ticket(_: &mut History, observed: &mut Observed) -> Option<()> {
     let place = observed.tickets.iter().position(|ticket| !ticket.voided)?;
     observed.tickets.remove(place);
+    Some(())
+}
+
+/// A booking that got other seats (the first ones that it has now and had not before).
+pub(super) fn moved(observed: &Observed) -> Option<(&Booking, u16)> {
+    observed.bookings.iter().find_map(|booking| {
+        let mut states = observed.audit.iter().filter(|entry| entry.id == booking.id);
+        let first = states.next()?;
+        let new = booking.seats.iter().find(|seat| !first.seats.contains(seat))?;
+        Some((booking, *new))
+    })
+}
+
+fn move_unasked(history: &mut History, observed: &mut Observed) -> Option<()> {
+    let (booking, _) = moved(observed)?;
+    for call in &mut history.calls {
+        if let Action::Checkout { hold, equivalent, .. } = &mut call.action
+            && *hold == booking.hold
+        {
+            *equivalent = false;
+        }
+    }
+    Some(())
+}
+
+fn worse_seats(_: &mut History, observed: &mut Observed) -> Option<()> {
+    let (booking, seat) = moved(observed)?;
+    let (show, seat) = (booking.show.clone(), usize::from(seat));
+    observed.kinds.get_mut(&show)?.replace_range(seat..=seat, "W");
+    Some(())
+}
+
+fn move_in_time(_: &mut History, observed: &mut Observed) -> Option<()> {
+    let id = moved(observed)?.0.id.clone();
+    let mut states = observed.audit.iter_mut().filter(|entry| entry.id == id);
+    states.find(|entry| entry.to == "CONFIRMED")?.from = Some("PENDING_PAYMENT".to_owned());
+    Some(())
+}
+
+/// Some claim that was paid ended because of its limit: there was none.
+fn end_unasked(history: &mut History, observed: &mut Observed) -> Option<()> {
+    let paid = observed.intents.iter().filter(|intent| intent.received_minor > 0);
+    let paid: Vec<&str> = paid.filter_map(|intent| intent.booking.as_deref()).collect();
+    let mut ended = observed.audit.iter().filter(|entry| entry.to == "EXPIRED" && paid.contains(&&*entry.id));
+    let told = |id: &str| {
+        let expires_at = observed.bookings.iter().find(|row| row.id == id).map_or(0, |row| row.expires_at);
+        let mut calls = history.calls.iter().filter(|call| call.to + 1_000 < expires_at);
+        calls.any(|call| matches!(&call.outcome, Outcome::CheckedOut { booking, .. } if booking == id))
+    };
+    ended.find(|entry| told(&entry.id))?;
+    observed.claim_limit_ms = 1_000_000;
     Some(())
 }
 

@@ -5,14 +5,13 @@ use rand::{RngExt, SeedableRng};
 
 use crate::history::{Action, Call, Fault, History, Millis, Outcome};
 use crate::observed::{
-    Allocation, AuditEntry, Booking, Delivery, HistoryRow, Intent, Map, Observed, Payment, ProviderRefund,
-    Refund, Ticket, WatchedMap,
+    Allocation, AuditEntry, Booking, Delivery, HistoryRow, Intent, Map, Observed, Payment, WatchedMap,
 };
 
 pub(super) const SHOW: &str = "show_1";
 pub(super) const USERS: u64 = 8;
 pub(super) const HOLD_TTL: Millis = 4_000;
-const CLAIM_TTL: Millis = 8_000;
+pub(super) const CLAIM_TTL: Millis = 4_000;
 const PRICE: i64 = 1_000;
 
 /// Whether there are faults.
@@ -38,10 +37,12 @@ pub(super) struct Hold {
 
 /// What happens by itself, later.
 #[derive(Debug, Clone)]
-enum Later {
+pub(super) enum Later {
     Confirm(usize),
     Expire(usize),
     Refund(usize),
+    /// A bank comes to its end; whether it has the money.
+    Settle(usize, bool),
 }
 
 /// The platform with its clients.
@@ -57,7 +58,7 @@ pub(super) struct World {
     pub holds: Vec<Hold>,
     pub history: History,
     pub observed: Observed,
-    later: Vec<(Millis, Later)>,
+    pub later: Vec<(Millis, Later)>,
     epoch: usize,
     version: i64,
     shown: String,
@@ -67,6 +68,8 @@ pub(super) struct World {
 impl World {
     /// The history of a show with so many seats, in which so many things are done.
     pub(super) fn play(seed: u64, weather: Weather, seats: u16, steps: usize) -> (History, Observed) {
+        // Claims never go on, for a while, or as long as they have to.
+        let limit = [CLAIM_TTL, CLAIM_TTL + 3_000, 600_000][(seed / 3 % 3) as usize];
         let mut world = Self {
             rng: StdRng::seed_from_u64(seed),
             now: 1_800_000_000_000,
@@ -76,13 +79,15 @@ impl World {
             off: false,
             holds: Vec::new(),
             history: History::default(),
-            observed: Observed::default(),
+            observed: Observed { claim_limit_ms: limit, ..Observed::default() },
             later: Vec::new(),
             epoch: 0,
             version: 0,
             shown: String::new(),
             snapshot: Vec::new(),
         };
+        let kinds = (0..seats).map(|seat| if seat < seats / 2 { 'R' } else { 'P' }).collect();
+        world.observed.kinds.insert(SHOW.to_owned(), kinds);
         for step in 0..steps {
             // In some worlds the show is called off, when much of it is sold.
             if world.stormy && seed.is_multiple_of(3) && step == steps * 4 / 5 {
@@ -114,6 +119,7 @@ impl World {
                 Later::Confirm(booking) => self.confirm(booking),
                 Later::Expire(booking) => self.expire(booking),
                 Later::Refund(refund) => self.refund_settle(refund),
+                Later::Settle(booking, paid) => self.bank_settle(booking, paid),
             }
         }
     }
@@ -164,7 +170,7 @@ impl World {
     }
 
     /// Holds of the cache that have one of these seats end whole.
-    fn break_up(&mut self, seats: &[u16]) {
+    pub(super) fn break_up(&mut self, seats: &[u16]) {
         for hold in self.holds.iter_mut().filter(|hold| !hold.durable) {
             if hold.seats.iter().any(|seat| seats.contains(seat)) {
                 hold.live = false;
@@ -290,15 +296,6 @@ impl World {
         number
     }
 
-    pub(super) fn capture(&mut self, number: usize) {
-        let intent = &mut self.observed.intents[number];
-        intent.status = "succeeded".to_owned();
-        intent.received_minor = self.observed.bookings[number].total_minor;
-        let lag =
-            if self.chance(0.8) { self.rng.random_range(5..400) } else { self.rng.random_range(400..15_000) };
-        self.later.push((self.now + lag, Later::Confirm(number)));
-    }
-
     pub(super) fn become_(&mut self, number: usize, to: &str) {
         let Booking { id, seats, status, .. } = self.observed.bookings[number].clone();
         self.audit("BOOKING", &id, Some(&status), to, &seats);
@@ -314,19 +311,13 @@ impl World {
         }
         // Nobody pays for what has ended.
         let intent = &mut self.observed.intents[number];
-        if matches!(to, "EXPIRED" | "CANCELLED") && intent.received_minor == 0 {
+        if matches!(to, "EXPIRED" | "CANCELLED") && intent.status == "requires_payment_method" {
             intent.status = "canceled".to_owned();
             self.payment(number, "CANCELLED");
         }
     }
 
-    fn payment(&mut self, number: usize, to: &str) {
-        let Payment { id, status, .. } = self.observed.payments[number].clone();
-        self.audit("PAYMENT", &id, Some(&status), to, &[]);
-        self.observed.payments[number].status = to.to_owned();
-    }
-
-    fn tell(&mut self, booking: &str, kind: &str) {
+    pub(super) fn tell(&mut self, booking: &str, kind: &str) {
         let status = "SENT".to_owned();
         self.observed.deliveries.push(Delivery {
             kind: kind.to_owned(),
@@ -335,92 +326,12 @@ impl World {
         });
     }
 
-    fn confirm(&mut self, number: usize) {
-        let Booking { id, seats, status, .. } = self.observed.bookings[number].clone();
-        self.payment(number, "SUCCEEDED");
-        if self.off {
-            self.owe(number, "SHOW_CANCELLED");
-            return;
-        }
-        let late = status == "EXPIRED";
-        let free = |row: &&Allocation| seats.contains(&row.seat) && row.booking.is_some();
-        if late && self.observed.allocations.iter().find(free).is_none() {
-            let outranked: Vec<String> = self
-                .observed
-                .allocations
-                .iter()
-                .filter(|row| seats.contains(&row.seat))
-                .filter_map(|row| row.hold.clone())
-                .collect();
-            self.observed
-                .allocations
-                .retain(|row| row.hold.as_ref().is_none_or(|hold| !outranked.contains(hold)));
-            for hold in self.holds.iter_mut().filter(|hold| outranked.contains(&hold.id)) {
-                hold.live = false;
-            }
-            self.break_up(&seats);
-            self.allocate(&seats, Some(&id), None);
-        } else if status != "PENDING_PAYMENT" {
-            self.owe(number, "LATE_PAYMENT");
-            return;
-        }
-        self.become_(number, "CONFIRMED");
-        for row in self.observed.allocations.iter_mut().filter(|row| row.booking.as_deref() == Some(&id)) {
-            row.sold = true;
-        }
-        let tickets = seats.iter().map(|seat| Ticket { booking: id.clone(), seat: *seat, voided: false });
-        self.observed.tickets.extend(tickets);
-    }
-
-    pub(super) fn expire(&mut self, number: usize) {
-        if self.observed.bookings[number].status == "PENDING_PAYMENT" {
-            self.become_(number, "EXPIRED");
-        }
-    }
-
     pub(super) fn cancel(&mut self, number: usize) {
         let confirmed = self.observed.bookings[number].status == "CONFIRMED";
         self.become_(number, "CANCELLED");
         if confirmed {
             self.owe(number, "CANCELLED");
         }
-    }
-
-    pub(super) fn owe(&mut self, number: usize, cause: &str) {
-        let Payment { id: payment, booking, amount_minor, .. } = self.observed.payments[number].clone();
-        let amount_minor = match cause {
-            "CANCELLED" => self.observed.bookings[number].comes_back(amount_minor),
-            _ => amount_minor,
-        };
-        let id = format!("refund_{number}");
-        self.audit("REFUND", &id, None, "PENDING", &[]);
-        let status = "PENDING".to_owned();
-        let cause = cause.to_owned();
-        self.observed.refunds.push(Refund {
-            id,
-            payment,
-            booking,
-            status,
-            cause,
-            amount_minor,
-            provider_refund: None,
-        });
-        let lag = self.rng.random_range(10..2_000);
-        self.later.push((self.now + lag, Later::Refund(number)));
-    }
-
-    fn refund_settle(&mut self, number: usize) {
-        let place =
-            self.observed.refunds.iter().position(|refund| refund.id == format!("refund_{number}")).unwrap();
-        let provider = format!("re_{number}");
-        let Refund { id, booking, amount_minor, .. } = self.observed.refunds[place].clone();
-        self.audit("REFUND", &id, Some("PENDING"), "SUCCEEDED", &[]);
-        self.observed.refunds[place].status = "SUCCEEDED".to_owned();
-        self.observed.refunds[place].provider_refund = Some(provider.clone());
-        let (intent, status) = (self.observed.intents[number].id.clone(), "succeeded".to_owned());
-        self.observed.provider_refunds.push(ProviderRefund { id: provider, intent, status, amount_minor });
-        self.become_(number, "REFUNDED");
-        self.tell(&booking, "booking.refunded");
     }
 
     /// The map as it is served now.
