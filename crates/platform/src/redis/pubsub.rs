@@ -18,7 +18,7 @@ use fred::{
     bytes_utils::Str,
     clients::Client,
     interfaces::{ClientLike, EventInterface, PubsubInterface},
-    types::{Message, RespVersion, config::Config},
+    types::{InfoKind, Message, RespVersion, config::Config},
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -45,6 +45,8 @@ struct Shared {
     prefix: String,
     /// What should be subscribed, with prefix.
     channels: Mutex<BTreeSet<String>>,
+    /// See [`PubSub::server`].
+    server: Mutex<Option<Arc<str>>>,
     resync: broadcast::Sender<()>,
 }
 
@@ -94,6 +96,7 @@ impl PubSub {
             client: client.clone(),
             prefix,
             channels: Mutex::default(),
+            server: Mutex::default(),
             resync: broadcast::channel(RESYNC_BUFFER).0,
         });
         // Listen before the first connection is made.
@@ -154,6 +157,15 @@ impl PubSub {
         }
     }
 
+    /// The name of this run of the server, its
+    /// [`run_id`](https://redis.io/docs/latest/commands/info/); nothing before the first connection. It is
+    /// known before the [`PubSubEvent::Resync`] of a new connection. With another name the server may have
+    /// less than what was acknowledged: it was started anew, or took over from the one before.
+    #[must_use]
+    pub fn server(&self) -> Option<Arc<str>> {
+        self.shared.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether the connection is up.
     #[must_use]
     pub fn is_connected(&self) -> bool {
@@ -187,9 +199,29 @@ impl Shared {
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             }
-            if self.subscribe_all().await {
+            if self.subscribe_all().await && self.ask_server().await {
                 // Nobody listening is fine.
                 let _ = self.resync.send(());
+            }
+        }
+    }
+
+    /// Learns the name of the server. False when the connection broke, and the next reconnect will come.
+    async fn ask_server(&self) -> bool {
+        let mut backoff = Backoff::for_connections();
+        loop {
+            match self.client.info::<String>(Some(InfoKind::Server)).await {
+                Ok(told) => {
+                    let name = told.lines().find_map(|line| line.strip_prefix("run_id:"));
+                    let name = name.map(|name| Arc::from(name.trim_end()));
+                    *self.server.lock().unwrap_or_else(PoisonError::into_inner) = name;
+                    return true;
+                }
+                Err(_) if !self.client.is_connected() => return false,
+                Err(error) => {
+                    tracing::warn!(%error, "Redis does not tell its run_id (INFO server)");
+                    tokio::time::sleep(backoff.next()).await;
+                }
             }
         }
     }

@@ -1,7 +1,10 @@
 //! Commands that fail fast, scripts that are never forgotten, subscriptions that tell what they
 //! missed.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use fred::{
     bytes::Bytes,
@@ -12,6 +15,8 @@ use platform::{
     PubSubEvent, Redis, Script, Shutdown,
     redis::{PubSubStream, RedisConfig},
 };
+
+use tokio::net::TcpListener;
 
 use crate::support::{Proxy, redis_config, redis_url, until, within};
 
@@ -115,6 +120,47 @@ async fn subscribers_get_what_is_published_to_their_channels() {
     let expected = Some(("show:2".to_owned(), "b".to_owned()));
     assert_eq!(next(&mut first).await, expected);
     assert_eq!(next(&mut second).await, expected);
+}
+
+#[tokio::test]
+async fn a_server_that_was_started_anew_is_another_one() {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let shutdown = Shutdown::new();
+    let server = OwnServer::start(port);
+    let config = RedisConfig { url: format!("redis://127.0.0.1:{port}").into(), ..redis_config() };
+    let redis = connected(&config, &shutdown).await;
+    let pubsub = redis.subscriber();
+    pubsub.subscribe("show:1").await.unwrap();
+    until("its name", || async { pubsub.server().is_some() }).await;
+    let (first, mut stream) = (pubsub.server(), pubsub.stream());
+
+    // The connection breaks, the server goes on.
+    let client = CustomCommand::new_static("CLIENT", None, false);
+    let _: i64 = redis.pool().custom(client, vec!["KILL", "TYPE", "pubsub"]).await.unwrap();
+    assert_eq!(next(&mut stream).await, None, "a resync");
+    assert_eq!(pubsub.server(), first);
+
+    drop(server);
+    let _server = OwnServer::start(port);
+    assert_eq!(next(&mut stream).await, None, "a resync");
+    assert!(pubsub.server().is_some_and(|name| Some(name) != first), "known before the resync");
+}
+
+/// A Redis that nobody else uses.
+struct OwnServer(Child);
+
+impl OwnServer {
+    fn start(port: u16) -> Self {
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--port"]).arg(port.to_string());
+        Self(command.stdout(Stdio::null()).spawn().expect("redis-server, which runs these tests"))
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("a process of ours");
+    }
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ impl House {
         (Self::over(redis, layout, adjust).await, proxy)
     }
 
-    async fn over(redis: RedisConfig, layout: &str, adjust: impl FnOnce(&mut Config)) -> Self {
+    pub async fn over(redis: RedisConfig, layout: &str, adjust: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { ticket_signing_key: SEED.into(), ..Config::default() };
         // Nobody listens there: bookings wait for their payment.
         config.payments.api_base = "http://127.0.0.1:1".into();

@@ -1,6 +1,6 @@
 //! Loading, and everything that can happen at the same time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use booking::{
     domain::hold::HoldEnd,
@@ -101,6 +101,23 @@ async fn two_decisions_about_one_seat_are_read_again() {
     let read = [owner(first, 2, false, &[]), owner(second, 1, true, &[1])];
     assert!(matches!(hall.try_load("loader", Replace::Never, &[], &read).await, Loaded::Done { .. }));
     assert_eq!(hall.states().await, "ASAA");
+}
+
+#[tokio::test]
+async fn a_lock_lasts_while_its_loader_lives() {
+    let hall = Hall::open("A:RRRRRR").await;
+    assert!(hall.lock("alive").await);
+    let begin = Instant::now();
+    tokio::select! {
+        never = hall.store.load_keep(hall.show, "alive") => match never {},
+        () = eventually("two leases", async || {
+            assert!(!hall.lock("rival").await);
+            (begin.elapsed() > Duration::from_secs(2)).then_some(())
+        }) => {}
+    }
+    // Its loader is dead now.
+    eventually("the end of the lease", async || hall.lock("rival").await.then_some(())).await;
+    assert!(begin.elapsed() < Duration::from_secs(4), "nobody waits long for the dead");
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ mod mixed;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod own_redis;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod reload;

@@ -12,11 +12,13 @@ use fred::{
 };
 use futures::{Stream, StreamExt, future::join_all};
 use kernel::ShowId;
+use platform::redis::RedisConfig;
 
 use crate::{
     house::{House, somebody},
+    own_redis::OwnRedis,
     proxy::Proxy,
-    support::{eventually, service, uuid, within},
+    support::{eventually, redis_config, service, uuid, within},
 };
 
 const ROOM: &str = "A:RRRRRRRRRR/B:RRRRRRRRRR";
@@ -226,6 +228,49 @@ async fn redis_that_went_back_is_put_right() {
         assert_eq!(&found[..7], "HSSAAAA", "the sale is there, the lost hold is not");
         assert_eq!(found.as_bytes()[7] == b'H', heartbeat_ms > 1_000, "what is held now stays held");
     }
+}
+
+/// Redis lost what the viewers have seen, and counted up to the same version before they were back.
+#[tokio::test]
+async fn another_run_of_redis_that_stands_at_the_same_version_is_put_right() {
+    let mut server = OwnRedis::start().await;
+    let redis = RedisConfig { url: server.url().into(), ..redis_config() };
+    let house = House::over(redis, ROOM, |config| config.seat_map.heartbeat_ms = 60_000).await;
+    let proxy = Proxy::new(&server.url()).await;
+    let mut wired = house.deps_config.clone();
+    wired.redis.url = proxy.url.clone().into();
+    let far = house.another_with(&wired).await;
+    let mut deltas = pin!(far.seats.watch(house.id()).await.unwrap());
+    let mut viewer = Viewer::new(&house).await;
+    house.hold(&somebody(), &[0], "a").await.unwrap();
+    let save = CustomCommand::new_static("SAVE", None, false);
+    let _: String = house.app.deps.redis.pool().custom(save, Vec::<String>::new()).await.unwrap();
+    house.hold(&somebody(), &[5], "b").await.unwrap();
+    viewer.catch_up(&house, &mut deltas).await;
+    let (epoch, version) = (viewer.epoch.clone(), viewer.version);
+
+    proxy.refuse();
+    server.restart().await;
+    house.knows(false).await;
+    eventually("Redis is back", async || house.app.deps.redis.ping().await.ok()).await;
+    house.hold(&somebody(), &[7], "c").await.unwrap();
+    let now = house.seats().snapshot(house.id()).await.unwrap();
+    assert_eq!(
+        (now.position.epoch, now.position.version),
+        (epoch.clone(), version),
+        "as if nothing were lost"
+    );
+
+    proxy.heal();
+    within("a new life of the seat map", async {
+        while viewer.epoch == epoch {
+            let delta = deltas.next().await.unwrap();
+            viewer.take(&house, &delta).await;
+        }
+    })
+    .await;
+    viewer.catch_up(&house, &mut deltas).await;
+    assert_eq!(&viewer.states[..8], b"HAAAAAAH");
 }
 
 #[tokio::test]

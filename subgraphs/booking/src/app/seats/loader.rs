@@ -6,8 +6,8 @@
 //! * It was committed before the load read PostgreSQL: the load has read it.
 //! * It was committed later, and told before the load was carried out: it is in the notes (the
 //!   show was not loaded) or in the ledger (it was replaced), and `load.lua` lets the higher
-//!   version of each booking stand. Notes live longer than the lock, and a load whose lock has
-//!   ended is refused, so no note is lost between reading and loading.
+//!   version of each booking stand. Notes live longer than the lock can be kept, and a load whose
+//!   lock has ended is refused, so no note is lost between reading and loading.
 //! * It is told after the load: then the show is loaded, and it is applied to it.
 //!
 //! Within the load all is read at one moment, so that no booking is known in a version whose seats
@@ -32,7 +32,10 @@ use futures::{
 use kernel::{BookingId, HoldId, ShowId, UserId, source::SharedIds};
 use platform::faults::reach;
 use sea_orm::{AccessMode, DatabaseConnection, IsolationLevel, TransactionTrait};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    select,
+    time::{Instant, sleep},
+};
 
 use super::{SeatsError, count_ended};
 use crate::domain::{best_available::Plan, booking::claim_shown_until, hold::HoldEnd, seats::not_on_sale};
@@ -115,7 +118,11 @@ impl Inner {
                 }
                 continue;
             }
-            match self.load_locked(show, &token, replace).await {
+            let loaded = select! {
+                loaded = self.load_locked(show, &token, replace) => loaded,
+                never = self.store.load_keep(show, &token) => match never {},
+            };
+            match loaded {
                 Ok(true) => return Ok(()),
                 // Whoever was later than what was read has not committed, or was slower than the lock.
                 Ok(false) => sleep(LOOK).await,

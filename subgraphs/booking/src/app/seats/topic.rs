@@ -101,12 +101,13 @@ async fn run(
     position: watch::Sender<Start>,
 ) {
     // Before it is asked, so that no change of it is missed.
-    let away = hub.store.away();
+    let (away, server) = (hub.store.away(), hub.server());
     match begin(&hub, show).await {
         Ok((start, is_stored)) => {
             position.send_replace(Some(Ok(start.clone())));
             let task = Task {
                 show,
+                server,
                 hub: Arc::clone(&hub),
                 inputs,
                 deltas,
@@ -158,6 +159,8 @@ async fn present(hub: &HubInner, show: ShowId) -> Result<Position, SeatsError> {
 
 struct Task {
     show: ShowId,
+    /// The run of Redis that the map is known from.
+    server: Option<Arc<str>>,
     hub: Arc<HubInner>,
     inputs: mpsc::Receiver<Input>,
     deltas: broadcast::Sender<Arc<Delta>>,
@@ -232,7 +235,7 @@ impl Task {
             }
             self.look_at = Some(Instant::now() + POLL);
         } else if self.look_at.is_some() {
-            match join(&self.hub, self.show).await {
+            match self.back().await {
                 Ok(position) => {
                     self.look_at = None;
                     self.go_on_from(position, "outage");
@@ -323,18 +326,34 @@ impl Task {
         }
     }
 
+    /// Listens again. Tells where the seat map stands in Redis.
+    async fn back(&mut self) -> Result<Position, SeatsError> {
+        self.hub.subscribe(self.show).await?;
+        self.standing(false).await
+    }
+
     /// Where the seat map stands in Redis now. If Redis went back, because it lost what it had
     /// acknowledged, bookings may be lost too: then the map begins a new life with what PostgreSQL
-    /// says, and the viewers read it anew.
-    async fn standing(&self, went_back: bool) -> Result<Position, SeatsError> {
+    /// says, and the viewers read it anew. Another run of Redis may have lost something even if the
+    /// versions do not show that, having counted up to the same ones again.
+    async fn standing(&mut self, went_back: bool) -> Result<Position, SeatsError> {
+        let server = self.hub.server().or_else(|| self.server.clone());
         let position = present(&self.hub, self.show).await?;
         let went_back = went_back && position.epoch == self.conflator.sent().epoch;
-        if !went_back && !self.conflator.is_ahead_of(&position) {
-            return Ok(position);
-        }
+        let replace = match &server {
+            Some(server) if self.server.as_ref().is_some_and(|known| known != server) => {
+                Replace::OtherServer(Arc::clone(server))
+            }
+            _ if went_back || self.conflator.is_ahead_of(&position) => Replace::Epoch(position.epoch),
+            _ => {
+                self.server = server;
+                return Ok(position);
+            }
+        };
         metrics::counter!("booking_seat_maps_gone_back_total").increment(1);
-        tracing::warn!(show = %self.show, version = position.version, "Redis lost changes of a seat map");
-        self.hub.loader.load(self.show, Replace::Epoch(position.epoch)).await?;
+        tracing::warn!(show = %self.show, version = position.version, "Redis may have lost changes of a seat map");
+        self.hub.loader.load(self.show, replace).await?;
+        self.server = server;
         present(&self.hub, self.show).await
     }
 

@@ -6,10 +6,11 @@
 -- The lock bounds the time between reading and loading: notes live longer than the lock.
 --
 -- KEYS[4] notes, KEYS[5] plan, KEYS[6] lock
--- ARGV[4] whether to replace a loaded show: NEVER, ALWAYS, BELOW and a revision, EPOCH and the epoch to replace;
+-- ARGV[4] whether to replace a loaded show: NEVER, ALWAYS, BELOW and a revision, EPOCH and the epoch to replace,
+-- SERVER and the only run of Redis that it may have been loaded into;
 -- ARGV[5] new epoch, ARGV[6] revision, ARGV[7] count of seats, ARGV[8] blocked seats as ",3,7," or '',
 -- ARGV[9] when the keys may go, ms, ARGV[10] plan, ARGV[11] token of the lock,
--- ARGV[12..] pairs of booking (b<booking>) or durable hold (h<hold>) and record
+-- ARGV[12] this run of Redis, or '', ARGV[13..] pairs of booking (b<booking>) or durable hold (h<hold>) and record
 
 -- What lapsed belongs to the old epoch, which may stay.
 commit()
@@ -19,6 +20,7 @@ if epoch then
   local rule, value = string.match(ARGV[4], '^(%u+) ?(.*)$')
   local stays = rule == 'NEVER' or (rule == 'BELOW' and revision >= tonumber(value))
     or (rule == 'EPOCH' and epoch ~= value)
+    or (rule == 'SERVER' and redis.call('HGET', LEDGER, 'server') == value)
   if stays then return { 'LOADED', epoch, version, text(due) } end
 end
 
@@ -26,7 +28,7 @@ local records = endings()
 local seat_count = tonumber(ARGV[7])
 -- What was read; `late` are bookings of which more is known by now.
 local bookings, late, holds, read = {}, {}, {}, {}
-for i = 12, #ARGV, 2 do
+for i = 13, #ARGV, 2 do
   local token, record_read = ARGV[i], ARGV[i + 1]
   if string.sub(token, 1, 1) == 'b' then
     bookings[token] = records.parse_booking(record_read)
@@ -166,7 +168,8 @@ local function write(command, key, list)
 end
 local lapsed = redis.call('HGET', LEDGER, 'lapsed')
 redis.call('DEL', LEDGER, DEADLINES, KEYS[4])
-redis.call('HSET', LEDGER, 'epoch', ARGV[5], 'version', 1, 'revision', ARGV[6], 'blocked', ARGV[8], 'due', text(due))
+redis.call('HSET', LEDGER, 'epoch', ARGV[5], 'version', 1, 'revision', ARGV[6], 'blocked', ARGV[8], 'due', text(due),
+  'server', ARGV[12])
 if lapsed then redis.call('HSET', LEDGER, 'lapsed', lapsed) end
 write('HSET', LEDGER, ledger)
 write('ZADD', DEADLINES, deadlines)

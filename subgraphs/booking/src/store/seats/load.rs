@@ -1,6 +1,6 @@
 //! Rebuilding the state of a show.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, future::pending, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use fred::{
@@ -9,6 +9,7 @@ use fred::{
 };
 use kernel::{BookingId, HoldId, ShowId, UserId};
 use platform::redis::RedisError;
+use tokio::time::{Instant, sleep};
 
 use super::{
     NO_FIELD, SeatStore, Standing, apply::ended_holds, booking_field, durable, hold_field, moment, runs,
@@ -18,6 +19,10 @@ use crate::store::holds::DurableHold;
 
 /// How long a loader may take from before it reads PostgreSQL until it loads.
 pub(super) const LOCK: Duration = Duration::from_secs(10);
+/// A lock that is not [kept](SeatStore::load_keep) ends after this time: its loader is dead, or stopped.
+const LEASE: Duration = Duration::from_secs(1);
+/// How often a lock is kept.
+const KEEP_EVERY: Duration = Duration::from_millis(300);
 
 /// What PostgreSQL says of one booking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub enum Replace {
     Below(i64),
     /// If it still is in this epoch.
     Epoch(Arc<str>),
+    /// If it was not loaded into this run of Redis (see [`platform::PubSub::server`]).
+    OtherServer(Arc<str>),
     /// Whatever it is.
     Always,
 }
@@ -73,7 +80,8 @@ impl Replace {
             Self::Never => true,
             Self::Below(revision) => standing.revision >= *revision,
             Self::Epoch(epoch) => standing.position.epoch != *epoch,
-            Self::Always => false,
+            // Whoever has the lock finds out.
+            Self::OtherServer(_) | Self::Always => false,
         }
     }
 }
@@ -84,6 +92,7 @@ impl fmt::Display for Replace {
             Self::Never => f.write_str("NEVER"),
             Self::Below(revision) => write!(f, "BELOW {revision}"),
             Self::Epoch(epoch) => write!(f, "EPOCH {epoch}"),
+            Self::OtherServer(server) => write!(f, "SERVER {server}"),
             Self::Always => f.write_str("ALWAYS"),
         }
     }
@@ -106,16 +115,33 @@ pub enum Loaded {
 }
 
 impl SeatStore {
-    /// Takes the lock of the show's loader, for at most [`LOCK`]. False when another has it.
+    /// Takes the lock of the show's loader. False when another has it.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn load_lock(&self, show: ShowId, token: &str) -> Result<bool, RedisError> {
         self.redis.available()?;
-        let expire = Some(Expiration::PX(super::ms(LOCK)));
+        let expire = Some(Expiration::PX(super::ms(LEASE)));
         let answer: Value =
             self.redis.pool().set(self.keys(show).lock(), token, expire, Some(SetOptions::NX), false).await?;
         Ok(!answer.is_null())
+    }
+
+    /// Keeps the lock for as long as this is polled, but no longer than a loader may take.
+    pub async fn load_keep(&self, show: ShowId, token: &str) -> Infallible {
+        let end = Instant::now() + LOCK - LEASE;
+        loop {
+            sleep(KEEP_EVERY).await;
+            if Instant::now() >= end {
+                return pending().await;
+            }
+            let args = vec![token.into(), super::ms(LEASE).into()];
+            if let Err(error) =
+                self.redis.eval(&self.scripts.keep_lock, vec![self.keys(show).lock()], args).await
+            {
+                tracing::debug!(%show, %error, "the lock of a loader is not kept");
+            }
+        }
     }
 
     /// Gives the lock back without loading.
@@ -151,6 +177,7 @@ impl SeatStore {
             contents.purge_at.timestamp_millis().into(),
             contents.plan.bytes().as_slice().into(),
             token.into(),
+            self.redis.subscriber().server().as_deref().unwrap_or_default().into(),
         ];
         args.extend(
             contents
