@@ -115,6 +115,15 @@ fn hostile() -> Vec<(&'static str, Make)> {
             "24 fragments side by side, not of the schema",
             document(format!("{{cities{{{uses}}}}}{fragments}")),
         ),
+        (
+            "46 inline fragments in each other, not of the schema",
+            document(format!(
+                "{{cities{{{}{} nowhere{}}}}}",
+                "...{".repeat(46),
+                "id ".repeat(7),
+                "}".repeat(46)
+            )),
+        ),
         ("2^4 fields of one name, not of the schema", document(format!("{{{doubled}}}"))),
         ("fragment bomb, 2^45", document(format!("{{cities{{...F0}}}} {bomb} fragment F45 on City{{id}}"))),
         (

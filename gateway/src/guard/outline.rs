@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::{
     Excess, Limits,
     lexer::{Lexer, Token},
-    overlap::{self, Selection},
+    overlap::{self, Selection, Selections},
 };
 
 /// Brackets in brackets that the router's parser, which is recursive, goes into.
@@ -47,7 +47,7 @@ pub(super) struct Definition<'t> {
     own: Size,
     spreads: Vec<Spread<'t>>,
     /// Its own selection set, and those of its fields in the order in which they are written.
-    pub(super) sets: Vec<Vec<Selection<'t>>>,
+    pub(super) sets: Vec<Selections<'t>>,
 }
 
 /// The use of a fragment.
@@ -73,6 +73,8 @@ struct Size {
 struct Set {
     /// Which of its definition's.
     at: usize,
+    /// Inline fragments around it that are in the same.
+    inline: usize,
     /// Levels of fields around it.
     above: usize,
     lists: u32,
@@ -157,7 +159,7 @@ impl<'t, 'l> Outline<'t, 'l> {
 
     /// Reads a selection set and all within, after its first brace.
     fn selections(&mut self, mut definition: Definition<'t>, set: Set) -> Result<Option<()>, Excess> {
-        definition.sets.push(Vec::new());
+        definition.sets.push(Selections::default());
         let mut open = vec![set];
         // The set that a brace would open.
         let mut next = None;
@@ -214,14 +216,14 @@ impl<'t, 'l> Outline<'t, 'l> {
         name: &str,
     ) -> Result<Set, Excess> {
         let at = definition.sets.len();
-        definition.sets[set.at].push(Selection::Field { key, set: at });
-        definition.sets.push(Vec::new());
+        definition.sets[set.at].all.push(Selection::Field { key, set: at });
+        definition.sets.push(Selections::default());
         let own = &mut definition.own;
         own.fields += 1;
         own.roots += usize::from(set.above == 0);
         let reads_schema = is_introspection(name) && name != "__typename";
         self.introspects |= reads_schema;
-        let mut within = Set { at, above: set.above + 1, ..set };
+        let mut within = Set { at, inline: 0, above: set.above + 1, ..set };
         if set.introspection || reads_schema {
             within.introspection = true;
             within.lists += u32::from(LISTS.contains(&name));
@@ -240,15 +242,20 @@ impl<'t, 'l> Outline<'t, 'l> {
 
     /// Reads what follows three dots; for an inline fragment, its selection set.
     fn spread(&mut self, definition: &mut Definition<'t>, set: Set) -> Result<Option<Set>, Excess> {
-        let Some(Token::Name(fragment)) = self.tokens.peek() else { return Ok(Some(set)) };
-        self.next()?;
-        if fragment == "on" {
-            let introspection = set.introspection || self.name()?.is_some_and(is_introspection);
-            return Ok(Some(Set { introspection, ..set }));
+        let selections = &mut definition.sets[set.at];
+        let mut within = Set { inline: set.inline + 1, ..set };
+        if let Some(Token::Name(fragment)) = self.tokens.peek() {
+            self.next()?;
+            if fragment != "on" {
+                selections.all.push(Selection::Fragment(fragment));
+                definition.spreads.push(Spread { fragment, within: set });
+                return Ok(None);
+            }
+            within.introspection |= self.name()?.is_some_and(is_introspection);
         }
-        definition.sets[set.at].push(Selection::Fragment(fragment));
-        definition.spreads.push(Spread { fragment, within: set });
-        Ok(None)
+        selections.inline += 1;
+        selections.levels = selections.levels.max(within.inline);
+        Ok(Some(within))
     }
 
     fn directive(&mut self) -> Result<(), Excess> {

@@ -17,8 +17,8 @@ use fred::{
     bytes::Bytes,
     bytes_utils::Str,
     clients::Client,
-    interfaces::{ClientLike, EventInterface, PubsubInterface},
-    types::{InfoKind, Message, RespVersion, config::Config},
+    interfaces::{ClientLike, ClusterInterface, EventInterface, PubsubInterface},
+    types::{Message, RespVersion, config::Config},
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -157,13 +157,24 @@ impl PubSub {
         }
     }
 
-    /// The name of this run of the server, its
-    /// [`run_id`](https://redis.io/docs/latest/commands/info/); nothing before the first connection. It is
-    /// known before the [`PubSubEvent::Resync`] of a new connection. With another name the server may have
-    /// less than what was acknowledged: it was started anew, or took over from the one before.
+    /// The name of this run of the server: its `run_id`, and `master_replid`, which changes also when a replica
+    /// takes over ([`INFO`](https://redis.io/docs/latest/commands/info/)); those of all primaries in a cluster.
+    /// With another name the server may have less than what was acknowledged. It is asked on each connection,
+    /// before its [`PubSubEvent::Resync`], and every few seconds. Nothing while it is not known, and where
+    /// users of Redis may not ask.
     #[must_use]
     pub fn server(&self) -> Option<Arc<str>> {
         self.shared.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The same as the server says now.
+    pub async fn ask_server(&self) -> Option<Arc<str>> {
+        if self.is_connected()
+            && let Err(error) = self.shared.ask_server().await
+        {
+            tracing::debug!(%error, "Redis does not tell its name");
+        }
+        self.server()
     }
 
     /// Whether the connection is up.
@@ -199,31 +210,39 @@ impl Shared {
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             }
-            if self.subscribe_all().await && self.ask_server().await {
+            if self.subscribe_all().await {
+                if let Err(error) = self.ask_server().await {
+                    tracing::warn!(%error, "Redis does not tell its name (INFO): what a restart loses shows late");
+                }
                 // Nobody listening is fine.
                 let _ = self.resync.send(());
             }
         }
     }
 
-    /// Learns the name of the server. False when the connection broke, and the next reconnect will come.
-    async fn ask_server(&self) -> bool {
-        let mut backoff = Backoff::for_connections();
-        loop {
-            match self.client.info::<String>(Some(InfoKind::Server)).await {
-                Ok(told) => {
-                    let name = told.lines().find_map(|line| line.strip_prefix("run_id:"));
-                    let name = name.map(|name| Arc::from(name.trim_end()));
-                    *self.server.lock().unwrap_or_else(PoisonError::into_inner) = name;
-                    return true;
-                }
-                Err(_) if !self.client.is_connected() => return false,
-                Err(error) => {
-                    tracing::warn!(%error, "Redis does not tell its run_id (INFO server)");
-                    tokio::time::sleep(backoff.next()).await;
+    /// Learns the name of the server, see [`PubSub::server`].
+    async fn ask_server(&self) -> Result<(), fred::error::Error> {
+        let asked = self.names().await;
+        let name =
+            asked.as_ref().ok().filter(|names| !names.is_empty()).map(|names| Arc::from(names.join("+")));
+        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = name;
+        asked.map(drop)
+    }
+
+    /// The names of all servers that hold keys, in an order that is always the same.
+    async fn names(&self) -> Result<Vec<String>, fred::error::Error> {
+        let nodes = self.client.cached_cluster_state().map(|cluster| cluster.unique_primary_nodes());
+        let mut names = Vec::new();
+        match nodes {
+            None => names.extend(name(&self.client.info::<String>(None).await?)),
+            Some(nodes) => {
+                for node in nodes {
+                    names.extend(name(&self.client.with_cluster_node(node).info::<String>(None).await?));
                 }
             }
         }
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// True when all channels are subscribed on the present connection; false when it broke, and
@@ -247,17 +266,27 @@ impl Shared {
         }
     }
 
-    /// Lets fred notice a dead connection: it closes one that owes an answer for too long.
+    /// Lets fred notice a dead connection: it closes one that owes an answer for too long. In a cluster another
+    /// server than that of the connection may be started anew, so their names are asked, too.
     async fn ping(&self) {
         loop {
             tokio::time::sleep(PING_EVERY).await;
-            if self.client.is_connected()
-                && let Err(error) = self.client.ping::<()>(None).await
-            {
+            if !self.client.is_connected() {
+                continue;
+            }
+            if let Err(error) = self.client.ping::<()>(None).await {
                 tracing::warn!(%error, "no answer on the connection for subscriptions");
+            } else if let Err(error) = self.ask_server().await {
+                tracing::debug!(%error, "Redis does not tell its name");
             }
         }
     }
+}
+
+/// What a server calls this run of itself, from its answer to INFO.
+fn name(info: &str) -> Option<String> {
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_end);
+    Some(format!("{}:{}", field("run_id:")?, field("master_replid:")?))
 }
 
 /// One listener; see [`PubSub::stream`].

@@ -3,7 +3,10 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use booking::{
-    app::seats::{SeatsError, Target},
+    app::{
+        App,
+        seats::{SeatsError, Target},
+    },
     domain::delta::Delta,
 };
 use fred::{
@@ -57,6 +60,16 @@ impl Viewer {
             self.states[usize::from(change.seat)] = change.state.byte();
         }
         self.version = delta.version;
+    }
+
+    /// Follows until the seat map has begun a new life.
+    async fn begin_anew(&mut self, house: &House, deltas: &mut (impl Stream<Item = Arc<Delta>> + Unpin)) {
+        let epoch = self.epoch.clone();
+        while self.epoch == epoch {
+            let delta =
+                within("a new life of the seat map", deltas.next()).await.expect("the stream goes on");
+            self.take(house, &delta).await;
+        }
     }
 
     /// Follows until everything is as it is now.
@@ -172,14 +185,7 @@ async fn a_new_load_and_lost_messages_are_noticed() {
 
     // Everything is lost, and nobody but the viewers is there.
     house.lose_redis().await;
-    within("a new life of the seat map", async {
-        let epoch = viewer.epoch.clone();
-        while viewer.epoch == epoch {
-            let delta = deltas.next().await.unwrap();
-            viewer.take(&house, &delta).await;
-        }
-    })
-    .await;
+    viewer.begin_anew(&house, &mut deltas).await;
 
     // A message is lost, and nothing else happens.
     viewer.catch_up(&house, &mut deltas).await;
@@ -210,19 +216,12 @@ async fn redis_that_went_back_is_put_right() {
         house.seats().apply(sold, 1, &[1, 2], Target::Sold, None).await.unwrap();
         house.hold(&somebody(), &[5], "b").await.unwrap();
         viewer.catch_up(&house, &mut deltas).await;
-        let epoch = viewer.epoch.clone();
 
         house.set_redis_back().await;
         if heartbeat_ms > 1_000 {
             house.hold(&somebody(), &[7], "c").await.unwrap();
         }
-        within("a new life of the seat map", async {
-            while viewer.epoch == epoch {
-                let delta = deltas.next().await.unwrap();
-                viewer.take(&house, &delta).await;
-            }
-        })
-        .await;
+        viewer.begin_anew(&house, &mut deltas).await;
         viewer.catch_up(&house, &mut deltas).await;
         let found = str::from_utf8(&viewer.states).unwrap();
         assert_eq!(&found[..7], "HSSAAAA", "the sale is there, the lost hold is not");
@@ -230,47 +229,65 @@ async fn redis_that_went_back_is_put_right() {
     }
 }
 
-/// Redis lost what the viewers have seen, and counted up to the same version before they were back.
-#[tokio::test]
-async fn another_run_of_redis_that_stands_at_the_same_version_is_put_right() {
-    let mut server = OwnRedis::start().await;
+/// Somebody has seen what Redis will lose, by a wire that can fail.
+async fn before_a_loss() -> (OwnRedis, House, Arc<App>, Proxy) {
+    let server = OwnRedis::start().await;
     let redis = RedisConfig { url: server.url().into(), ..redis_config() };
     let house = House::over(redis, ROOM, |config| config.seat_map.heartbeat_ms = 60_000).await;
     let proxy = Proxy::new(&server.url()).await;
     let mut wired = house.deps_config.clone();
     wired.redis.url = proxy.url.clone().into();
     let far = house.another_with(&wired).await;
-    let mut deltas = pin!(far.seats.watch(house.id()).await.unwrap());
-    let mut viewer = Viewer::new(&house).await;
     house.hold(&somebody(), &[0], "a").await.unwrap();
     let save = CustomCommand::new_static("SAVE", None, false);
     let _: String = house.app.deps.redis.pool().custom(save, Vec::<String>::new()).await.unwrap();
     house.hold(&somebody(), &[5], "b").await.unwrap();
-    viewer.catch_up(&house, &mut deltas).await;
-    let (epoch, version) = (viewer.epoch.clone(), viewer.version);
+    (server, house, far, proxy)
+}
 
-    proxy.refuse();
+/// Redis dies and comes back with less, and counts up to where it was.
+async fn lose_and_count_up(server: &mut OwnRedis, house: &House, viewer: &Viewer) {
     server.restart().await;
     house.knows(false).await;
     eventually("Redis is back", async || house.app.deps.redis.ping().await.ok()).await;
     house.hold(&somebody(), &[7], "c").await.unwrap();
-    let now = house.seats().snapshot(house.id()).await.unwrap();
-    assert_eq!(
-        (now.position.epoch, now.position.version),
-        (epoch.clone(), version),
-        "as if nothing were lost"
-    );
+    let now = house.seats().snapshot(house.id()).await.unwrap().position;
+    assert_eq!((now.epoch, now.version), (viewer.epoch.clone(), viewer.version), "nothing shows it");
+}
 
+#[tokio::test]
+async fn another_run_of_redis_that_stands_at_the_same_version_is_put_right() {
+    let (mut server, house, far, proxy) = before_a_loss().await;
+    let mut deltas = pin!(far.seats.watch(house.id()).await.unwrap());
+    let mut viewer = Viewer::new(&house).await;
+    viewer.catch_up(&house, &mut deltas).await;
+
+    proxy.refuse();
+    lose_and_count_up(&mut server, &house, &viewer).await;
     proxy.heal();
-    within("a new life of the seat map", async {
-        while viewer.epoch == epoch {
-            let delta = deltas.next().await.unwrap();
-            viewer.take(&house, &delta).await;
-        }
-    })
-    .await;
+    viewer.begin_anew(&house, &mut deltas).await;
     viewer.catch_up(&house, &mut deltas).await;
     assert_eq!(&viewer.states[..8], b"HAAAAAAH");
+}
+
+/// The viewer was there before Redis lost something; whom it comes back to was not.
+#[tokio::test]
+async fn a_process_that_has_not_seen_the_loss_notices_it_too() {
+    let (mut server, house, ..) = before_a_loss().await;
+    let mut viewer = Viewer::new(&house).await;
+    lose_and_count_up(&mut server, &house, &viewer).await;
+
+    let new = house.another().await;
+    let mut deltas = pin!(new.seats.watch(house.id()).await.unwrap());
+    viewer.begin_anew(&house, &mut deltas).await;
+    viewer.catch_up(&house, &mut deltas).await;
+    assert_eq!(&viewer.states[..8], b"HAAAAAAH");
+
+    // Once is enough.
+    let epoch = viewer.epoch.clone();
+    let third = house.another().await;
+    let mut deltas = pin!(third.seats.watch(house.id()).await.unwrap());
+    assert_eq!(within("a heartbeat", deltas.next()).await.unwrap().epoch, epoch);
 }
 
 #[tokio::test]

@@ -101,13 +101,12 @@ async fn run(
     position: watch::Sender<Start>,
 ) {
     // Before it is asked, so that no change of it is missed.
-    let (away, server) = (hub.store.away(), hub.server());
+    let away = hub.store.away();
     match begin(&hub, show).await {
         Ok((start, is_stored)) => {
             position.send_replace(Some(Ok(start.clone())));
             let task = Task {
                 show,
-                server,
                 hub: Arc::clone(&hub),
                 inputs,
                 deltas,
@@ -147,20 +146,32 @@ async fn join(hub: &HubInner, show: ShowId) -> Result<Position, SeatsError> {
     present(hub, show).await
 }
 
-/// Where the seat map stands in Redis now; loads the show if need be.
+/// Where the seat map stands in Redis now. Loads the show when Redis does not know it, and when it was loaded
+/// into another run of Redis: what was acknowledged may be lost since then, and the versions may be those that
+/// viewers know and count something else.
 async fn present(hub: &HubInner, show: ShowId) -> Result<Position, SeatsError> {
-    if let Some(standing) = hub.store.expire(show).await? {
-        return Ok(standing.position);
-    }
-    hub.loader.load(show, Replace::Never).await?;
+    let replace = match hub.store.expire(show).await? {
+        None => Replace::Never,
+        Some(standing) => match hub.store.other_server(&standing).await {
+            None => return Ok(standing.position),
+            Some(server) => {
+                count_gone_back(show, standing.position.version);
+                Replace::OtherServer(server)
+            }
+        },
+    };
+    hub.loader.load(show, replace).await?;
     let standing = hub.store.expire(show).await?;
     standing.map(|standing| standing.position).ok_or_else(|| SeatsError::LoadTimeout(show))
 }
 
+fn count_gone_back(show: ShowId, version: u64) {
+    metrics::counter!("booking_seat_maps_gone_back_total").increment(1);
+    tracing::warn!(%show, version, "Redis may have lost changes of a seat map");
+}
+
 struct Task {
     show: ShowId,
-    /// The run of Redis that the map is known from.
-    server: Option<Arc<str>>,
     hub: Arc<HubInner>,
     inputs: mpsc::Receiver<Input>,
     deltas: broadcast::Sender<Arc<Delta>>,
@@ -235,7 +246,7 @@ impl Task {
             }
             self.look_at = Some(Instant::now() + POLL);
         } else if self.look_at.is_some() {
-            match self.back().await {
+            match join(&self.hub, self.show).await {
                 Ok(position) => {
                     self.look_at = None;
                     self.go_on_from(position, "outage");
@@ -326,34 +337,17 @@ impl Task {
         }
     }
 
-    /// Listens again. Tells where the seat map stands in Redis.
-    async fn back(&mut self) -> Result<Position, SeatsError> {
-        self.hub.subscribe(self.show).await?;
-        self.standing(false).await
-    }
-
     /// Where the seat map stands in Redis now. If Redis went back, because it lost what it had
     /// acknowledged, bookings may be lost too: then the map begins a new life with what PostgreSQL
-    /// says, and the viewers read it anew. Another run of Redis may have lost something even if the
-    /// versions do not show that, having counted up to the same ones again.
-    async fn standing(&mut self, went_back: bool) -> Result<Position, SeatsError> {
-        let server = self.hub.server().or_else(|| self.server.clone());
+    /// says, and the viewers read it anew.
+    async fn standing(&self, went_back: bool) -> Result<Position, SeatsError> {
         let position = present(&self.hub, self.show).await?;
         let went_back = went_back && position.epoch == self.conflator.sent().epoch;
-        let replace = match &server {
-            Some(server) if self.server.as_ref().is_some_and(|known| known != server) => {
-                Replace::OtherServer(Arc::clone(server))
-            }
-            _ if went_back || self.conflator.is_ahead_of(&position) => Replace::Epoch(position.epoch),
-            _ => {
-                self.server = server;
-                return Ok(position);
-            }
-        };
-        metrics::counter!("booking_seat_maps_gone_back_total").increment(1);
-        tracing::warn!(show = %self.show, version = position.version, "Redis may have lost changes of a seat map");
-        self.hub.loader.load(self.show, replace).await?;
-        self.server = server;
+        if !went_back && !self.conflator.is_ahead_of(&position) {
+            return Ok(position);
+        }
+        count_gone_back(self.show, position.version);
+        self.hub.loader.load(self.show, Replace::Epoch(position.epoch)).await?;
         present(&self.hub, self.show).await
     }
 

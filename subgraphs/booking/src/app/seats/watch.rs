@@ -159,11 +159,6 @@ impl Hub {
 }
 
 impl HubInner {
-    /// The run of Redis that publishes.
-    pub(super) fn server(&self) -> Option<Arc<str>> {
-        self.subscriber.server()
-    }
-
     fn pass_on(&self, show: ShowId, payload: Bytes) {
         if let Some(topic) = self.topics().get(&show) {
             topic.tell(Input::Published(payload));

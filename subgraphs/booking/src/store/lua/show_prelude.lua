@@ -1,6 +1,6 @@
 -- What every script of one show has around its own work. All keys share the hash tag {show:ID}.
 --
--- KEYS[1] ledger     hash. epoch, version, revision, blocked, due: facts of the show; lapsed: how many of its
+-- KEYS[1] ledger     hash. epoch, version, revision, blocked, due, server: facts of the show; lapsed: how many of its
 --                    own holds Redis ended since somebody last asked (expire.lua);
 --                    h<hold>, b<booking> -> record
 -- KEYS[2] states     string, one letter per seat: A available, H held, S sold, B blocked

@@ -80,8 +80,8 @@ impl Replace {
             Self::Never => true,
             Self::Below(revision) => standing.revision >= *revision,
             Self::Epoch(epoch) => standing.position.epoch != *epoch,
-            // Whoever has the lock finds out.
-            Self::OtherServer(_) | Self::Always => false,
+            Self::OtherServer(server) => *standing.server == **server,
+            Self::Always => false,
         }
     }
 }
@@ -153,6 +153,15 @@ impl SeatStore {
         Ok(())
     }
 
+    /// The present run of Redis, as far as it tells.
+    async fn server(&self) -> Option<Arc<str>> {
+        let subscriber = self.redis.subscriber();
+        match subscriber.server() {
+            None => subscriber.ask_server().await,
+            known => known,
+        }
+    }
+
     /// Loads a show under the lock, and gives the lock back. A show that is loaded already stays
     /// as it is, unless `replace` says otherwise.
     ///
@@ -177,7 +186,7 @@ impl SeatStore {
             contents.purge_at.timestamp_millis().into(),
             contents.plan.bytes().as_slice().into(),
             token.into(),
-            self.redis.subscriber().server().as_deref().unwrap_or_default().into(),
+            self.server().await.as_deref().unwrap_or_default().into(),
         ];
         args.extend(
             contents

@@ -45,6 +45,9 @@ pub struct Standing {
     pub revision: i64,
     /// When there may be something to end.
     pub next_end: DateTime<Utc>,
+    /// The run of Redis that it was loaded into (see [`platform::PubSub::server`]); empty when that was not
+    /// known.
+    pub server: String,
 }
 
 impl SeatStore {
@@ -81,11 +84,23 @@ impl SeatStore {
                     position: position(&reply)?,
                     next_end: moment(reply.number(3)?)?,
                     revision: reply.number(4)?,
+                    server: reply.text(6)?.to_owned(),
                 }))
             }
             "NOT_LOADED" => Ok(None),
             _ => Err(reply.unknown()),
         }
+    }
+
+    /// The present run of Redis, if a show that stands like this was loaded into another one.
+    pub async fn other_server(&self, standing: &Standing) -> Option<Arc<str>> {
+        let subscriber = self.redis.subscriber();
+        if *subscriber.server()? == *standing.server {
+            return None;
+        }
+        // Whoever loaded it may have known sooner.
+        let server = subscriber.ask_server().await?;
+        (*server != *standing.server).then_some(server)
     }
 
     /// The states of those of `shows` that are loaded, in one round trip. What is overdue still
