@@ -17,6 +17,7 @@ use axum::{Json, Router};
 use gateway::{Config, Outside};
 use kernel::{SystemClock, SystemIds};
 use platform::{Shutdown, Telemetry, auth::Verifiers};
+use reqwest::Url;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Builder};
 
@@ -43,7 +44,7 @@ async fn measure(supergraph: String, operations: String) -> Result<(), Failure> 
     let mut legal = Vec::new();
     println!("| ordinary query | µs of processor time |\n|---|---|");
     for (name, body) in ordinary(&operations)? {
-        let cost = target.cost(|_| body.clone()).await?;
+        let cost = target.cost(How::Post, |_| body.clone()).await?;
         println!("| {name} | {:.0} |", micros(cost));
         legal.push(cost);
     }
@@ -51,9 +52,10 @@ async fn measure(supergraph: String, operations: String) -> Result<(), Failure> 
     let median = legal.get(legal.len() / 2).copied().ok_or("there are no ordinary queries")?;
     println!("| *median* | {:.0} |\n", micros(median));
     println!("| hostile request | bytes | µs of processor time | × median |\n|---|---|---|---|");
-    for (name, body) in hostile() {
+    let by_post = hostile().into_iter().map(|(name, body)| (name, How::Post, body));
+    for (name, how, body) in by_post.chain(from_pages()) {
         let bytes = body(0).len();
-        let cost = target.cost(body).await?;
+        let cost = target.cost(how, body).await?;
         println!("| {name} | {bytes} | {:.0} | {:.1} |", micros(cost), micros(cost) / micros(median));
     }
     Ok(())
@@ -160,6 +162,31 @@ fn hostile() -> Vec<(&'static str, Make)> {
     ]
 }
 
+/// What another site's page makes a browser send.
+fn from_pages() -> [(&'static str, How, Make); 4] {
+    let query =
+        || -> Make { Box::new(|n| json!({ "query": format!("#{n}\n{{cities{{id}}}}") }).to_string()) };
+    [
+        ("a mutation by GET", How::Get, Box::new(|n| format!("mutation {{ logOut {{ ok{n} }} }}"))),
+        ("a simple content type", How::Typed("text/plain"), query()),
+        ("no GraphQL", How::Typed("application/xml"), query()),
+        ("another origin", How::CrossOrigin, query()),
+    ]
+}
+
+/// How a request is sent.
+#[derive(Debug, Clone, Copy)]
+enum How {
+    /// As JSON.
+    Post,
+    /// In the address.
+    Get,
+    /// As JSON that says to be something else.
+    Typed(&'static str),
+    /// As JSON, from another site's page.
+    CrossOrigin,
+}
+
 struct Target {
     url: String,
     client: reqwest::Client,
@@ -208,14 +235,22 @@ impl Target {
     }
 
     /// The processor time of the gateway for one of these.
-    async fn cost(&self, body: impl Fn(u32) -> String) -> Result<Duration, Failure> {
+    async fn cost(&self, how: How, body: impl Fn(u32) -> String) -> Result<Duration, Failure> {
         let bodies: Vec<_> = (0..WARM_UP + REQUESTS).map(&body).collect();
         let mut begun = Duration::ZERO;
         for (n, body) in (0..).zip(bodies) {
             if n == WARM_UP {
                 begun = processor_time()?;
             }
-            let request = self.client.post(&self.url).header("content-type", "application/json").body(body);
+            let post = |content_type: &str| self.client.post(&self.url).header("content-type", content_type);
+            let request = match how {
+                How::Post => post("application/json").body(body),
+                How::Typed(content_type) => post(content_type).body(body),
+                How::CrossOrigin => {
+                    post("application/json").header("origin", "https://elsewhere.example").body(body)
+                }
+                How::Get => self.client.get(Url::parse_with_params(&self.url, [("query", body)])?),
+            };
             // A body that is refused unread may end its connection first.
             if let Ok(response) = request.send().await {
                 drop(response.bytes().await);
