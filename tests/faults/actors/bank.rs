@@ -32,15 +32,28 @@ impl Bank {
         Self { http, sandbox: sandbox.to_owned(), at_work: Mutex::default() }
     }
 
-    /// Settles a payment, later; one that is not its business then is left alone by the sandbox.
+    /// Settles a payment, later.
     pub fn take(&self, intent: &str, Settlement { after, paid }: Settlement) {
-        let url = format!("{}/sandbox/payment_intents/{intent}/settle", self.sandbox);
-        let request = self.http.post(url).json(&json!({ "paid": paid }));
+        let (http, sandbox, intent) = (self.http.clone(), self.sandbox.clone(), intent.to_owned());
         self.at_work.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
             sleep(after).await;
-            if let Err(error) = request.send().await {
+            if let Err(error) = settle_intent(&http, &sandbox, &intent, paid).await {
                 tracing::debug!(%error, "a payment stays open");
             }
         });
     }
+}
+
+/// Tells the sandbox what a bank has come to. A payment that is not its business any more is left alone there.
+///
+/// # Errors
+/// When the sandbox does not answer.
+pub async fn settle_intent(
+    http: &reqwest::Client,
+    sandbox: &str,
+    intent: &str,
+    paid: bool,
+) -> reqwest::Result<()> {
+    let url = format!("{sandbox}/sandbox/payment_intents/{intent}/settle");
+    http.post(url).json(&json!({ "paid": paid })).send().await.map(drop)
 }

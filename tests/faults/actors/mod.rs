@@ -28,6 +28,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use bank::settle_intent;
 pub use manager::Manager;
 pub use recorder::{Recorder, now};
 pub use target::{RabbitTarget, Show, Target};

@@ -64,18 +64,6 @@ fn caused(fault: &Fault, death: &Death) -> bool {
 mod tests {
     use super::*;
 
-    fn death(process: &str, at: Millis, restored_ms: Option<u64>) -> Death {
-        Death {
-            process: process.to_owned(),
-            at,
-            status: String::new(),
-            wanted_by: Some("kill".to_owned()),
-            ready_ms: None,
-            felt: !process.starts_with("worker"),
-            restored_ms,
-        }
-    }
-
     fn fault(kind: &str, target: &str, from: Millis, to: Millis) -> Fault {
         Fault { kind: kind.to_owned(), target: target.to_owned(), from, to, ..Fault::default() }
     }
@@ -83,7 +71,7 @@ mod tests {
     #[test]
     fn a_death_is_alone_when_nothing_else_was_broken() {
         let check = |kind: &str, target: &str, from, to, alone: bool| {
-            let death = death("booking-1", 10_000, Some(500));
+            let death = Death::by_kill("booking-1", 10_000, Some(500));
             let faults = [fault(kind, target, from, to)];
             assert_eq!(is_alone(&death, 500, &faults, &[]), alone, "{kind} {target}");
         };
@@ -95,8 +83,9 @@ mod tests {
         check("redis_freeze", "redis", 9_000, 9_500, false);
         check("redis_freeze", "redis", 1_000, 7_000, true);
         check("redis_freeze", "redis", 11_000, 12_000, true);
-        let (first, second) = (death("booking-1", 10_000, Some(500)), death("booking-1", 10_300, Some(500)));
-        assert!(is_alone(&first, 500, &[], &[death("booking-1", 10_000, Some(500))]));
+        let (first, second) =
+            (Death::by_kill("booking-1", 10_000, Some(500)), Death::by_kill("booking-1", 10_300, Some(500)));
+        assert!(is_alone(&first, 500, &[], &[Death::by_kill("booking-1", 10_000, Some(500))]));
         assert!(!is_alone(&first, 500, &[], &[second]));
     }
 
@@ -108,14 +97,14 @@ mod tests {
             assert_eq!(found.first().map(|violation| violation.rule), rule, "{found:?}");
         };
         let freeze = [fault("redis_freeze", "redis", 10_500, 12_000)];
-        check(death("gateway-1", 10_000, Some(2_000)), &[], None);
-        check(death("gateway-1", 10_000, Some(2_001)), &[], Some(Rule::Restored));
-        check(death("gateway-1", 10_000, Some(2_001)), &freeze, None);
-        check(death("gateway-1", 10_000, None), &freeze, Some(Rule::Restored));
+        check(Death::by_kill("gateway-1", 10_000, Some(2_000)), &[], None);
+        check(Death::by_kill("gateway-1", 10_000, Some(2_001)), &[], Some(Rule::Restored));
+        check(Death::by_kill("gateway-1", 10_000, Some(2_001)), &freeze, None);
+        check(Death::by_kill("gateway-1", 10_000, None), &freeze, Some(Rule::Restored));
         let long = [fault("rabbit_restart", "rabbit", 9_000, 38_000)];
-        check(death("gateway-1", 10_000, None), &long, None);
-        check(death("worker-1", 10_000, None), &[], None);
-        let unwanted = Death { wanted_by: None, ..death("worker-1", 10_000, None) };
+        check(Death::by_kill("gateway-1", 10_000, None), &long, None);
+        check(Death::by_kill("worker-1", 10_000, None), &[], None);
+        let unwanted = Death { wanted_by: None, ..Death::by_kill("worker-1", 10_000, None) };
         check(unwanted, &[], Some(Rule::Settled));
     }
 }

@@ -6,10 +6,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::observed::{Intent, ProviderRefund};
+use crate::{
+    actors::settle_intent,
+    observed::{Intent, ProviderRefund},
+};
 
 /// Objects on a page: the most that the provider gives.
 const PAGE: usize = 100;
@@ -105,8 +108,7 @@ impl Provider {
         let processing: Vec<&Intent> =
             intents.iter().filter(|intent| intent.status == "processing").collect();
         for (place, Intent { id, .. }) in processing.iter().enumerate() {
-            let url = format!("{}/sandbox/payment_intents/{id}/settle", self.base);
-            self.http.post(url).json(&json!({ "paid": place % 3 != 2 })).send().await?;
+            settle_intent(&self.http, &self.base, id, place % 3 != 2).await?;
         }
         Ok(processing.len())
     }

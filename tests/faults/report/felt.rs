@@ -82,20 +82,11 @@ mod tests {
 
     #[test]
     fn deaths_are_counted_whether_they_were_measured_or_not() {
-        let death = |process: &str, at, restored_ms| Death {
-            process: process.to_owned(),
-            at,
-            status: String::new(),
-            wanted_by: Some("kill".to_owned()),
-            ready_ms: None,
-            felt: !process.starts_with("worker"),
-            restored_ms,
-        };
         let mut felt = Felt::default();
         let deaths = [
-            death("gateway-1", 0, Some(100)),
-            death("booking-1", 10_000, None),
-            death("worker-1", 20_000, None),
+            Death::by_kill("gateway-1", 0, Some(100)),
+            Death::by_kill("booking-1", 10_000, None),
+            Death::by_kill("worker-1", 20_000, None),
         ];
         felt.add(&deaths, &[], &[]);
         let page = felt.page();

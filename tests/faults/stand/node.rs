@@ -89,6 +89,22 @@ pub struct Death {
     pub restored_ms: Option<u64>,
 }
 
+#[cfg(test)]
+impl Death {
+    /// The nemesis killed it. Clients feel it unless it was a worker.
+    pub fn by_kill(process: &str, at: Millis, restored_ms: Option<u64>) -> Self {
+        Self {
+            process: process.to_owned(),
+            at,
+            status: String::new(),
+            wanted_by: Some("kill".to_owned()),
+            ready_ms: None,
+            felt: !process.starts_with("worker"),
+            restored_ms,
+        }
+    }
+}
+
 /// A supervised process.
 #[derive(Debug)]
 pub struct Node {
