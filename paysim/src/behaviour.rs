@@ -75,11 +75,13 @@ pub struct RefundBehaviour {
     pub outcome: RefundOutcome,
     /// Milliseconds that a refund stays pending, for the outcomes that begin so.
     pub settle_ms: u64,
+    /// Make this many of the next refunds, but break the connection instead of answering.
+    pub lose_next: u32,
 }
 
 impl Default for RefundBehaviour {
     fn default() -> Self {
-        Self { outcome: RefundOutcome::default(), settle_ms: 1_000 }
+        Self { outcome: RefundOutcome::default(), settle_ms: 1_000, lose_next: 0 }
     }
 }
 

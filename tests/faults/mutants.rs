@@ -102,7 +102,7 @@ pub static ALL: [Mutant; 14] = [
     Mutant {
         name: "refund_without_key",
         about: "a refund has another key at each attempt",
-        seed: 1002,
+        seed: 1004,
         only: &[Kind::ProviderChaos, Kind::Kill, Kind::Cut],
         rule: Rule::Money,
     },

@@ -5,6 +5,7 @@ use std::io;
 use axum::{
     body::Body,
     extract::{Request, State},
+    http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -20,11 +21,17 @@ pub(crate) async fn inject(State(app): State<App>, request: Request, next: Next)
     if refused {
         return StripeError::on_demand(api.fail_status).into_response();
     }
-    let lost = app.take(|behaviour| &mut behaviour.api.lose_next);
+    let lost = app.take(|behaviour| &mut behaviour.api.lose_next)
+        || (makes_refund(&request) && app.take(|behaviour| &mut behaviour.refund.lose_next));
 
     let response = next.run(request).await;
     app.while_hanging().await;
     if lost { broken() } else { response }
+}
+
+/// `POST /v1/refunds`
+fn makes_refund(request: &Request) -> bool {
+    request.method() == Method::POST && request.uri().path().ends_with("/refunds")
 }
 
 /// An answer that breaks off, so that the client sees a failed connection.

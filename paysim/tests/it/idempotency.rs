@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::support::Shop;
 
 const INTENTS: &str = "/v1/payment_intents";
+const REFUNDS: &str = "/v1/refunds";
 const FORM: &[(&str, &str)] = &[("amount", "1250"), ("currency", "eur")];
 
 #[tokio::test]
@@ -64,24 +65,40 @@ async fn a_decline_is_kept_a_refused_parameter_is_not() {
     assert_eq!(right.status, 200);
 }
 
+/// Whether the answer to this request broke off.
+async fn is_lost(shop: &Shop, path: &str, form: &[(&str, &str)], key: &str) -> bool {
+    let url = format!("{}{path}", shop.sandbox.base_url());
+    let request = shop.client.post(&url).bearer_auth(shop.sandbox.secret_key());
+    match request.header("idempotency-key", key).form(form).send().await {
+        Ok(response) => response.bytes().await.is_err(),
+        Err(_) => true,
+    }
+}
+
 #[tokio::test]
 async fn an_answer_that_was_lost_is_given_again() {
     let shop = Shop::open().await;
     shop.switch("/sandbox/behaviour", &json!({"api": {"lose_next": 1}})).await;
-    let url = format!("{}{INTENTS}", shop.sandbox.base_url());
-    let request = shop
-        .client
-        .post(&url)
-        .bearer_auth(shop.sandbox.secret_key())
-        .header("idempotency-key", "key-1")
-        .form(FORM);
-    let lost = match request.send().await {
-        Ok(response) => response.bytes().await.is_err(),
-        Err(_) => true,
-    };
-    assert!(lost, "the connection broke");
+    assert!(is_lost(&shop, INTENTS, FORM, "key-1").await, "the connection broke");
     let again = shop.keyed(Method::POST, INTENTS, FORM, Some("key-1")).await;
     assert_eq!(again.headers["idempotent-replayed"], "true");
     let listed = shop.server(Method::GET, INTENTS, &[]).await;
     assert_eq!(listed.body["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refund_whose_answer_was_lost_is_made_twice_only_without_its_key() {
+    let shop = Shop::open().await;
+    shop.switch("/sandbox/behaviour", &json!({"refund": {"lose_next": 1}})).await;
+    // Other requests are answered.
+    let intent = shop.paid_intent("pm_card_visa").await;
+    let form = [("payment_intent", intent.as_str()), ("amount", "500")];
+    assert!(is_lost(&shop, REFUNDS, &form, "key-1").await, "the connection broke");
+    let again = shop.keyed(Method::POST, REFUNDS, &form, Some("key-1")).await;
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    let made = shop.server(Method::GET, REFUNDS, &[("payment_intent", &intent)]).await;
+    assert_eq!(made.body["data"].as_array().unwrap().len(), 1);
+    shop.keyed(Method::POST, REFUNDS, &form, Some("key-2")).await;
+    let made = shop.server(Method::GET, REFUNDS, &[("payment_intent", &intent)]).await;
+    assert_eq!(made.body["data"].as_array().unwrap().len(), 2);
 }

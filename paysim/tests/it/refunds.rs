@@ -63,7 +63,11 @@ async fn a_pending_refund_succeeds_later_and_says_so() {
     let mut webhook = Webhook::open().await;
     let shop = Shop::with(impatient(vec![webhook.target()])).await;
     shop.sandbox.set_behaviour(Behaviour {
-        refund: RefundBehaviour { outcome: RefundOutcome::Pending, settle_ms: 5 },
+        refund: RefundBehaviour {
+            outcome: RefundOutcome::Pending,
+            settle_ms: 5,
+            ..RefundBehaviour::default()
+        },
         ..Behaviour::default()
     });
     let intent = shop.paid_intent("pm_card_visa").await;

@@ -221,11 +221,13 @@ fn webhook_switches(rng: &mut StdRng) -> Value {
 /// See `paysim`'s switches for its API.
 fn provider_switches(rng: &mut StdRng) -> Value {
     let statuses = [429, 500, 503];
-    let switches = match rng.random_range(0..5) {
+    let switches = match rng.random_range(0..6) {
         0 => json!({ "delay_ms": rng.random_range(200..2_500) }),
         1 => json!({ "fail_next": rng.random_range(1..8), "fail_status": statuses.choose(rng) }),
         2 => json!({ "error_rate": rng.random_range(0.3..0.9), "fail_status": statuses.choose(rng) }),
         3 => json!({ "lose_next": rng.random_range(1..8) }),
+        // Few requests are for refunds, and they are the ones that must not be done twice.
+        4 => return json!({ "refund": { "lose_next": rng.random_range(4..16) } }),
         _ => json!({ "hang": true }),
     };
     json!({ "api": switches })

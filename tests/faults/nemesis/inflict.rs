@@ -230,9 +230,13 @@ fn well_behaved(kind: Kind) -> Value {
         Kind::WebhookChaos => json!({ "webhook": {
             "delay_ms": 0, "repeat": 0, "reorder": false, "drop": false, "drop_next": 0,
         } }),
-        _ => json!({ "api": {
-            "delay_ms": 0, "fail_next": 0, "fail_status": 500, "error_rate": 0.0, "hang": false, "lose_next": 0,
-        } }),
+        _ => json!({
+            "api": {
+                "delay_ms": 0, "fail_next": 0, "fail_status": 500, "error_rate": 0.0, "hang": false,
+                "lose_next": 0,
+            },
+            "refund": { "lose_next": 0 },
+        }),
     }
 }
 

@@ -13,8 +13,8 @@ const STEAL: &str = "on conflict on constraint seat_allocations_pkey \
 
 /// What is in order, and what is not. Rows are inserted slowly, so that two orders meet soon.
 const UNSORTED: [(&str, &str); 4] = [
-    ("$2, false from line", "$2, pg_sleep(0.005) is null from line"),
-    ("h.expires_at, false", "h.expires_at, pg_sleep(0.005) is null"),
+    ("$2, false from line", "$2, pg_sleep(0.03) is null from line"),
+    ("h.expires_at, false", "h.expires_at, pg_sleep(0.03) is null"),
     ("order by seat_no", "order by random()"),
     ("order by s.seat_no", "order by random()"),
 ];
