@@ -14,6 +14,7 @@ use std::{
 };
 
 use futures::StreamExt;
+use metrics::Counter;
 use ntex::{
     http::{Request, StatusCode},
     rt,
@@ -47,6 +48,7 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Audiences {
     open: Mutex<HashMap<Key, broadcast::Sender<Event>>>,
+    sent: Counter,
     pub(crate) places: Arc<Places>,
     capacity: usize,
     /// Whether equal subscriptions share an upstream.
@@ -58,6 +60,8 @@ pub(crate) struct Audiences {
 #[derive(Debug)]
 pub(crate) struct Viewer {
     events: broadcast::Receiver<Event>,
+    /// What all viewers were sent; kept, as to look it up for each event of each viewer takes a lock.
+    sent: Counter,
     /// Whether it has missed some since its last event.
     behind: bool,
     _place: Place,
@@ -70,11 +74,11 @@ impl Viewer {
             match self.events.recv().await {
                 Ok(Event::Next(json)) if std::mem::take(&mut self.behind) => {
                     metrics::counter!("gateway_resyncs_total", "cause" => "slow").increment(1);
-                    metrics::counter!("gateway_events_sent_total").increment(1);
+                    self.sent.increment(1);
                     return Some(Event::Next(resync(&json)));
                 }
                 Ok(event) => {
-                    metrics::counter!("gateway_events_sent_total").increment(1);
+                    self.sent.increment(1);
                     return Some(event);
                 }
                 Err(RecvError::Lagged(missed)) => {
@@ -99,7 +103,14 @@ fn resync(json: &Bytes) -> Bytes {
 
 impl Audiences {
     pub(crate) fn new(places: Arc<Places>, capacity: usize, share: bool) -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default(), places, capacity, share, alone: AtomicU64::new(0) })
+        Arc::new(Self {
+            open: Mutex::default(),
+            sent: metrics::counter!("gateway_events_sent_total"),
+            places,
+            capacity,
+            share,
+            alone: AtomicU64::new(0),
+        })
     }
 
     /// Joins the audience of a subscription, in a place of [`Audiences::places`]; the first viewer has
@@ -126,7 +137,7 @@ impl Audiences {
                 events
             }
         };
-        Viewer { events, behind: false, _place: place }
+        Viewer { events, sent: self.sent.clone(), behind: false, _place: place }
     }
 
     fn audiences(&self) -> MutexGuard<'_, HashMap<Key, broadcast::Sender<Event>>> {

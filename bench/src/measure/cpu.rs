@@ -13,8 +13,19 @@ pub struct Process {
     pub name: String,
     /// Its number.
     pub pid: u32,
-    /// Whether its children belong to it: PostgreSQL has one for each connection.
-    pub with_children: bool,
+    /// Which of its children belong to it.
+    pub children: Children,
+}
+
+/// Children of a process that count as a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Children {
+    /// None.
+    None,
+    /// Those that have ended: programs that it has run, beside servers that go on.
+    Ended,
+    /// All: PostgreSQL has one for each connection.
+    All,
 }
 
 /// What everything else on the machine uses meanwhile is called.
@@ -43,10 +54,12 @@ impl Cpu {
     /// Looks at these processes now. One that has ended counts as nothing.
     pub fn now(processes: &[Process]) -> Self {
         let all = all();
-        let seconds = |process: &Process| {
-            let own = stat(process.pid)
-                .map_or(0.0, |stat| stat.own + if process.with_children { stat.of_ended } else { 0.0 });
-            let alive = all.iter().filter(|child| process.with_children && child.parent == process.pid);
+        let seconds = |Process { pid, children, .. }: &Process| {
+            let own = stat(*pid).map_or(0.0, |stat| match children {
+                Children::None => stat.own,
+                Children::Ended | Children::All => stat.own + stat.of_ended,
+            });
+            let alive = all.iter().filter(|child| *children == Children::All && child.parent == *pid);
             own + alive.map(|child| child.own).sum::<f64>()
         };
         let by_name = processes.iter().map(|process| (process.name.clone(), seconds(process))).collect();

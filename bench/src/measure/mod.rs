@@ -6,8 +6,8 @@ mod others;
 mod outcome;
 mod stats;
 
-pub use cpu::{Cpu, Process, resident_bytes};
+pub use cpu::{Children, Cpu, Process, resident_bytes};
 pub use latency::{Latency, Recorder};
 pub use others::Others;
-pub use outcome::{Curve, Goal, Outcome, Pair, Point, Sample};
+pub use outcome::{Curve, Fact, Goal, Outcome, Pair, Point, Sample};
 pub use stats::{Spread, median};

@@ -27,6 +27,17 @@ impl Sample {
         Done { operations: self.operations, seconds: self.seconds }.rate()
     }
 
+    /// One of these operations, and then one of the others, as one: as if as many of `next` had been done
+    /// right after ours.
+    pub fn and_then(mut self, next: &Self) -> Self {
+        let scale = self.operations as f64 / (next.operations as f64).max(f64::EPSILON);
+        self.seconds += scale * next.seconds;
+        for (name, seconds) in &next.cpu {
+            *self.cpu.entry(name.clone()).or_default() += scale * seconds;
+        }
+        self
+    }
+
     /// Operations per CPU second of these processes together, each counted once.
     pub fn per_cpu_second(&self, processes: &[&str]) -> f64 {
         let named = self.cpu.iter().filter(|(name, _)| processes.contains(&name.as_str()));
@@ -79,6 +90,27 @@ pub struct Point {
     pub y: f64,
 }
 
+/// A single number, which may be found several times.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    /// As it was found.
+    pub values: Vec<f64>,
+    /// What it should not exceed, if there is such a limit.
+    pub most: Option<f64>,
+}
+
+impl Fact {
+    /// The median.
+    pub fn value(&self) -> f64 {
+        super::median(&self.values)
+    }
+
+    /// Whether it is within its limit; `None` without one.
+    pub fn is_within(&self) -> Option<bool> {
+        Some(self.value() <= self.most?)
+    }
+}
+
 /// How a cost grows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Curve {
@@ -106,7 +138,7 @@ pub struct Outcome {
     /// Measurements without a raw side.
     pub alone: Vec<Sample>,
     /// Single numbers, by what they are.
-    pub facts: BTreeMap<String, f64>,
+    pub facts: BTreeMap<String, Fact>,
     /// How costs grow.
     pub curves: Vec<Curve>,
     /// What a reader should know.
@@ -128,9 +160,15 @@ impl Outcome {
         }
     }
 
-    /// Adds a single number.
+    /// Adds a single number. Of one that is added again, the median is told.
     pub fn fact(&mut self, what: &str, value: f64) {
-        self.facts.insert(what.to_owned(), value);
+        self.facts.entry(what.to_owned()).or_default().values.push(value);
+    }
+
+    /// Adds a single number that should be at most `most`.
+    pub fn limited(&mut self, what: &str, value: f64, most: f64) {
+        self.fact(what, value);
+        self.facts.entry(what.to_owned()).or_default().most = Some(most);
     }
 
     /// Adds a note.
@@ -147,6 +185,11 @@ impl Outcome {
     /// Our measurements: of the pairs, and those without a raw side.
     pub fn ours(&self) -> impl Iterator<Item = &Sample> {
         self.pairs.iter().map(|pair| &pair.ours).chain(&self.alone)
+    }
+
+    /// The measurements of the raw side.
+    pub fn raw(&self) -> impl Iterator<Item = &Sample> {
+        self.pairs.iter().map(|pair| &pair.raw)
     }
 
     /// Whether the goal is reached; `None` without a goal or without measurements.
@@ -184,5 +227,20 @@ mod tests {
     #[test]
     fn work_per_cpu_second_counts_the_named_processes() {
         assert_eq!(sample(150).per_cpu_second(&["gateway", "booking", "redis"]), 200.0);
+    }
+    #[test]
+    fn two_operations_in_turn_take_the_sum_of_their_times() {
+        let both = sample(100).and_then(&sample(50));
+        assert_eq!((both.operations, both.seconds, both.cpu["gateway"]), (100, 6.0, 1.5));
+        assert!((1.0 / both.rate() - (1.0 / 50.0 + 1.0 / 25.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_fact_is_its_median_and_may_have_a_limit() {
+        let mut outcome = Outcome::new("x", "", None);
+        [3.0, 9.0, 4.0].into_iter().for_each(|value| outcome.fact("found", value));
+        outcome.limited("limited", 5.0, 4.0);
+        assert_eq!((outcome.facts["found"].value(), outcome.facts["found"].is_within()), (4.0, None));
+        assert_eq!(outcome.facts["limited"].is_within(), Some(false));
     }
 }

@@ -6,7 +6,12 @@ use std::{
 };
 
 use super::{Played, Report};
-use crate::measure::{Goal, Latency, Outcome, Pair, Sample, median};
+use crate::measure::{Fact, Goal, Latency, Outcome, Pair, Sample, median};
+
+/// What is less is as good as nothing, in microseconds for each operation.
+const LEAST_COST: f64 = 0.05;
+/// A generator has one thread; one that uses as much of a core limits what it measures.
+const SATURATED: f64 = 0.95;
 
 /// A number as people read it: three digits that matter.
 pub fn number(value: f64) -> String {
@@ -96,12 +101,15 @@ pub fn table<'o>(outcomes: impl IntoIterator<Item = &'o Outcome>) -> String {
     text
 }
 
-/// Microseconds of CPU for each operation of our side, by process.
-fn costs<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
-    let cost = |outcome: &Outcome| -> BTreeMap<String, f64> {
-        let names: BTreeSet<&String> = outcome.ours().flat_map(|sample| sample.cpu.keys()).collect();
+/// Microseconds of CPU for each operation of one side, by process.
+fn costs<'o, S: Iterator<Item = &'o Sample>>(
+    outcomes: impl Iterator<Item = &'o Outcome>,
+    side: impl Fn(&'o Outcome) -> S,
+) -> String {
+    let cost = |outcome: &'o Outcome| -> BTreeMap<String, f64> {
+        let names: BTreeSet<&String> = side(outcome).flat_map(|sample| sample.cpu.keys()).collect();
         let of = |name: &String| {
-            let each = outcome.ours().filter(|sample| sample.operations > 0);
+            let each = side(outcome).filter(|sample| sample.operations > 0);
             let each = each
                 .map(|sample| 1e6 * sample.cpu.get(name).copied().unwrap_or(0.0) / sample.operations as f64);
             median(&each.collect::<Vec<_>>())
@@ -110,8 +118,9 @@ fn costs<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
     };
     let rows: Vec<(&Outcome, BTreeMap<String, f64>)> =
         outcomes.map(|outcome| (outcome, cost(outcome))).filter(|(_, cost)| !cost.is_empty()).collect();
-    let used: BTreeSet<&String> = rows.iter().flat_map(|(_, cost)| cost.keys()).collect();
-    let names: Vec<&String> = used.into_iter().filter(|name| name.as_str() != "raw").collect();
+    let visible = |seconds: f64| seconds >= LEAST_COST;
+    let used = rows.iter().flat_map(|(_, cost)| cost.iter().filter(|(_, seconds)| visible(**seconds)));
+    let names: BTreeSet<&String> = used.map(|(name, _)| name).collect();
     let mut text = String::from("| scenario |");
     names.iter().for_each(|name| text.push_str(&format!(" {name} |")));
     text.push_str("\n|---|");
@@ -121,17 +130,47 @@ fn costs<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
         text.push_str(&format!("| {} |", outcome.name));
         for name in &names {
             let used = cost.get(*name).copied().unwrap_or(0.0);
-            text.push_str(&if used < 0.05 { " – |".to_owned() } else { format!(" {} |", number(used)) });
+            text.push_str(&if visible(used) { format!(" {} |", number(used)) } else { " – |".to_owned() });
         }
         text.push('\n');
     }
     text
 }
 
+fn fact(what: &str, found: &Fact) -> String {
+    let value = number(found.value());
+    match (found.most, found.is_within()) {
+        (Some(most), Some(within)) => {
+            format!("{what}: {value} (≤ {} {})", number(most), if within { "✓" } else { "✗" })
+        }
+        _ => format!("{what}: {value}"),
+    }
+}
+
+/// Which raw sides could do more if more were asked of them.
+fn saturated<'o>(outcomes: impl Iterator<Item = &'o Outcome>) -> String {
+    let cores = |outcome: &Outcome| {
+        let used = |sample: &Sample| sample.cpu.get("generator").copied().unwrap_or(0.0) / sample.seconds;
+        median(&outcome.raw().map(used).collect::<Vec<_>>())
+    };
+    let limited: Vec<String> = outcomes
+        .filter(|outcome| outcome.raw().next().is_some() && cores(outcome) > SATURATED)
+        .map(|outcome| format!("`{}`", outcome.name))
+        .collect();
+    if limited.is_empty() {
+        return String::new();
+    }
+    format!(
+        "The generator itself limits the raw side of {}: its one thread uses a whole core, which it does not do on our \
+         side for as many operations.\n\n",
+        limited.join(", ")
+    )
+}
+
 /// A few lines about one outcome, for somebody who waits.
 pub fn lines(outcome: &Outcome) -> Vec<String> {
     let mut lines: Vec<String> = table([outcome]).lines().skip(2).map(str::to_owned).collect();
-    lines.extend(outcome.facts.iter().map(|(what, value)| format!("{what}: {}", number(*value))));
+    lines.extend(outcome.facts.iter().map(|(what, found)| fact(what, found)));
     for curve in outcome.curves.iter().filter(|curve| curve.points.len() <= 10) {
         let points = curve.points.iter().map(|point| format!("{} → {}", number(point.x), number(point.y)));
         lines.push(format!("{} ({}): {}", curve.name, curve.y, points.collect::<Vec<_>>().join(", ")));
@@ -183,11 +222,13 @@ pub fn page(report: &Report) -> String {
         machine.memory_mib,
         if *apart { "A process for each role." } else { "The worker is a process of its own." },
         if *quick { " **Quick: shows that it works, not how fast it is.**" } else { "" },
-        warnings(played),
+        warnings(played) + &saturated(report.outcomes()),
         table(report.outcomes())
     );
     text.push_str("![ratios](ratios.svg)\n\n## Microseconds of CPU per operation of ours, by process\n\n");
-    text.push_str(&costs(report.outcomes()));
+    text.push_str(&costs(report.outcomes(), Outcome::ours));
+    text.push_str("\n## And of the raw side\n\n");
+    text.push_str(&costs(report.outcomes(), Outcome::raw));
     text.push_str(&format!("\n## When\n\n{}", plays(played)));
     text.push_str("\n## Notes, single figures and curves\n");
     for outcome in report.outcomes() {
@@ -196,10 +237,7 @@ pub fn page(report: &Report) -> String {
         }
         text.push_str(&format!("\n### {}\n", outcome.name));
         outcome.notes.iter().for_each(|note| text.push_str(&format!("- {note}.\n")));
-        outcome
-            .facts
-            .iter()
-            .for_each(|(what, value)| text.push_str(&format!("- {what}: {}\n", number(*value))));
+        outcome.facts.iter().for_each(|(what, found)| text.push_str(&format!("- {}\n", fact(what, found))));
         for curve in &outcome.curves {
             text.push_str(&format!("\n![{}]({})\n", curve.name, super::chart::file_name(&curve.name)));
         }

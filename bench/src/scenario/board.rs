@@ -1,4 +1,4 @@
-//! Knows when each version of a seat map came to be, and who has seen it.
+//! Knows when each version of a seat map was to come to be, and who has seen it.
 
 use std::{
     sync::{
@@ -26,7 +26,7 @@ pub struct Board {
     pub delivered: AtomicU64,
     /// Counted versions that arrived, conflated ones included.
     pub covered: AtomicU64,
-    /// From when a version was made to when a socket got it.
+    /// From when a version was to be made to when a socket got it.
     pub recorder: Recorder,
     begin: Instant,
     first: AtomicU64,
@@ -35,7 +35,7 @@ pub struct Board {
 
 #[derive(Debug, Default)]
 struct Version {
-    /// When it was made, after `begin`.
+    /// When it was to be made, after `begin`.
     made: OnceLock<Duration>,
     /// Sockets that have it.
     seen: AtomicU64,
@@ -67,10 +67,10 @@ impl Board {
         self.first.store(first, Ordering::Relaxed);
     }
 
-    /// The version is about to be made.
-    pub fn make(&self, version: u64) {
+    /// The version is to be made at this time.
+    pub fn make(&self, version: u64, due: Instant) {
         if let Some(version) = self.version(version) {
-            version.made.get_or_init(|| self.begin.elapsed());
+            version.made.get_or_init(|| due.saturating_duration_since(self.begin));
         }
     }
 
@@ -116,7 +116,7 @@ mod tests {
     fn a_delta_of_several_versions_is_one_delivery() {
         let board = Board::new(10).unwrap();
         board.count_from(12);
-        board.make(12);
+        board.make(12, Instant::now());
         board.see(br#"{"fromVersion":10,"version":11}"#);
         board.see(br#"{"fromVersion":11,"version":13}"#);
         board.see(br#"{"fromVersion":13,"version":13}"#);

@@ -60,11 +60,9 @@ pub async fn run(stand: &mut Stand, plan: Plan, found: &mut Vec<Outcome>) -> Res
         let first = stand.metered(closed(catalog, CONNECTIONS, &first, until, "startsAt")).await?;
         let second = stand.metered(closed(booking, CONNECTIONS, &second, until, "version")).await?;
         let ours = stand.metered(new.ask(stand, plan, "version")).await?;
-        let raw_figure = 1.0 / (1.0 / first.rate() + 1.0 / second.rate());
-        let our_figure = ours.rate();
         two.fact("first fetch, direct, per second", first.rate());
         two.fact("second fetch, direct, per second", second.rate());
-        two.pairs.push(Pair { raw: first, ours, raw_figure, our_figure });
+        two.pairs.push(Pair::of_rates(first.and_then(&second), ours));
     }
     let kept = closed(stand.gateway(), CONNECTIONS, &by_id(TWO), until, "version").await?;
     two.fact("answers that are kept, per second", kept.rate());

@@ -76,6 +76,16 @@ impl Progress {
         Statement::from_sql_and_values(stand.pg.get_database_backend(), sql, values)
     }
 
+    /// How many are done.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn done(&self, stand: &Stand) -> Result<usize> {
+        let ask = self.ask(stand, "select count(*) from done");
+        let row = stand.pg.query_one_raw(ask).await?.context("a count has a row")?;
+        Ok(usize::try_from(row.try_get_by_index::<i64>(0)?)?)
+    }
+
     /// Waits until all is done.
     ///
     /// # Errors
@@ -83,9 +93,7 @@ impl Progress {
     pub async fn complete(&self, stand: &Stand) -> Result<()> {
         stand
             .until("all bookings are done", async |stand| {
-                let ask = self.ask(stand, "select count(*) from done");
-                let row = stand.pg.query_one_raw(ask).await?.context("a count has a row")?;
-                let is_complete = row.try_get_by_index::<i64>(0)? >= self.bookings as i64;
+                let is_complete = self.done(stand).await? >= self.bookings;
                 if !is_complete {
                     sleep(LOOK_EVERY).await;
                 }

@@ -99,7 +99,7 @@ pub async fn crowd(stand: &Stand, show: &Show, sockets: usize, watch: Watch) -> 
 }
 
 /// Makes changes until all sockets see one, then the ones that are measured. Latencies count from
-/// just before a change was asked for.
+/// when a change was due.
 async fn measure(
     stand: &Stand,
     board: &Board,
@@ -123,9 +123,9 @@ async fn measure(
             pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
             let begin = Instant::now();
             for _ in 0..traffic.deltas {
-                pace.tick().await;
+                let due = pace.tick().await;
                 version += 1;
-                board.make(version);
+                board.make(version, due);
                 change(version).await?;
             }
             let last = version;

@@ -307,13 +307,14 @@ impl Stand {
 
     /// All processes that are measured.
     fn processes(&self) -> Vec<measure::Process> {
-        let own =
-            measure::Process { name: "generator".to_owned(), pid: std::process::id(), with_children: false };
+        // With the programs that make the load of a raw side.
+        let children = measure::Children::Ended;
+        let own = measure::Process { name: "generator".to_owned(), pid: std::process::id(), children };
         let parts = self.parts.iter();
         let parts = parts.map(|part| measure::Process {
             name: part.name.to_owned(),
             pid: part.pid,
-            with_children: false,
+            children: measure::Children::None,
         });
         parts.chain(self.servers.processes()).chain([own]).collect()
     }

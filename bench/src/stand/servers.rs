@@ -8,7 +8,7 @@ use xtask::{
     services::{Durability, Home, Postgres, Rabbit, Redis, Services, TemporaryHome},
 };
 
-use crate::measure::Process;
+use crate::measure::{Children, Process};
 
 /// Running servers. Dropping them ends them, with everything else that was recorded at home.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Servers {
         processes.map(|(name, process)| Process {
             name: name.to_owned(),
             pid: process.identity().pid,
-            with_children: name == "postgres",
+            children: if name == "postgres" { Children::All } else { Children::None },
         })
     }
 }

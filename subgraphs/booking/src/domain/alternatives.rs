@@ -22,6 +22,9 @@ const ROW: u32 = 2;
 ///
 /// `wished` is ascending, and `states` has a letter per seat of `layout`.
 pub fn near(layout: &Layout, states: &[u8], wished: &[u16]) -> Vec<Vec<u16>> {
+    if is_full(states) {
+        return Vec::new();
+    }
     let hall = Hall::new(layout);
     let plan = &hall.plan;
     let wished_kinds = kinds(plan, wished.iter().map(|seat| usize::from(*seat)));
@@ -61,12 +64,20 @@ pub fn instead_of_block(
     quantity: usize,
     kind: Option<SeatKind>,
 ) -> Vec<Vec<u16>> {
+    if is_full(states) {
+        return Vec::new();
+    }
     let plan = Plan::new(layout);
     let other_kind = match kind {
         Some(kind) if !is_special(kind) => choose(&plan, states, quantity, None).map(Iterator::collect),
         _ => None,
     };
     other_kind.into_iter().chain(split(&plan, states, quantity, kind)).collect()
+}
+
+/// Whether there is nothing to offer: what nearly everybody hears who wants a show that sells out.
+fn is_full(states: &[u8]) -> bool {
+    !states.contains(&SeatState::Available.byte())
 }
 
 /// `quantity` free seats in as few blocks as possible, greedily: the longest block first.
