@@ -27,13 +27,13 @@ use super::overdue::{Answer, Asked, Why};
 use super::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
 use crate::domain::booking::{BookedSeat, Booking, BookingStatus};
-use crate::domain::payment::PaymentStatus;
+use crate::domain::payment::Attempt;
 use crate::domain::show::Show;
 use crate::payments::CALLED_OFF;
 use crate::store::SCHEMA;
 use crate::store::booking_seats::booking_seat_list;
 use crate::store::claims::{booking_extend, booking_list_overdue, booking_lock_overdue};
-use crate::store::payments::{payment_record_failure, payment_record_processing};
+use crate::store::payments::{Revision, payment_record_attempt, payment_record_cancelled};
 use crate::store::sales::booking_release;
 
 /// Who ends claims that nobody else wants.
@@ -61,8 +61,8 @@ struct Sorted {
     whys: Vec<Why>,
     /// Payments that were called off.
     called_off: Vec<PaymentId>,
-    /// Payments that the provider is working on.
-    processing: Vec<PaymentId>,
+    /// Payments that the provider is working on, as we had them before it was asked.
+    processing: Vec<(PaymentId, Option<Revision>)>,
 }
 
 impl App {
@@ -137,13 +137,16 @@ impl App {
         let seats = group(booking_seat_list(&txn, &ids).await?);
         booking_release(&txn, show.id, &ended, &actor.clone().because(Reason::ClaimLapsed)).await?;
         if !called_off.is_empty() {
-            let (status, cause) = (PaymentStatus::Cancelled, actor.clone().because(Reason::BookingEnded));
-            payment_record_failure(&txn, show.id, &called_off, status, CALLED_OFF, &cause).await?;
+            let cause = actor.clone().because(Reason::BookingEnded);
+            payment_record_cancelled(&txn, show.id, &called_off, CALLED_OFF, &cause).await?;
         }
         if !extended.is_empty() {
             booking_extend(&txn, show.id, &extended).await?;
+        }
+        if !processing.is_empty() {
             let cause = actor.because(Reason::PaymentProcessing);
-            payment_record_processing(&txn, show.id, &processing, &cause).await?;
+            // One that somebody wrote to meanwhile is left to what they knew.
+            payment_record_attempt(&txn, show.id, &processing, &Attempt::Processing, &cause).await?;
         }
         let events = ended
             .iter()
@@ -179,8 +182,8 @@ impl App {
             let Some(answer) = answers.get(&(booking.id, booking.version)) else { continue };
             match (answer, booking.extend(step, limit)) {
                 (Answer::GoesOn(why), Some(extended)) => {
-                    if let Why::Processing(payment) = why {
-                        sorted.processing.push(*payment);
+                    if let Why::Processing(payment, revision) = why {
+                        sorted.processing.push((*payment, Some(*revision)));
                     }
                     sorted.extended.push(extended);
                     sorted.whys.push(*why);

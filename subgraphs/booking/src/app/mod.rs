@@ -21,6 +21,7 @@ mod expire;
 mod facts;
 mod overdue;
 mod paid_in_time;
+mod payment_attempt;
 mod payment_failed;
 mod payment_processing;
 mod payments;

@@ -1,8 +1,10 @@
 //! What the provider says about the money for claims whose time is over.
 //!
-//! Each payment is called off, and then the provider says that it can never be made, or that it was made,
-//! or is being made. Nothing of that happens in a transaction, and nothing of it is written here: what
-//! was said is true of one version of a booking, and [`super::expire`] acts upon it.
+//! Each payment that the provider is not working on is called off, and then the provider says that it can
+//! never be made, or that it was made. Whether it is being made is asked first, whatever we have heard: that
+//! an attempt failed says nothing about the next one. Nothing of that happens in a transaction, and nothing
+//! of it is written here: what was said is true of one version of a booking, and [`super::expire`] acts upon
+//! it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +18,7 @@ use super::{App, AppError};
 use crate::domain::booking::Booking;
 use crate::domain::payment::{IntentStatus, Payment, PaymentStatus};
 use crate::store::bookings::booking_list;
-use crate::store::payments::payment_list;
+use crate::store::payments::{Revision, payment_list_revised};
 
 /// Claims about which the provider is asked at the same time.
 const ASKED_AT_ONCE: usize = 32;
@@ -41,8 +43,8 @@ pub(super) enum Answer {
 /// Why money may come for a claim that is over.
 #[derive(Clone, Copy)]
 pub(super) enum Why {
-    /// The provider is working on this payment.
-    Processing(PaymentId),
+    /// The provider is working on this payment, which we had in this version before it was asked.
+    Processing(PaymentId, Revision),
     /// The provider has it; that it does is on its way to us.
     Paid,
     /// The provider could not be asked, or did not say.
@@ -53,7 +55,7 @@ impl Why {
     /// For metrics and logs.
     pub(super) fn label(self) -> &'static str {
         match self {
-            Self::Processing(_) => "processing",
+            Self::Processing(..) => "processing",
             Self::Paid => "paid",
             Self::Unknown => "unknown",
         }
@@ -68,9 +70,9 @@ impl App {
         let mut bookings = booking_list(&self.deps.pg, ids).await?;
         bookings.retain(Booking::is_overdue);
         let ids: Vec<BookingId> = bookings.iter().map(|booking| booking.id).collect();
-        let mut payments: BTreeMap<BookingId, Vec<Payment>> = BTreeMap::new();
-        for payment in payment_list(&self.deps.pg, &ids).await? {
-            payments.entry(payment.booking).or_default().push(payment);
+        let mut payments: BTreeMap<BookingId, Vec<(Payment, Revision)>> = BTreeMap::new();
+        for (payment, revision) in payment_list_revised(&self.deps.pg, &ids).await? {
+            payments.entry(payment.booking).or_default().push((payment, revision));
         }
         let (step, limit) = self.config.claim_extension();
         let ask = async |booking: &Booking| {
@@ -88,13 +90,15 @@ impl App {
         Ok(asked)
     }
 
-    async fn claim_ask(&self, payments: &[Payment]) -> Answer {
+    async fn claim_ask(&self, payments: &[(Payment, Revision)]) -> Answer {
         let mut called_off = Vec::new();
-        for payment in payments {
+        for (payment, revision) in payments {
             match self.payment_ask(payment).await {
                 Ok(IntentStatus::Cancelled) => called_off.push(payment.id),
                 Ok(IntentStatus::Succeeded) => return Answer::GoesOn(Why::Paid),
-                Ok(IntentStatus::Processing) => return Answer::GoesOn(Why::Processing(payment.id)),
+                Ok(IntentStatus::Processing) => {
+                    return Answer::GoesOn(Why::Processing(payment.id, *revision));
+                }
                 Ok(IntentStatus::RequiresPayment) => return Answer::GoesOn(Why::Unknown),
                 Err(error) => {
                     tracing::warn!(payment = %payment.id, %error, "not known whether it is paid");
@@ -107,17 +111,11 @@ impl App {
 
     async fn payment_ask(&self, payment: &Payment) -> Result<IntentStatus, AppError> {
         match payment.status {
-            PaymentStatus::Cancelled => return Ok(IntentStatus::Cancelled),
-            PaymentStatus::Succeeded => return Ok(IntentStatus::Succeeded),
-            PaymentStatus::Processing => {
-                // Some kinds of payments could be called off now. The buyer has done their part.
-                let listed = self.provider.intent_get(&payment.intent).await?;
-                if listed.is_some_and(|listed| listed.intent.status == IntentStatus::Processing) {
-                    return Ok(IntentStatus::Processing);
-                }
+            PaymentStatus::Cancelled => Ok(IntentStatus::Cancelled),
+            PaymentStatus::Succeeded => Ok(IntentStatus::Succeeded),
+            PaymentStatus::RequiresPayment | PaymentStatus::Processing | PaymentStatus::Failed => {
+                self.intent_call_off(payment).await
             }
-            PaymentStatus::RequiresPayment | PaymentStatus::Failed => {}
         }
-        self.intent_call_off(payment).await
     }
 }

@@ -1,19 +1,17 @@
 //! A payment that the provider is working on: the buyer has done their part.
 //!
-//! It may come twice, late and after what came of the payment: only a payment of which nothing else is
-//! known becomes one that is being processed. When the claim of its booking is over, that is asked for
-//! again ([`super::overdue`]).
+//! It may come twice, late and after what came of the payment ([`super::payment_attempt`]). When the claim of
+//! its booking is over, that is asked for again ([`super::overdue`]).
 
 use events::Envelope;
 use events::payment::PaymentProcessing;
 use platform::HandlerError;
 use platform::faults::reach;
-use sea_orm::TransactionTrait;
 
-use super::{App, AppError};
+use super::App;
+use super::payment_attempt::Told;
 use crate::domain::audit::{Actor, Reason};
-use crate::store::bookings::booking_lock;
-use crate::store::payments::payment_record_processing;
+use crate::domain::payment::Attempt;
 
 impl App {
     /// Applies `payment.processing`.
@@ -21,17 +19,15 @@ impl App {
     /// # Errors
     /// When it has to come again.
     pub async fn payment_processing(&self, envelope: &Envelope) -> Result<(), HandlerError> {
-        let told: PaymentProcessing = envelope.decode()?;
-        Ok(self.payment_processing_record(told).await?)
-    }
-
-    async fn payment_processing_record(&self, told: PaymentProcessing) -> Result<(), AppError> {
-        let cause = Actor::Provider(told.provider_event_id).because(Reason::PaymentProcessing);
-        let booking = told.booking_id;
-        let txn = self.deps.pg.begin().await?;
-        booking_lock(&txn, booking).await?;
-        payment_record_processing(&txn, booking.show(), &[told.payment_id], &cause).await?;
-        txn.commit().await?;
+        let processing: PaymentProcessing = envelope.decode()?;
+        let told = Told {
+            payment: processing.payment_id,
+            booking: processing.booking_id,
+            intent: &processing.provider_intent_id,
+            attempt: Attempt::Processing,
+            cause: Actor::Provider(processing.provider_event_id.clone()).because(Reason::PaymentProcessing),
+        };
+        self.payment_attempt(envelope, &told).await?;
         reach("payment_processing.committed").await;
         Ok(())
     }

@@ -10,10 +10,13 @@ use super::checkout::{CheckedOut, PaymentState};
 use super::{App, AppError};
 use crate::domain::audit::{Actor, Cause, Reason};
 use crate::domain::booking::Booking;
-use crate::domain::payment::{IntentStatus, Payment, PaymentStatus, payment_id};
+use crate::domain::payment::{Attempt, IntentStatus, Payment, PaymentStatus, payment_id};
 use crate::payments::{CALLED_OFF, Intent, IntentOrder};
 use crate::store::bookings::{booking_get, booking_lock};
-use crate::store::payments::{payment_list, payment_record_failure, payment_record_intent};
+use crate::store::payments::{
+    Revision, payment_list, payment_list_revised, payment_record_attempt, payment_record_cancelled,
+    payment_record_intent,
+};
 use crate::store::{SCHEMA, StoreError};
 
 impl App {
@@ -136,35 +139,55 @@ impl App {
         }
         let cause = actor.because(Reason::BookingEnded);
         let mut is_done = false;
-        for payment in payment_list(&self.deps.pg, &[id]).await? {
+        for (payment, revision) in payment_list_revised(&self.deps.pg, &[id]).await? {
             if !matches!(payment.status, PaymentStatus::Succeeded | PaymentStatus::Cancelled) {
-                is_done |= self.payment_call_off(&payment, &cause).await?;
+                is_done |= self.payment_call_off(&payment, revision, &cause).await?;
             }
         }
         Ok(is_done)
     }
 
-    async fn payment_call_off(&self, payment: &Payment, cause: &Cause) -> Result<bool, AppError> {
-        match self.intent_call_off(payment).await? {
+    async fn payment_call_off(
+        &self,
+        payment: &Payment,
+        revision: Revision,
+        cause: &Cause,
+    ) -> Result<bool, AppError> {
+        let status = self.intent_call_off(payment).await?;
+        let show = payment.booking.show();
+        match status {
             IntentStatus::Cancelled => {
-                let status = PaymentStatus::Cancelled;
                 let txn = self.deps.pg.begin().await?;
                 booking_lock(&txn, payment.booking).await?;
-                let (show, ids) = (payment.booking.show(), &[payment.id]);
-                payment_record_failure(&txn, show, ids, status, CALLED_OFF, cause).await?;
+                payment_record_cancelled(&txn, show, &[payment.id], CALLED_OFF, cause).await?;
                 txn.commit().await?;
                 Ok(true)
             }
+            IntentStatus::Processing => {
+                let (seen, cause) = ([(payment.id, Some(revision))], cause.but(Reason::PaymentProcessing));
+                let txn = self.deps.pg.begin().await?;
+                booking_lock(&txn, payment.booking).await?;
+                payment_record_attempt(&txn, show, &seen, &Attempt::Processing, &cause).await?;
+                txn.commit().await?;
+                Ok(false)
+            }
             IntentStatus::Succeeded => Ok(true),
-            IntentStatus::Processing | IntentStatus::RequiresPayment => Ok(false),
+            IntentStatus::RequiresPayment => Ok(false),
         }
     }
 
-    /// Calls an intent off, and tells where it stands then. That it was paid is told on.
+    /// Calls an intent off unless the provider is working on it, and tells where it stands then. That it was
+    /// paid is told on.
     pub(super) async fn intent_call_off(&self, payment: &Payment) -> Result<IntentStatus, AppError> {
-        // A refusal says nothing about the intent (a wrong key of ours, say), so it stays an error
-        // until it is repaired: an intent that was paid or called off is an answer, not a refusal.
-        let intent = self.provider.intent_cancel(&payment.intent).await?;
+        let listed = self.provider.intent_get(&payment.intent).await?;
+        let intent = match listed.map(|listed| listed.intent) {
+            // Some kinds of payments can be called off while they are processed. The buyer has done their
+            // part.
+            Some(intent) if intent.status != IntentStatus::RequiresPayment => intent,
+            // A refusal says nothing about the intent (a wrong key of ours, say), so it stays an error
+            // until it is repaired: an intent that was paid or called off is an answer, not a refusal.
+            _ => self.provider.intent_cancel(&payment.intent).await?,
+        };
         reach("call_off.answered").await;
         if intent.status == IntentStatus::Succeeded {
             tracing::warn!(payment = %payment.id, "paid without a webhook so far");

@@ -33,7 +33,7 @@ pub struct PaymentsConfig {
     /// Limit on connecting to the provider, in milliseconds.
     #[garde(range(min = 10, max = 30_000))]
     pub connect_timeout_ms: u32,
-    /// Limit on one call to the provider: all its attempts and the pauses between them, in
+    /// Limit on one call to the provider: all its attempts, which share it, and the pauses between them, in
     /// milliseconds.
     #[garde(range(min = 50, max = 60_000))]
     pub timeout_ms: u32,

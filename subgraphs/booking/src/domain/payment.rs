@@ -14,7 +14,8 @@ pub enum PaymentStatus {
     Processing,
     /// Captured.
     Succeeded,
-    /// The last attempt was declined; the buyer may try again while the booking waits.
+    /// The latest attempt that we know of failed; the buyer may try again while the booking waits, and may
+    /// have done so.
     Failed,
     /// Called off at the provider; it can never succeed.
     Cancelled,
@@ -53,6 +54,43 @@ pub enum IntentStatus {
     Succeeded,
     /// Called off; it can never succeed.
     Cancelled,
+}
+
+/// Where an attempt at a payment stands, in the words of somebody who may be late: other attempts may have
+/// been made since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// The provider is working on it.
+    Processing,
+    /// It failed, with the provider's code.
+    Failed(String),
+}
+
+impl Attempt {
+    /// Where the payment stands when this is its latest attempt.
+    pub fn status(&self) -> PaymentStatus {
+        match self {
+            Self::Processing => PaymentStatus::Processing,
+            Self::Failed(_) => PaymentStatus::Failed,
+        }
+    }
+
+    /// The provider's code, when it failed.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Processing => None,
+            Self::Failed(code) => Some(code),
+        }
+    }
+
+    /// Is this the latest attempt, when the intent stands here? When nobody can say where it stands, a
+    /// payment counts as being processed: nothing is ever called off because of that.
+    pub fn is_latest(&self, intent: Option<IntentStatus>) -> bool {
+        match self {
+            Self::Processing => matches!(intent, Some(IntentStatus::Processing) | None),
+            Self::Failed(_) => intent == Some(IntentStatus::RequiresPayment),
+        }
+    }
 }
 
 /// A payment of a booking: one intent at the provider.
@@ -169,5 +207,17 @@ mod tests {
         assert_eq!(payment_id(show, "pi_1"), payment_id(show, "pi_1"));
         assert_ne!(payment_id(show, "pi_1"), payment_id(show, "pi_2"));
         assert_ne!(payment_id(show, "pi_1"), payment_id(other, "pi_1"));
+    }
+
+    #[test]
+    fn a_payment_counts_as_processed_unless_the_provider_says_otherwise() {
+        use IntentStatus::{Cancelled, Processing, RequiresPayment, Succeeded};
+        let check = |attempt: Attempt, latest: &[Option<IntentStatus>]| {
+            for intent in [None, Some(RequiresPayment), Some(Processing), Some(Succeeded), Some(Cancelled)] {
+                assert_eq!(attempt.is_latest(intent), latest.contains(&intent), "{attempt:?} {intent:?}");
+            }
+        };
+        check(Attempt::Processing, &[None, Some(Processing)]);
+        check(Attempt::Failed("card_declined".to_owned()), &[Some(RequiresPayment)]);
     }
 }

@@ -3,6 +3,7 @@
 //! No card data ever comes here: a buyer pays at the provider, with the client secret of an
 //! intent that we created.
 
+mod attempts;
 mod breaker;
 mod error;
 mod list;
@@ -20,6 +21,8 @@ pub use stripe::Stripe;
 
 use crate::domain::payment::{IntentStatus, RefundOutcome};
 
+/// Calls to the provider, by operation and outcome.
+const CALLS: &str = "payment_provider_calls_total";
 /// Why we call intents off, in the provider's words. Its message about that says so, too.
 pub const CALLED_OFF: &str = "abandoned";
 
@@ -78,7 +81,8 @@ pub trait PaymentProvider: Send + Sync + 'static {
     /// Creates an intent, or gives the one that this booking already has.
     async fn intent_create(&self, order: &IntentOrder) -> Result<Intent, ProviderError>;
 
-    /// Calls an intent off unless it was paid, and tells where it stands then.
+    /// Calls an intent off unless it was paid, and tells where it stands then. Some kinds of payments are
+    /// called off while the provider is working on them.
     async fn intent_cancel(&self, intent: &str) -> Result<Intent, ProviderError>;
 
     /// Gives money back, or tells of the refund that this order already made.

@@ -16,18 +16,17 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
+use super::attempts::Attempts;
 use super::breaker::Breaker;
 use super::stripe_wire::{self, WireError, WireIntent, WireIntentOrNothing, WireList, WireRefund};
 use super::{
-    CALLED_OFF, Intent, IntentOrder, ListedIntent, ListedRefund, Page, PaymentProvider, ProviderError,
+    CALLED_OFF, CALLS, Intent, IntentOrder, ListedIntent, ListedRefund, Page, PaymentProvider, ProviderError,
     ProviderRefund, Range, RefundOrder,
 };
 use crate::config::PaymentsConfig;
 
 /// The version of the API that our types were written for.
 const API_VERSION: &str = "2024-06-20";
-/// Pause before the second attempt; doubled before each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The client.
 pub struct Stripe {
@@ -81,7 +80,7 @@ impl Stripe {
     /// Makes a call, repeated while the provider is in trouble and time is left.
     async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, CallError> {
         let started = Instant::now();
-        let outcome = if self.breaker.admit() {
+        let outcome = if let Some(admitted) = self.breaker.admit(call.operation) {
             let span = tracing::info_span!(
                 target: TARGET,
                 "payment provider",
@@ -89,14 +88,11 @@ impl Stripe {
                 otel.status_code = Empty,
                 payment.operation = call.operation,
             );
-            let attempts = timeout(self.deadline, self.attempts(&call)).instrument(span.clone());
-            let outcome = attempts.await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+            let outcome = self.attempts(&call).instrument(span.clone()).await;
             if outcome.is_err() {
                 span.record("otel.status_code", "ERROR");
             }
-            if self.breaker.record(outcome.is_ok()) {
-                tracing::error!(operation = call.operation, "payment provider: circuit opened");
-            }
+            admitted.end(outcome.is_ok());
             outcome
         } else {
             Err("the circuit is open after repeated failures".to_owned())
@@ -106,8 +102,7 @@ impl Stripe {
             Ok(Err(_)) => "refused",
             Err(_) => "unavailable",
         };
-        metrics::counter!("payment_provider_calls_total", "operation" => call.operation, "outcome" => label)
-            .increment(1);
+        metrics::counter!(CALLS, "operation" => call.operation, "outcome" => label).increment(1);
         metrics::histogram!("payment_provider_call_seconds", "operation" => call.operation)
             .record(started.elapsed());
         match outcome {
@@ -121,10 +116,10 @@ impl Stripe {
 
     /// The attempts of one call: an answer, a refusal, or after the last one what the trouble is.
     async fn attempts(&self, call: &Call<'_>) -> Result<Result<Vec<u8>, (StatusCode, Vec<u8>)>, String> {
-        let mut pause = FIRST_PAUSE;
+        let mut attempts = Attempts::new(self.deadline, self.max_attempts);
         let mut made = 1;
         loop {
-            let trouble = match self.attempt(call).await {
+            let trouble = match self.attempt(call, attempts.limit()).await {
                 Attempt::Answer(body) => return Ok(Ok(body)),
                 Attempt::Refusal(status, body) => return Ok(Err((status, body))),
                 Attempt::Trouble(trouble) => trouble,
@@ -135,17 +130,15 @@ impl Stripe {
                 trouble,
                 "payment provider in trouble"
             );
-            if made >= self.max_attempts {
-                return Err(trouble);
-            }
+            let Some(pause) = attempts.next() else { return Err(trouble) };
             sleep(self.jittered(pause)).await;
-            pause *= 2;
             made += 1;
         }
     }
 
-    /// One attempt, a part of our trace: the provider is told which.
-    async fn attempt(&self, call: &Call<'_>) -> Attempt {
+    /// One attempt, a part of our trace: the provider is told which. One that is not answered within `limit`
+    /// may have been carried out: the next one has the same key, and gets its outcome.
+    async fn attempt(&self, call: &Call<'_>, limit: Duration) -> Attempt {
         let span = tracing::info_span!(
             target: TARGET,
             "HTTP",
@@ -155,7 +148,8 @@ impl Stripe {
             http.request.method = call.method.as_str(),
             http.response.status_code = Empty,
         );
-        let attempt = self.send(call).instrument(span.clone()).await;
+        let sent = timeout(limit, self.send(call)).instrument(span.clone()).await;
+        let attempt = sent.unwrap_or_else(|_| Attempt::Trouble("no answer in time".to_owned()));
         if !matches!(attempt, Attempt::Answer(_)) {
             span.record("otel.status_code", "ERROR");
         }

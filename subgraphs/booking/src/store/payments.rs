@@ -9,7 +9,17 @@ use super::audit::{audit_columns, values as cause_values};
 use super::{StoreError, bookings, decode, sql};
 use crate::domain::audit::Cause;
 use crate::domain::booking::BookingStatus;
-use crate::domain::payment::{Payment, PaymentStatus};
+use crate::domain::payment::{Attempt, Payment, PaymentStatus};
+
+/// A version of the record of a payment: any write makes another one. For telling whether somebody wrote to
+/// it while the provider was asked about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(i64);
+
+impl Revision {
+    /// No transaction has this number.
+    const NONE: i64 = 0;
+}
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -46,18 +56,30 @@ pub async fn payment_list<C: ConnectionTrait>(
     conn: &C,
     ids: &[BookingId],
 ) -> Result<Vec<Payment>, StoreError> {
+    let payments = payment_list_revised(conn, ids).await?;
+    Ok(payments.into_iter().map(|(payment, _)| payment).collect())
+}
+
+/// The same, with the versions in which they were read.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn payment_list_revised<C: ConnectionTrait>(
+    conn: &C,
+    ids: &[BookingId],
+) -> Result<Vec<(Payment, Revision)>, StoreError> {
     let (shows, numbers) = bookings::columns(ids);
     let rows = conn
         .query_all_raw(sql(
             "select p.show_id, p.payment_no, p.booking_no, p.provider, p.provider_intent,
-                    p.client_secret, p.status, p.currency, p.amount_minor
+                    p.client_secret, p.status, p.currency, p.amount_minor, p.xmin::text::bigint as revision
                from unnest($1::uuid[], $2::bigint[]) as want(show_id, booking_no)
                join booking.payments p using (show_id, booking_no)
               order by p.show_id, p.booking_no, p.created_at, p.payment_no",
             [shows.into(), numbers.into()],
         ))
         .await?;
-    rows.iter().map(payment).collect()
+    rows.iter().map(|row| Ok((payment(row)?, Revision(row.try_get("", "revision")?)))).collect()
 }
 
 /// Records an intent that was created at the provider, and tells where its booking stands at that
@@ -159,58 +181,94 @@ pub async fn payment_record_capture<C: ConnectionTrait>(
     Ok(done.rows_affected() == 1)
 }
 
-/// Records that the provider is working on payments of a show, with audit entries; their bookings are
-/// locked. Only the first word about a payment can be this: what is told later than it happened changes
-/// nothing any more.
+/// Records what is said of an attempt at payments of a show, with an audit entry where that is new; their
+/// bookings are locked. A payment that was captured or called off stays what it is.
+///
+/// What is said may be late: that an attempt failed says nothing about one that is being processed, nor the
+/// other way round, unless the provider was asked which is the later one. So these are left as they are and
+/// given back, with their versions, unless they are still in the version that comes with them: in which they
+/// were read before the provider was asked.
 ///
 /// # Errors
 /// When the table cannot be written.
-pub async fn payment_record_processing<C: ConnectionTrait>(
+pub async fn payment_record_attempt<C: ConnectionTrait>(
     conn: &C,
     show: ShowId,
-    ids: &[PaymentId],
+    payments: &[(PaymentId, Option<Revision>)],
+    attempt: &Attempt,
     cause: &Cause,
-) -> Result<(), StoreError> {
+) -> Result<Vec<(PaymentId, Revision)>, StoreError> {
     let [kind, actor, reason, trace] = cause_values(cause);
-    conn.execute_raw(sql(
-        concat!(
-            "with changed as (
-                 update booking.payments
-                    set status = 'PROCESSING', updated_at = booking.now()
-                  where show_id = $1 and payment_no = any($2) and status = 'REQUIRES_PAYMENT'
-                 returning show_id, payment_no, booking_no, status
-             ) ",
-            audit_columns!(),
-            "select show_id, 'PAYMENT', payment_no, booking_no, 'REQUIRES_PAYMENT', status, '{}'::smallint[],
-                    $3, $4, $5, $6
-               from changed"
-        ),
-        [show.uuid().into(), numbers(ids).into(), kind, actor, reason, trace],
-    ))
-    .await?;
-    Ok(())
+    let (numbers, revisions): (Vec<i64>, Vec<i64>) = payments
+        .iter()
+        .map(|(id, seen)| (id.local_i64(), seen.map_or(Revision::NONE, |Revision(number)| number)))
+        .unzip();
+    let rows = conn
+        .query_all_raw(sql(
+            concat!(
+                "with was as (
+                     select p.show_id, p.payment_no, p.status, p.xmin::text::bigint as revision,
+                            p.status in ('REQUIRES_PAYMENT', $4)
+                                or p.xmin::text::bigint = said.revision as is_clear
+                       from unnest($2::bigint[], $3::bigint[]) as said(payment_no, revision)
+                       join booking.payments p on p.show_id = $1 and p.payment_no = said.payment_no
+                      where p.status not in ('SUCCEEDED', 'CANCELLED')
+                 ), changed as (
+                     -- Also those that stand there already: to whoever asks meanwhile it is a new version.
+                     update booking.payments p
+                        set status = $4, failure = $5,
+                            updated_at = case was.status when $4 then p.updated_at else booking.now() end
+                       from was
+                      where p.show_id = was.show_id and p.payment_no = was.payment_no and was.is_clear
+                     returning p.show_id, p.payment_no, p.booking_no, was.status as was, p.status
+                 ), audited as (
+                     ",
+                audit_columns!(),
+                "select show_id, 'PAYMENT', payment_no, booking_no, was, status, '{}'::smallint[],
+                        $6, $7, $8, $9
+                   from changed where was <> status
+                 )
+                 select payment_no, revision from was where not is_clear"
+            ),
+            [
+                show.uuid().into(),
+                numbers.into(),
+                revisions.into(),
+                attempt.status().as_str().into(),
+                attempt.failure().map(str::to_owned).into(),
+                kind,
+                actor,
+                reason,
+                trace,
+            ],
+        ))
+        .await?;
+    let unclear = |row: &QueryResult| {
+        let id = PaymentId::from_db(show.uuid(), row.try_get("", "payment_no")?);
+        Ok((id, Revision(row.try_get("", "revision")?)))
+    };
+    rows.iter().map(unclear).collect()
 }
 
-/// Records that attempts failed or that intents were cancelled, of one show, with an audit entry unless
-/// that is what was known; the bookings are locked. A captured payment stays captured: then this message
-/// came late.
+/// Records that intents were called off, of one show, with an audit entry unless that was known; the bookings
+/// are locked. A captured payment stays captured: then this message came late.
 ///
 /// # Errors
 /// When the table cannot be written.
-pub async fn payment_record_failure<C: ConnectionTrait>(
+pub async fn payment_record_cancelled<C: ConnectionTrait>(
     conn: &C,
     show: ShowId,
     ids: &[PaymentId],
-    status: PaymentStatus,
     failure: &str,
     cause: &Cause,
 ) -> Result<(), StoreError> {
     let [kind, actor, reason, trace] = cause_values(cause);
+    let numbers: Vec<i64> = ids.iter().map(|id| id.local_i64()).collect();
     conn.execute_raw(sql(
         concat!(
             "with changed as (
                  update booking.payments p
-                    set status = $3, failure = $4, updated_at = booking.now()
+                    set status = 'CANCELLED', failure = $3, updated_at = booking.now()
                    from booking.payments was
                   where p.show_id = $1 and p.payment_no = any($2)
                     and p.status not in ('SUCCEEDED', 'CANCELLED')
@@ -218,26 +276,13 @@ pub async fn payment_record_failure<C: ConnectionTrait>(
                  returning p.show_id, p.payment_no, p.booking_no, was.status as was, p.status
              ) ",
             audit_columns!(),
-            "select show_id, 'PAYMENT', payment_no, booking_no, was, status, '{}', $5, $6, $7, $8
-               from changed where was <> status"
+            "select show_id, 'PAYMENT', payment_no, booking_no, was, status, '{}', $4, $5, $6, $7
+               from changed"
         ),
-        [
-            show.uuid().into(),
-            numbers(ids).into(),
-            status.as_str().into(),
-            failure.into(),
-            kind,
-            actor,
-            reason,
-            trace,
-        ],
+        [show.uuid().into(), numbers.into(), failure.into(), kind, actor, reason, trace],
     ))
     .await?;
     Ok(())
-}
-
-fn numbers(ids: &[PaymentId]) -> Vec<i64> {
-    ids.iter().map(|id| id.local_i64()).collect()
 }
 
 fn values(payment: &Payment, cause: &Cause) -> [sea_orm::Value; 13] {

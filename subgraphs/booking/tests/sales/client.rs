@@ -8,7 +8,9 @@ use booking::domain::payment::IntentStatus;
 use booking::payments::{IntentOrder, PaymentProvider as _, ProviderError, Stripe};
 use kernel::{BookingId, Currency, IdSource as _, Money, ShowId, SystemIds};
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, timeout};
 use wiremock::matchers::{any, body_string, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -120,6 +122,61 @@ async fn silence_ends_in_time() {
     let error = client.intent_create(&order()).await.unwrap_err();
     assert!(error.is_unavailable(), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+/// Reads a request as far as the last field of its form: its idempotency key.
+async fn key_of(connection: &mut TcpStream) -> String {
+    let mut request = String::new();
+    while !request.contains("booking_id%5D=booking_") {
+        let mut part = [0; 4_096];
+        let length = connection.read(&mut part).await.unwrap();
+        assert!(length > 0, "{request}");
+        request.push_str(std::str::from_utf8(&part[..length]).unwrap());
+    }
+    let key = request.lines().find_map(|line| line.strip_prefix("idempotency-key: "));
+    key.unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_attempt_that_hangs_leaves_time_for_the_next() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = PaymentsConfig {
+        api_base: format!("http://{address}"),
+        secret_key: "sk_test".into(),
+        ..PaymentsConfig::default()
+    };
+    let client = Stripe::new(&config, Arc::new(SystemIds)).unwrap();
+    // It makes the intent and says nothing; of the next one it says which intent that key has.
+    let provider = async {
+        let (mut silent, _) = listener.accept().await.unwrap();
+        let first = key_of(&mut silent).await;
+        let (mut connection, _) = listener.accept().await.unwrap();
+        assert_eq!(key_of(&mut connection).await, first);
+        let body = r#"{"id":"pi_1","status":"requires_payment_method","amount":2400,"currency":"eur"}"#;
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        connection.write_all(answer.as_bytes()).await.unwrap();
+    };
+    let begun = Instant::now();
+    let order = order();
+    let (intent, ()) = tokio::join!(client.intent_create(&order), provider);
+    assert_eq!(intent.unwrap().id, "pi_1");
+    assert!(begun.elapsed() < config.timeout());
+}
+
+#[tokio::test]
+async fn calls_that_are_given_up_are_trouble() {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(intent().set_delay(Duration::from_secs(60))).mount(&server).await;
+    let client = client(&server, |config| {
+        config.breaker_failures = 2;
+        config.breaker_open_ms = 600_000;
+    });
+    for _ in 0..2 {
+        assert!(timeout(Duration::from_millis(50), client.intent_create(&order())).await.is_err());
+    }
+    let refused = client.intent_create(&order()).await.unwrap_err();
+    assert!(refused.to_string().contains("circuit is open"), "{refused}");
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 //! it decides what comes twice, late or never.
 
 #[cfg(test)]
+mod attempts;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod audit_query;

@@ -84,9 +84,9 @@ impl Provider {
         intent.clone()
     }
 
-    /// The buyer's card is declined.
+    /// The buyer's card, or the bank that took its time, says no: the webhook that tells of it.
     pub fn decline(&self, id: &str) -> Value {
-        let mut intent = self.intent(id);
+        let mut intent = self.set(id, "requires_payment_method");
         intent["last_payment_error"] =
             json!({ "type": "card_error", "code": "card_declined", "decline_code": "generic_decline" });
         event("payment_intent.payment_failed", &intent)
@@ -211,7 +211,8 @@ impl State {
 
     fn cancel_intent(&mut self, id: &str, reason: &str) -> ResponseTemplate {
         let intent = self.intents.get_mut(id).unwrap();
-        if intent["status"] == "succeeded" || intent["status"] == "processing" {
+        // Stripe calls off some kinds of payments that are being processed: here all of them, so nobody may try.
+        if intent["status"] == "succeeded" {
             let error = json!({ "type": "invalid_request_error", "code": "payment_intent_unexpected_state",
                                 "payment_intent": intent });
             return json_answer(400, &json!({ "error": error }));
