@@ -11,8 +11,10 @@
 mod breaker;
 mod pubsub;
 mod script;
+mod servers;
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -24,11 +26,12 @@ use fred::{
     bytes::Bytes,
     clients::{Client, Pipeline, WithOptions},
     error::ErrorKind,
-    interfaces::{ClientLike, KeysInterface, LuaInterface, PubsubInterface},
+    interfaces::{ClientLike, ClusterInterface, KeysInterface, LuaInterface, PubsubInterface},
     types::{
         Builder, Expiration, Value,
         config::{Config, Options, ReconnectPolicy, UnresponsiveConfig},
     },
+    util::redis_keyslot,
 };
 use futures::future::try_join_all;
 use garde::Validate;
@@ -39,6 +42,7 @@ use tokio::{sync::watch, time::Instant};
 pub use breaker::Outage;
 pub use pubsub::{PubSub, PubSubEvent, PubSubMessage, PubSubStream};
 pub use script::Script;
+pub use servers::Servers;
 
 use breaker::Breaker;
 
@@ -49,6 +53,13 @@ pub type RedisClient = WithOptions<Client>;
 
 /// Commands that may wait for the connection's writer before callers are told to slow down.
 const COMMAND_BUFFER: usize = 16_384;
+/// Attempts at a command in a cluster, whose keys move: fred counts one for each time that a node says where a key
+/// is now. What a connection took with it is not tried again.
+const CLUSTER_ATTEMPTS: u32 = 4;
+/// After a node of a cluster said that a key is elsewhere: so long the others may need to hear of it.
+const CLUSTER_HEARSAY: Duration = Duration::from_millis(20);
+/// Names tried to find keys of all nodes of a cluster: for a hundred nodes of the same size half as many will do.
+const PROBE_NAMES: u32 = 1_000;
 /// A polite good-bye at the end of the process must not hold it up.
 const QUIT_WITHIN: Duration = Duration::from_millis(500);
 
@@ -56,7 +67,7 @@ const QUIT_WITHIN: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug, Deserialize, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
-    /// `redis://[user:password@]host:port[/database]`, `redis-cluster://…` or
+    /// `redis://[user:password@]host:port[/database]`, `redis-cluster://host:port?node=host:port&node=…` or
     /// `redis-sentinel://…`.
     #[garde(skip)]
     pub url: SecretString,
@@ -122,7 +133,11 @@ impl From<fred::error::Error> for RedisError {
             "BUSY",
             "OOM",
         ];
-        let not_serving = |details: &str| NOT_SERVING.iter().any(|code| details.starts_with(code));
+        // What fred says of a command that it has not sent: the nodes of a cluster disagree about who has the
+        // key, or there is no connection to the one that has it.
+        const NOT_SENT: [&str; 2] = ["Too many failed write attempts", "Failed to route command"];
+        let not_serving =
+            |details: &str| NOT_SERVING.iter().chain(&NOT_SENT).any(|code| details.starts_with(code));
         match error.kind() {
             ErrorKind::IO
             | ErrorKind::Timeout
@@ -167,10 +182,19 @@ impl Redis {
         // Not "fail fast" here means: keep trying to reach a server that was never there.
         server.fail_fast = false;
         let timeout = Duration::from_millis(config.command_timeout_ms);
-        let options =
-            Options { fail_fast: true, max_attempts: Some(1), timeout: Some(timeout), ..Options::default() };
+        let attempts = if server.server.is_clustered() { CLUSTER_ATTEMPTS } else { 1 };
+        let options = Options {
+            fail_fast: true,
+            max_attempts: Some(attempts),
+            timeout: Some(timeout),
+            ..Options::default()
+        };
         let connection = |timeout| -> Result<RedisClient, RedisError> {
-            let client = builder(server.clone(), timeout).build().map_err(|_| RedisError::Url)?;
+            // By this number fred follows a key that moved, whatever the options of a command say.
+            let client = builder(server.clone(), timeout)
+                .with_connection_config(|connection| connection.max_command_attempts = attempts)
+                .build()
+                .map_err(|_| RedisError::Url)?;
             supervise(client.clone(), shutdown);
             Ok(client.with_options(&Options { timeout: Some(timeout), ..options.clone() }))
         };
@@ -240,7 +264,8 @@ impl Redis {
         Ok(())
     }
 
-    /// A write that nobody reads.
+    /// A write that nobody reads, to each server that has keys: a cluster without one of its nodes is away, because
+    /// seats are held by the same rules in PostgreSQL, and with half of Redis by none.
     async fn probe(&self) -> Result<(), fred::error::Error> {
         let connected = || self.shared.clients.iter().filter(|client| client.is_connected());
         if connected().next().is_none() {
@@ -252,8 +277,31 @@ impl Redis {
             // that is dead without knowing it is to be found now, not by the next buyer.
             try_join_all(connected().map(|client| client.ping::<()>(None))).await?;
         }
-        let expiry = Some(Expiration::PX(1_000));
-        self.shared.probe.set(self.key("{alive}"), 1, expiry, None, false).await
+        let writes = self.probe_keys().into_iter().map(|key| {
+            let expiry = Some(Expiration::PX(1_000));
+            self.shared.probe.set::<(), _, _>(key, 1, expiry, None, false)
+        });
+        try_join_all(writes).await.map(drop)
+    }
+
+    /// A key on each server that has keys, as far as they are known.
+    fn probe_keys(&self) -> Vec<String> {
+        let mut keys = vec![self.key("{alive}")];
+        if let Some(routing) = self.shared.probe.cached_cluster_state().filter(|_| self.is_clustered()) {
+            let owner = |key: &String| routing.get_server(redis_keyslot(key.as_bytes()));
+            let nodes = routing.unique_primary_nodes().len();
+            let mut met: BTreeSet<_> = keys.iter().filter_map(owner).collect();
+            let names = (0..PROBE_NAMES).map(|name| self.key(&format!("{{alive:{name}}}")));
+            for key in names {
+                if met.len() >= nodes {
+                    break;
+                }
+                if owner(&key).is_some_and(|node| met.insert(node)) {
+                    keys.push(key);
+                }
+            }
+        }
+        keys
     }
 
     /// `name` with the installation's prefix.
@@ -325,7 +373,7 @@ impl Redis {
     }
 
     /// Sends `payload` to the subscribers of `channel` (without prefix), and tells how many
-    /// connections got it.
+    /// connections got it; in a cluster, of those to one of its nodes.
     ///
     /// # Errors
     /// [`RedisError`].
@@ -372,6 +420,7 @@ fn builder(server: Config, timeout: Duration) -> Builder {
             connection.connection_timeout = timeout.max(Duration::from_secs(1));
             connection.internal_command_timeout = timeout.max(Duration::from_secs(1));
             connection.max_command_attempts = 1;
+            connection.cluster_cache_update_delay = CLUSTER_HEARSAY;
             connection.max_command_buffer_len = COMMAND_BUFFER;
             connection.tcp.nodelay = Some(true);
             // A server that is stopped or cut off keeps its sockets open: give up on a
@@ -416,6 +465,8 @@ mod tests {
         check(ErrorKind::Timeout, "Request timed out.", true);
         check(ErrorKind::Canceled, "Connection closed unexpectedly.", true);
         check(ErrorKind::Unknown, "LOADING Redis is loading the dataset in memory", true);
+        check(ErrorKind::Unknown, "TRYAGAIN Multiple keys request during rehashing of slot", true);
+        check(ErrorKind::Unknown, "Too many failed write attempts.", true);
         check(ErrorKind::Unknown, "WRONGTYPE Operation against a key", false);
         check(ErrorKind::Parse, "Cannot convert to number", false);
     }

@@ -17,12 +17,16 @@ use fred::{
     bytes::Bytes,
     bytes_utils::Str,
     clients::Client,
-    interfaces::{ClientLike, ClusterInterface, EventInterface, PubsubInterface},
-    types::{Message, RespVersion, config::Config},
+    interfaces::{ClientLike, EventInterface, PubsubInterface},
+    types::{
+        ClusterHash, Message, RespVersion,
+        config::{Config, Options},
+    },
+    util::redis_keyslot,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{RedisError, builder, supervise};
+use super::{RedisError, Servers, builder, supervise};
 use crate::{Shutdown, backoff::Backoff};
 
 /// Messages that a stream may lag behind before it has to resync. 64 Ki small deltas are a few
@@ -45,8 +49,8 @@ struct Shared {
     prefix: String,
     /// What should be subscribed, with prefix.
     channels: Mutex<BTreeSet<String>>,
-    /// See [`PubSub::server`].
-    server: Mutex<Option<Arc<str>>>,
+    /// See [`PubSub::servers`].
+    servers: Mutex<Option<Arc<Servers>>>,
     resync: broadcast::Sender<()>,
 }
 
@@ -96,7 +100,7 @@ impl PubSub {
             client: client.clone(),
             prefix,
             channels: Mutex::default(),
-            server: Mutex::default(),
+            servers: Mutex::default(),
             resync: broadcast::channel(RESYNC_BUFFER).0,
         });
         // Listen before the first connection is made.
@@ -157,24 +161,22 @@ impl PubSub {
         }
     }
 
-    /// The name of this run of the server: its `run_id`, and `master_replid`, which changes also when a replica
-    /// takes over ([`INFO`](https://redis.io/docs/latest/commands/info/)); those of all primaries in a cluster.
-    /// With another name the server may have less than what was acknowledged. It is asked on each connection,
-    /// before its [`PubSubEvent::Resync`], and every few seconds. Nothing while it is not known, and where
-    /// users of Redis may not ask.
+    /// The servers that have the keys, by the names of their present runs. They are asked on each connection, before
+    /// its [`PubSubEvent::Resync`], and every few seconds. Nothing while it is not known, and where users of Redis
+    /// may not ask.
     #[must_use]
-    pub fn server(&self) -> Option<Arc<str>> {
-        self.shared.server.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn servers(&self) -> Option<Arc<Servers>> {
+        self.shared.servers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The same as the server says now.
-    pub async fn ask_server(&self) -> Option<Arc<str>> {
+    /// The same as the servers say now.
+    pub async fn ask_servers(&self) -> Option<Arc<Servers>> {
         if self.is_connected()
-            && let Err(error) = self.shared.ask_server().await
+            && let Err(error) = self.shared.ask_servers().await
         {
             tracing::debug!(%error, "Redis does not tell its name");
         }
-        self.server()
+        self.servers()
     }
 
     /// Whether the connection is up.
@@ -197,10 +199,14 @@ impl Shared {
     ///
     /// fred answers SUBSCRIBE as soon as it is written and drops the server's confirmation. The
     /// server takes the commands of a connection in order, so that the answer to a ping after it
-    /// says that the subscription is in force.
+    /// says that the subscription is in force. In a cluster fred sends all subscriptions of a client to the
+    /// node that has the slot of its id, and has to be told that the ping goes there, too; whatever is published
+    /// anywhere in the cluster arrives at all nodes.
     async fn subscribe_now(&self, channels: Vec<String>) -> Result<(), fred::error::Error> {
         self.client.subscribe(channels).await?;
-        self.client.ping::<()>(None).await
+        let slot = ClusterHash::Custom(redis_keyslot(self.client.id().as_bytes()));
+        let there = Options { cluster_hash: Some(slot), ..Options::default() };
+        self.client.with_options(&there).ping::<()>(None).await
     }
 
     /// After each connection: subscribe everything again, then tell the streams.
@@ -211,7 +217,7 @@ impl Shared {
                 Err(RecvError::Closed) => return,
             }
             if self.subscribe_all().await {
-                if let Err(error) = self.ask_server().await {
+                if let Err(error) = self.ask_servers().await {
                     tracing::warn!(%error, "Redis does not tell its name (INFO): what a restart loses shows late");
                 }
                 // Nobody listening is fine.
@@ -220,29 +226,12 @@ impl Shared {
         }
     }
 
-    /// Learns the name of the server, see [`PubSub::server`].
-    async fn ask_server(&self) -> Result<(), fred::error::Error> {
-        let asked = self.names().await;
-        let name =
-            asked.as_ref().ok().filter(|names| !names.is_empty()).map(|names| Arc::from(names.join("+")));
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    /// Learns the names of the servers, see [`PubSub::servers`].
+    async fn ask_servers(&self) -> Result<(), fred::error::Error> {
+        let asked = Servers::ask(&self.client).await;
+        let servers = asked.as_ref().ok().cloned().flatten();
+        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
         asked.map(drop)
-    }
-
-    /// The names of all servers that hold keys, in an order that is always the same.
-    async fn names(&self) -> Result<Vec<String>, fred::error::Error> {
-        let nodes = self.client.cached_cluster_state().map(|cluster| cluster.unique_primary_nodes());
-        let mut names = Vec::new();
-        match nodes {
-            None => names.extend(name(&self.client.info::<String>(None).await?)),
-            Some(nodes) => {
-                for node in nodes {
-                    names.extend(name(&self.client.with_cluster_node(node).info::<String>(None).await?));
-                }
-            }
-        }
-        names.sort_unstable();
-        Ok(names)
     }
 
     /// True when all channels are subscribed on the present connection; false when it broke, and
@@ -276,17 +265,11 @@ impl Shared {
             }
             if let Err(error) = self.client.ping::<()>(None).await {
                 tracing::warn!(%error, "no answer on the connection for subscriptions");
-            } else if let Err(error) = self.ask_server().await {
+            } else if let Err(error) = self.ask_servers().await {
                 tracing::debug!(%error, "Redis does not tell its name");
             }
         }
     }
-}
-
-/// What a server calls this run of itself, from its answer to INFO.
-fn name(info: &str) -> Option<String> {
-    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_end);
-    Some(format!("{}:{}", field("run_id:")?, field("master_replid:")?))
 }
 
 /// One listener; see [`PubSub::stream`].

@@ -1,26 +1,22 @@
 //! Commands that fail fast, scripts that are never forgotten, subscriptions that tell what they
 //! missed.
 
-use std::{
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use fred::{
     bytes::Bytes,
     interfaces::*,
     types::{CustomCommand, Value},
 };
+use own_redis::OwnRedis;
 use platform::{
     PubSubEvent, Redis, Script, Shutdown,
     redis::{PubSubStream, RedisConfig},
 };
 
-use tokio::net::TcpListener;
-
 use crate::support::{Proxy, redis_config, redis_url, until, within};
 
-async fn connected(config: &RedisConfig, shutdown: &Shutdown) -> Redis {
+pub async fn connected(config: &RedisConfig, shutdown: &Shutdown) -> Redis {
     let redis = Redis::connect(config, shutdown).unwrap();
     until("Redis of the tests", || async { redis.ping().await.is_ok() && redis.subscriber().is_connected() })
         .await;
@@ -34,7 +30,7 @@ async fn behind_proxy(shutdown: &Shutdown) -> (Redis, Proxy) {
 }
 
 /// The next message, as channel and text; `None` for a resync.
-async fn next(stream: &mut PubSubStream) -> Option<(String, String)> {
+pub async fn next(stream: &mut PubSubStream) -> Option<(String, String)> {
     match within("a message", stream.next()).await.expect("not the end") {
         PubSubEvent::Message(message) => {
             Some((message.channel().to_owned(), String::from_utf8(message.payload.to_vec()).unwrap()))
@@ -124,43 +120,26 @@ async fn subscribers_get_what_is_published_to_their_channels() {
 
 #[tokio::test]
 async fn a_server_that_was_started_anew_is_another_one() {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let shutdown = Shutdown::new();
-    let server = OwnServer::start(port);
-    let config = RedisConfig { url: format!("redis://127.0.0.1:{port}").into(), ..redis_config() };
+    let mut server = OwnRedis::start().await.unwrap();
+    let config = RedisConfig { url: server.url().into(), ..redis_config() };
     let redis = connected(&config, &shutdown).await;
     let pubsub = redis.subscriber();
     pubsub.subscribe("show:1").await.unwrap();
-    until("its name", || async { pubsub.server().is_some() }).await;
-    let (first, mut stream) = (pubsub.server(), pubsub.stream());
+    until("its name", || async { pubsub.servers().is_some() }).await;
+    let (first, mut stream) = (pubsub.servers(), pubsub.stream());
 
     // The connection breaks, the server goes on.
     let client = CustomCommand::new_static("CLIENT", None, false);
     let _: i64 = redis.pool().custom(client, vec!["KILL", "TYPE", "pubsub"]).await.unwrap();
     assert_eq!(next(&mut stream).await, None, "a resync");
-    assert_eq!(pubsub.server(), first);
+    assert_eq!(pubsub.servers(), first);
 
-    drop(server);
-    let _server = OwnServer::start(port);
+    server.restart().await.unwrap();
     assert_eq!(next(&mut stream).await, None, "a resync");
-    assert!(pubsub.server().is_some_and(|name| Some(name) != first), "known before the resync");
-}
-
-/// A Redis that nobody else uses.
-struct OwnServer(Child);
-
-impl OwnServer {
-    fn start(port: u16) -> Self {
-        let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--save", "", "--port"]).arg(port.to_string());
-        Self(command.stdout(Stdio::null()).spawn().expect("redis-server, which runs these tests"))
-    }
-}
-
-impl Drop for OwnServer {
-    fn drop(&mut self) {
-        self.0.kill().and_then(|()| self.0.wait()).expect("a process of ours");
-    }
+    let second = pubsub.servers().expect("known before the resync");
+    let run = first.unwrap().of("any key").cloned().unwrap();
+    assert!(!second.has(&run) && second.of("any key").is_some_and(|second| *second != run));
 }
 
 #[tokio::test]
@@ -185,7 +164,7 @@ async fn a_lost_connection_ends_in_a_resync_and_then_messages_flow_again() {
 }
 
 /// How long it takes until the breaker says so.
-async fn turns(redis: &Redis, away: bool) -> Duration {
+pub async fn turns(redis: &Redis, away: bool) -> Duration {
     let start = Instant::now();
     let mut verdict = redis.away();
     within("the verdict", verdict.wait_for(|verdict| *verdict == away)).await.unwrap();

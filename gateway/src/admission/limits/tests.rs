@@ -4,6 +4,7 @@ use kernel::{
     ApiKeyId, Clock, SystemClock, UserId,
     source::{IdSource, SystemIds},
 };
+use own_redis::OwnCluster;
 use platform::{Shutdown, redis::RedisConfig};
 use proptest::{
     prelude::*,
@@ -140,6 +141,11 @@ async fn the_uses_of_a_key_are_counted_and_end_at_its_quota() {
     let shutdown = Shutdown::new();
     let redis = redis(&shutdown);
     connected(&redis).await;
+    uses_end_at_a_quota(&redis).await;
+    shutdown.finish(Duration::ZERO).await;
+}
+
+async fn uses_end_at_a_quota(redis: &Redis) {
     let limiter = limiter(RateLimits::default(), Some(redis.clone()));
     let id = ApiKeyId::from_uuid(SystemIds.uuid());
     let key = Subject::Key { id, rate_per_minute: 1_000, daily_quota: 5 };
@@ -157,7 +163,6 @@ async fn the_uses_of_a_key_are_counted_and_end_at_its_quota() {
     assert_eq!(found.into_iter().collect::<Vec<_>>(), [("general".to_owned(), 2), ("hold".to_owned(), 3)]);
     // The next day is another.
     limiter.take(&key, ADDRESS, mixed, "2026-11-21T00:00:00Z".parse().unwrap()).await.unwrap();
-    shutdown.finish(Duration::ZERO).await;
 }
 
 /// In a cluster no call has buckets of two places.
@@ -185,21 +190,43 @@ async fn who_is_refused_for_an_address_keeps_what_is_theirs() {
     let shutdown = Shutdown::new();
     let redis = redis(&shutdown);
     connected(&redis).await;
+    refusals_take_nothing(&redis, 0).await;
+    shutdown.finish(Duration::ZERO).await;
+}
+
+/// Where the buckets of a user and those of an address really are in different places.
+#[tokio::test]
+async fn in_a_cluster_the_same_limits_hold() {
+    let shutdown = Shutdown::new();
+    let cluster = OwnCluster::start().await.unwrap();
+    let config = RedisConfig { url: cluster.url().into(), ..RedisConfig::default() };
+    let redis = Redis::connect(&config, &shutdown).unwrap();
+    connected(&redis).await;
+    assert!(redis.is_clustered());
+    // Buckets of many users and keys, so of all nodes.
+    for network in 0..8 {
+        refusals_take_nothing(&redis, network).await;
+        uses_end_at_a_quota(&redis).await;
+    }
+    shutdown.finish(Duration::ZERO).await;
+}
+
+async fn refusals_take_nothing(redis: &Redis, network: u8) {
     let limits = RateLimits { hold: 4, known_per_address: 1, ..RateLimits::default() };
-    let gateway = || RateLimiter { apart: true, ..limiter(limits.clone(), Some(redis.clone())) };
-    let elsewhere = IpAddr::from([192, 0, 2, 8]);
+    let gateway =
+        || RateLimiter { apart: !redis.is_clustered(), ..limiter(limits.clone(), Some(redis.clone())) };
+    let [here, elsewhere, third_place] = [7, 8, 9].map(|host| IpAddr::from([198, 51, network, host]));
     let (first, second, now) = (user(), user(), SystemClock.now());
-    gateway().take(&first, ADDRESS, counts(Class::Hold, 3), now).await.unwrap();
-    let limited = gateway().take(&second, ADDRESS, counts(Class::Hold, 2), now).await.unwrap_err();
+    gateway().take(&first, here, counts(Class::Hold, 3), now).await.unwrap();
+    let limited = gateway().take(&second, here, counts(Class::Hold, 2), now).await.unwrap_err();
     assert!(matches!(limited, Limited::Until(_)), "{limited:?}");
     // The second has all of the own tokens left, and the address its last one.
     gateway().take(&second, elsewhere, counts(Class::Hold, 3), now).await.unwrap();
-    gateway().take(&second, ADDRESS, counts(Class::Hold, 1), now).await.unwrap();
+    gateway().take(&second, here, counts(Class::Hold, 1), now).await.unwrap();
     // And the other way round: the own bucket is empty, that of the address is not.
-    gateway().take(&second, IpAddr::from([192, 0, 2, 9]), counts(Class::Hold, 1), now).await.unwrap_err();
+    gateway().take(&second, third_place, counts(Class::Hold, 1), now).await.unwrap_err();
     let third = user();
-    gateway().take(&third, IpAddr::from([192, 0, 2, 9]), counts(Class::Hold, 4), now).await.unwrap();
-    shutdown.finish(Duration::ZERO).await;
+    gateway().take(&third, third_place, counts(Class::Hold, 4), now).await.unwrap();
 }
 
 #[tokio::test]

@@ -188,8 +188,8 @@ impl House {
     async fn lose(&self, tag: &str) {
         const LOSE: &str = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end";
         let redis = &self.app.deps.redis;
-        let keys = redis.key(&format!("{tag}:*"));
-        redis.eval(&Script::new(LOSE), Vec::new(), vec![keys.into()]).await.unwrap();
+        let [any, all] = ["any", "*"].map(|name| redis.key(&format!("{tag}:{name}")));
+        redis.eval(&Script::new(LOSE), vec![any], vec![all.into()]).await.unwrap();
     }
 
     pub async fn execute(&self, sql: &str) {

@@ -14,6 +14,8 @@ mod away;
 #[cfg(test)]
 mod best_available;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod durable;
 #[cfg(test)]
 mod graphql;
@@ -33,8 +35,6 @@ mod load;
 mod mixed;
 #[cfg(test)]
 mod model;
-#[cfg(test)]
-mod own_redis;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]

@@ -15,11 +15,11 @@ use fred::{
 };
 use futures::{Stream, StreamExt, future::join_all};
 use kernel::ShowId;
+use own_redis::OwnRedis;
 use platform::redis::RedisConfig;
 
 use crate::{
     house::{House, somebody},
-    own_redis::OwnRedis,
     proxy::Proxy,
     support::{eventually, redis_config, service, uuid, within},
 };
@@ -27,15 +27,15 @@ use crate::{
 const ROOM: &str = "A:RRRRRRRRRR/B:RRRRRRRRRR";
 
 /// Follows a show as clients should.
-struct Viewer {
-    epoch: Arc<str>,
+pub struct Viewer {
+    pub epoch: Arc<str>,
     version: u64,
-    states: Vec<u8>,
-    resyncs: usize,
+    pub states: Vec<u8>,
+    pub resyncs: usize,
 }
 
 impl Viewer {
-    async fn new(house: &House) -> Self {
+    pub async fn new(house: &House) -> Self {
         let mut viewer = Self { epoch: "".into(), version: 0, states: Vec::new(), resyncs: 0 };
         viewer.read(house).await;
         viewer
@@ -63,7 +63,7 @@ impl Viewer {
     }
 
     /// Follows until the seat map has begun a new life.
-    async fn begin_anew(&mut self, house: &House, deltas: &mut (impl Stream<Item = Arc<Delta>> + Unpin)) {
+    pub async fn begin_anew(&mut self, house: &House, deltas: &mut (impl Stream<Item = Arc<Delta>> + Unpin)) {
         let epoch = self.epoch.clone();
         while self.epoch == epoch {
             let delta =
@@ -73,7 +73,7 @@ impl Viewer {
     }
 
     /// Follows until everything is as it is now.
-    async fn catch_up(&mut self, house: &House, deltas: &mut (impl Stream<Item = Arc<Delta>> + Unpin)) {
+    pub async fn catch_up(&mut self, house: &House, deltas: &mut (impl Stream<Item = Arc<Delta>> + Unpin)) {
         let now = house.seats().snapshot(house.id()).await.unwrap();
         while self.epoch != now.position.epoch || self.version < now.position.version {
             let delta = within("a delta", deltas.next()).await.expect("the stream goes on");
@@ -231,7 +231,7 @@ async fn redis_that_went_back_is_put_right() {
 
 /// Somebody has seen what Redis will lose, by a wire that can fail.
 async fn before_a_loss() -> (OwnRedis, House, Arc<App>, Proxy) {
-    let server = OwnRedis::start().await;
+    let server = OwnRedis::start().await.unwrap();
     let redis = RedisConfig { url: server.url().into(), ..redis_config() };
     let house = House::over(redis, ROOM, |config| config.seat_map.heartbeat_ms = 60_000).await;
     let proxy = Proxy::new(&server.url()).await;
@@ -247,7 +247,7 @@ async fn before_a_loss() -> (OwnRedis, House, Arc<App>, Proxy) {
 
 /// Redis dies and comes back with less, and counts up to where it was.
 async fn lose_and_count_up(server: &mut OwnRedis, house: &House, viewer: &Viewer) {
-    server.restart().await;
+    server.restart().await.unwrap();
     house.knows(false).await;
     eventually("Redis is back", async || house.app.deps.redis.ping().await.ok()).await;
     house.hold(&somebody(), &[7], "c").await.unwrap();

@@ -152,7 +152,7 @@ async fn join(hub: &HubInner, show: ShowId) -> Result<Position, SeatsError> {
 async fn present(hub: &HubInner, show: ShowId) -> Result<Position, SeatsError> {
     let replace = match hub.store.expire(show).await? {
         None => Replace::Never,
-        Some(standing) => match hub.store.other_server(&standing).await {
+        Some(standing) => match hub.store.other_server(show, &standing).await {
             None => return Ok(standing.position),
             Some(server) => {
                 count_gone_back(show, standing.position.version);

@@ -67,7 +67,7 @@ pub enum Replace {
     Below(i64),
     /// If it still is in this epoch.
     Epoch(Arc<str>),
-    /// If it was not loaded into this run of Redis (see [`platform::PubSub::server`]).
+    /// If it was not loaded into this run of Redis (see [`platform::PubSub::servers`]).
     OtherServer(Arc<str>),
     /// Whatever it is.
     Always,
@@ -153,13 +153,14 @@ impl SeatStore {
         Ok(())
     }
 
-    /// The present run of Redis, as far as it tells.
-    async fn server(&self) -> Option<Arc<str>> {
+    /// The present run of the server that has the show, as far as it tells.
+    async fn server(&self, show: ShowId) -> Option<Arc<str>> {
         let subscriber = self.redis.subscriber();
-        match subscriber.server() {
-            None => subscriber.ask_server().await,
+        let servers = match subscriber.servers() {
+            None => subscriber.ask_servers().await,
             known => known,
-        }
+        };
+        servers?.of(&self.keys(show).states()).cloned()
     }
 
     /// Loads a show under the lock, and gives the lock back. A show that is loaded already stays
@@ -186,7 +187,7 @@ impl SeatStore {
             contents.purge_at.timestamp_millis().into(),
             contents.plan.bytes().as_slice().into(),
             token.into(),
-            self.server().await.as_deref().unwrap_or_default().into(),
+            self.server(show).await.as_deref().unwrap_or_default().into(),
         ];
         args.extend(
             contents

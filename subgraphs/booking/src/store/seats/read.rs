@@ -45,7 +45,7 @@ pub struct Standing {
     pub revision: i64,
     /// When there may be something to end.
     pub next_end: DateTime<Utc>,
-    /// The run of Redis that it was loaded into (see [`platform::PubSub::server`]); empty when that was not
+    /// The run of Redis that it was loaded into (see [`platform::PubSub::servers`]); empty when that was not
     /// known.
     pub server: String,
 }
@@ -92,15 +92,19 @@ impl SeatStore {
         }
     }
 
-    /// The present run of Redis, if a show that stands like this was loaded into another one.
-    pub async fn other_server(&self, standing: &Standing) -> Option<Arc<str>> {
+    /// The present run of the server that has the show, if the one that it was loaded into is no more. A show that
+    /// moved to another node of a cluster has lost nothing on the way: it may name any of them.
+    pub async fn other_server(&self, show: ShowId, standing: &Standing) -> Option<Arc<str>> {
         let subscriber = self.redis.subscriber();
-        if *subscriber.server()? == *standing.server {
+        if subscriber.servers()?.has(&standing.server) {
             return None;
         }
         // Whoever loaded it may have known sooner.
-        let server = subscriber.ask_server().await?;
-        (*server != *standing.server).then_some(server)
+        let servers = subscriber.ask_servers().await?;
+        if servers.has(&standing.server) {
+            return None;
+        }
+        servers.of(&self.keys(show).states()).cloned()
     }
 
     /// The states of those of `shows` that are loaded, in one round trip. What is overdue still
