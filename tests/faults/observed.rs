@@ -25,14 +25,16 @@ pub struct Observed {
     pub audit: Vec<AuditEntry>,
     /// `booking.booking_history`, the read model.
     pub history: Vec<HistoryRow>,
-    /// Unresolved findings of the reconciliation, as text.
-    pub findings: Vec<String>,
+    /// `booking.findings`: what the reconciliation found, in the order in which it did.
+    pub findings: Vec<Finding>,
     /// Payment intents as the provider knows them.
     pub intents: Vec<Intent>,
     /// Refunds as the provider knows them.
     pub provider_refunds: Vec<ProviderRefund>,
     /// `notification.deliveries`.
     pub deliveries: Vec<Delivery>,
+    /// Mails that were sent, by the event that each one tells of.
+    pub mails: Vec<String>,
     /// The final seat map of each show, through the gateway.
     pub maps: Vec<Map>,
     /// What each watcher believes at the end.
@@ -212,9 +214,26 @@ pub struct ProviderRefund {
     pub amount_minor: i64,
 }
 
+/// What the reconciliation found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Finding {
+    /// Why it is one: `payment_unheard`, …
+    pub cause: String,
+    /// What it is about.
+    pub subject: String,
+    /// What both sides said.
+    pub detail: String,
+    /// When it was first seen.
+    pub first_seen: Millis,
+    /// When both sides agreed again, if they do.
+    pub resolved_at: Option<Millis>,
+}
+
 /// A message to a person.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Delivery {
+    /// `event_…`: what it tells of, and the name of its mail.
+    pub event: String,
     /// The kind of notice.
     pub kind: String,
     /// The booking that it is about.

@@ -132,7 +132,7 @@ impl Rounds {
         let deaths: Vec<Death> = stand.nodes().iter().flat_map(|node| node.deaths()).collect();
         let history = recorder.finish();
         let mut violations = healed.err().map(|error| stuck(&error)).into_iter().collect::<Vec<_>>();
-        violations.extend(checker::deaths::check(&history, &deaths));
+        violations.extend(checker::deaths::check(&history, &observed.audit, &deaths));
         violations.extend(checker::check(&history, &observed));
         let tripped = tripped(&stand).await;
         times.check = millis(begin);

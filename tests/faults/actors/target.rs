@@ -17,6 +17,8 @@ pub struct Target {
     pub rabbit: RabbitTarget,
     /// Logs of all processes of the platform.
     pub logs: Vec<PathBuf>,
+    /// Where the platform puts the mails that it sends (`notifications.mail_dir`).
+    pub mails: PathBuf,
     /// How often a watcher hears of a quiet show (`booking.seat_map.heartbeat_ms`).
     pub heartbeat: Duration,
     /// How long a claim goes on at most after its checkout (`booking.claim_limit_seconds`).

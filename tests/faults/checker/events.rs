@@ -1,7 +1,9 @@
-//! The effect of each message is there, once: the read model, what people are told, empty queues.
+//! The effect of each message is there, once: the read model, what people are told, mails, empty queues.
 //!
 //! In which order messages arrive is no rule: two workers share each queue, and what is tried again is
 //! overtaken. Consumers go by versions and states, so that any order has the same effect.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::Facts;
 use super::{Rule, Violation};
@@ -37,8 +39,24 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Violation> {
     let queues = observed.queues.iter().map(|(queue, messages)| (format!("the queue {queue}"), messages));
     let left = outbox.chain(queues).filter(|(_, count)| **count > 0);
     found.extend(left.map(|(what, count)| wrong(format!("{count} messages are left in {what}"))));
-    found.extend(observed.findings.iter().map(|finding| wrong(format!("unresolved finding: {finding}"))));
+    found.extend(mails(facts));
     found
+}
+
+/// Who was told was sent a mail, and whoever was sent one was told: a process that died in between leaves
+/// it to the next one, which sends the same mail again and marks it.
+fn mails(facts: &Facts<'_>) -> Vec<Violation> {
+    let observed = facts.observed;
+    let told = observed.deliveries.iter().filter(|delivery| delivery.status == "SENT");
+    let told: BTreeMap<&str, _> = told.map(|delivery| (delivery.event.as_str(), delivery)).collect();
+    let sent: BTreeSet<&str> = observed.mails.iter().map(String::as_str).collect();
+    let unsent = told.iter().filter(|(event, _)| !sent.contains(*event)).map(|(event, delivery)| {
+        let violation = wrong(format!("`{}` ({event}) is SENT, and there is no mail", delivery.kind));
+        delivery.booking.iter().fold(violation, |violation, booking| violation.of(booking))
+    });
+    let untold = sent.iter().filter(|event| !told.contains_key(*event));
+    let untold = untold.map(|event| wrong(format!("there is a mail of {event}, and no delivery is SENT")));
+    unsent.chain(untold).collect()
 }
 
 fn effects(facts: &Facts<'_>, booking: &Booking) -> Vec<Violation> {

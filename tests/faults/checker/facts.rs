@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::history::{Action, Call, History, Millis, Outcome};
+use crate::history::{Action, Call, Fault, History, Millis, Outcome};
 use crate::observed::{AuditEntry, Booking, Observed};
 
 /// How far the clocks of PostgreSQL, Redis and clients can be apart: they run on one machine.
@@ -259,13 +259,29 @@ impl<'a> Facts<'a> {
 
     /// When the cache may have lost holds.
     pub(super) fn losses(&self) -> Vec<Window> {
-        let faults = self.history.faults.iter().filter(|fault| fault.lost_redis);
-        faults.map(|fault| Window { from: fault.from - SLACK, to: fault.to + LOSS_SETTLES }).collect()
+        let window = |fault: &Fault| Window { from: fault.from - SLACK, to: fault.to + LOSS_SETTLES };
+        self.losing().map(window).collect()
+    }
+
+    fn losing(&self) -> impl Iterator<Item = &'a Fault> {
+        self.history.faults.iter().filter(|fault| fault.lost_redis)
     }
 
     /// Had the cache lost something before `time`?
     pub(super) fn lost_before(&self, time: Millis) -> bool {
-        self.history.faults.iter().any(|fault| fault.lost_redis && fault.from <= time)
+        self.losing().any(|fault| fault.from <= time)
+    }
+
+    /// Was the cache losing something, or had it lost something that nobody had come to put right? That
+    /// is done some time after everything works again: who watches a show does so at once, and the
+    /// reconciliation for shows that nobody watches.
+    pub(super) fn is_incomplete(&self, during: Window) -> bool {
+        self.losing().any(|fault| fault.from <= during.to && during.from <= self.calm_after(fault.to))
+    }
+
+    /// When the cache had last lost something before `time`, if it had.
+    pub(super) fn last_loss(&self, time: Millis) -> Option<Millis> {
+        self.losing().map(|fault| fault.to).filter(|to| *to <= time).max()
     }
 
     /// When some process may have had a wrong clock: one that is stopped meanwhile keeps it for longer

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Facts, SLACK, owns_seats};
+use super::facts::{Facts, SLACK, Window, owns_seats};
 use super::{Rule, Violation};
 use crate::history::{Action, Call, Millis, Outcome};
 use crate::observed::Map;
@@ -106,12 +106,22 @@ fn reads<'a>(facts: &Facts<'a>) -> Vec<Read<'a>> {
         .collect()
 }
 
-/// One version of an epoch is one map. A cache that lost writes may count the same versions again.
+/// One version of an epoch is one map. A cache that lost writes may count the versions of an epoch again
+/// that it had before, and a map may have been kept that was read then: so what is read while that is put
+/// right does not count, and of what is read later only epochs that nobody had read before the loss.
 fn versions(facts: &Facts<'_>) -> Vec<Violation> {
+    let reads = reads(facts);
+    let mut begun: BTreeMap<(&str, &str), Millis> = BTreeMap::new();
+    for read in &reads {
+        let first = begun.entry((read.show, read.epoch)).or_insert(read.call.from);
+        *first = read.call.from.min(*first);
+    }
     let mut known: BTreeMap<(&str, &str, i64), Read<'_>> = BTreeMap::new();
     let mut found = Vec::new();
-    for read in reads(facts) {
-        if facts.lost_before(read.call.to) {
+    for read in reads {
+        let lost = facts.last_loss(read.call.from);
+        let is_old = lost.is_some_and(|lost| begun.get(&(read.show, read.epoch)) <= Some(&lost));
+        if is_old || facts.is_incomplete(Window::of(read.call)) {
             continue;
         }
         let key = (read.show, read.epoch, read.version);
@@ -132,7 +142,7 @@ fn versions(facts: &Facts<'_>) -> Vec<Violation> {
 }
 
 /// No map offers a seat of a booking of which a client had been told that it is confirmed, unless the
-/// cache was not told yet (so only in calm times) or had lost it.
+/// cache was not told yet (so only in calm times) or had lost it, until that is put right.
 fn offers(facts: &Facts<'_>) -> Vec<Violation> {
     // From when on it counts, and when it was found out at the earliest.
     let mut known: BTreeMap<&str, (Millis, Millis)> = BTreeMap::new();
@@ -163,7 +173,7 @@ fn offers(facts: &Facts<'_>) -> Vec<Violation> {
             read.show == booking.show
                 && read.call.from >= calm
                 && read.call.to < until
-                && !facts.lost_before(read.call.to)
+                && !facts.is_incomplete(Window::of(read.call))
         });
         for read in during {
             let offered = |seat: &u16| read.states.as_bytes().get(usize::from(*seat)) == Some(&b'A');

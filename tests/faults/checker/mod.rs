@@ -12,6 +12,7 @@
 //! | [`claims`] | a claim does not end while its payment may be made |
 //! | [`money`] | a captured payment ends in tickets or in one full refund |
 //! | [`events`] | effects of messages are there, once |
+//! | [`findings`] | the reconciliation finds only what a fault explains |
 //! | [`maps`] | seat maps tell the truth, and watchers miss nothing |
 //! | [`answers`] | what a client was told is so |
 //! | [`idempotent`] | a repetition does nothing new |
@@ -26,6 +27,7 @@ pub mod deaths;
 mod events;
 mod excerpt;
 mod facts;
+mod findings;
 mod idempotent;
 mod maps;
 mod money;
@@ -61,6 +63,8 @@ pub enum Rule {
     Money,
     /// The effect of a message is missing, or there twice.
     Events,
+    /// The reconciliation found what no fault explains, or what is still wrong in the end.
+    Findings,
     /// A seat map is wrong.
     Maps,
     /// A client was told something that is not so.
@@ -87,6 +91,7 @@ impl Rule {
             Self::Claims => "claims",
             Self::Money => "money",
             Self::Events => "events",
+            Self::Findings => "findings",
             Self::Maps => "maps",
             Self::Answers => "answers",
             Self::Idempotent => "idempotent",
@@ -151,12 +156,13 @@ impl fmt::Display for Violation {
 /// All broken promises of a round, the same for the same input; none when all were kept.
 pub fn check(history: &History, observed: &Observed) -> Vec<Violation> {
     let facts = Facts::new(history, observed);
-    let rules: [fn(&Facts<'_>) -> Vec<Violation>; 10] = [
+    let rules: [fn(&Facts<'_>) -> Vec<Violation>; 11] = [
         seats::check,
         owners::check,
         claims::check,
         money::check,
         events::check,
+        findings::check,
         maps::check,
         answers::check,
         idempotent::check,

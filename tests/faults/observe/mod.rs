@@ -1,6 +1,7 @@
 //! Waits until a round has come to rest, and reads what is left.
 
 mod alarms;
+mod mails;
 mod provider;
 mod queues;
 mod settle;
@@ -52,11 +53,14 @@ pub async fn settle_and_observe(
     let (maps, watched) = watchers.settled(watching_until).await;
     let logs = target.logs.clone();
     let alarms = spawn_blocking(move || alarms::read(&logs)).await?;
+    let folder = target.mails.clone();
+    let mails = spawn_blocking(move || mails::read(&folder)).await??;
     let Settling { store, provider, queues, .. } = settling;
     let observed = Observed {
         maps,
         watchers: watched,
         alarms,
+        mails,
         settled_ms,
         quiet_at,
         unsettled,

@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
-use kernel::{BookingId, HoldId, PaymentId, RefundId, ShowId, UserId, seating::Layout};
+use kernel::{BookingId, EventId, HoldId, PaymentId, RefundId, ShowId, UserId, seating::Layout};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
 use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
     history::Millis,
-    observed::{Allocation, AuditEntry, Booking, Delivery, HistoryRow, Payment, Refund, Ticket},
+    observed::{Allocation, AuditEntry, Booking, Delivery, Finding, HistoryRow, Payment, Refund, Ticket},
     stand::CLAIM_TTL_SECONDS,
 };
 
@@ -301,21 +301,21 @@ impl Store {
         Ok(self.rows::<Row>(select).await?.into_iter().map(row).collect())
     }
 
-    /// Unresolved findings of the reconciliation, where there is one.
+    /// What the reconciliation found, resolved or not, where there is one.
     ///
     /// # Errors
-    /// When they cannot be read.
-    pub async fn findings(&self) -> Result<Vec<String>> {
-        #[derive(Deserialize)]
-        struct Row {
-            text: String,
-        }
+    /// When it cannot be read.
+    pub async fn findings(&self) -> Result<Vec<Finding>> {
         if !self.has("booking.findings").await? {
             return Ok(Vec::new());
         }
-        let select = "SELECT concat_ws(' ', cause, subject, detail) AS text
-             FROM booking.findings WHERE resolved_at IS NULL ORDER BY first_seen";
-        Ok(self.rows::<Row>(select).await?.into_iter().map(|row| row.text).collect())
+        self.rows(
+            "SELECT cause, subject, detail::text AS detail,
+                floor(extract(epoch FROM first_seen) * 1000)::bigint AS first_seen,
+                floor(extract(epoch FROM resolved_at) * 1000)::bigint AS resolved_at
+             FROM booking.findings ORDER BY booking.findings.first_seen",
+        )
+        .await
     }
 
     /// Shows that were called off.
@@ -338,13 +338,19 @@ impl Store {
     pub async fn deliveries(&self) -> Result<Vec<Delivery>> {
         #[derive(Deserialize)]
         struct Row {
+            event: Uuid,
             kind: String,
             booking: Option<String>,
             status: String,
         }
-        let select = "SELECT kind, facts->>'booking_id' AS booking, state AS status
+        let select = "SELECT event_id AS event, kind, facts->>'booking_id' AS booking, state AS status
              FROM notification.deliveries ORDER BY created_at";
-        let delivery = |row: Row| Delivery { kind: row.kind, booking: row.booking, status: row.status };
+        let delivery = |row: Row| Delivery {
+            event: EventId::from_uuid(row.event).to_string(),
+            kind: row.kind,
+            booking: row.booking,
+            status: row.status,
+        };
         Ok(self.rows::<Row>(select).await?.into_iter().map(delivery).collect())
     }
 

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::spread::Spread;
 use crate::{
-    checker::deaths::is_alone,
-    history::{Fault, Millis},
+    checker::deaths::{is_alone, is_worker, next_confirmation},
+    history::Fault,
     observed::AuditEntry,
     stand::Death,
 };
@@ -38,7 +38,7 @@ impl Felt {
     /// Takes in the deaths of a round.
     pub(super) fn add(&mut self, deaths: &[Death], faults: &[Fault], audit: &[AuditEntry]) {
         for death in deaths {
-            let worker = death.process.starts_with("worker");
+            let worker = is_worker(death);
             let confirmed_ms = if worker { next_confirmation(death.at, audit) } else { None };
             let felt_ms = [death.restored_ms, death.ready_ms, confirmed_ms].into_iter().flatten().max();
             self.deaths += 1;
@@ -68,12 +68,6 @@ impl Felt {
             line("clients are answered, whatever else is broken", &self.restored_ms, *by_clients),
         ]
     }
-}
-
-/// Milliseconds until a booking was confirmed.
-fn next_confirmation(after: Millis, audit: &[AuditEntry]) -> Option<u64> {
-    let confirmed = audit.iter().filter(|entry| entry.entity == "BOOKING" && entry.to == "CONFIRMED");
-    confirmed.filter_map(|entry| u64::try_from(entry.at - after).ok()).min()
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct Report {
     steps: BTreeMap<String, Step>,
     /// Violations by rule.
     violations: BTreeMap<Rule, u64>,
+    /// What the reconciliation found, by cause; what it put right, too.
+    findings: BTreeMap<String, u64>,
     /// What deaths were felt like.
     #[serde(flatten)]
     felt: Felt,
@@ -103,6 +105,9 @@ impl Report {
         }
         for violation in &violations {
             *self.violations.entry(violation.rule).or_default() += 1;
+        }
+        for finding in observed.findings {
+            *self.findings.entry(finding.cause).or_default() += 1;
         }
         self.felt.add(&deaths, &history.faults, &observed.audit);
         if let Some(settled) = observed.settled_ms {
@@ -179,8 +184,9 @@ impl Report {
         for (action, outcomes) in &self.operations {
             page.push(format!("  {action:<12}{}", counts(outcomes)));
         }
-        page.push(format!("faults        {}: {}", self.faults.values().sum::<u64>(), counts(&self.faults)));
+        page.push(format!("faults        {}", total_of(&self.faults)));
         page.push(self.steps_tripped());
+        page.push(format!("findings      {}", total_of(&self.findings)));
         page.extend(self.felt.page());
         page.push(format!("{:<46}{}", "the platform is at rest after the faults", self.settled_ms.text()));
         if !self.violations.is_empty() {
@@ -220,6 +226,14 @@ fn name<S: Serializer>(mutant: &Option<&'static Mutant>, serializer: S) -> Resul
 fn counts<T: fmt::Display>(counts: &BTreeMap<T, u64>) -> String {
     let texts: Vec<_> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
     texts.join(", ")
+}
+
+/// How many there are, and of which.
+fn total_of(of: &BTreeMap<String, u64>) -> String {
+    match of.values().sum::<u64>() {
+        0 => "none".to_owned(),
+        total => format!("{total}: {}", counts(of)),
+    }
 }
 
 /// What was done to the platform, by kind; also what is no fault, but a request of the manager's.

@@ -38,11 +38,11 @@ pub struct Places {
     pub rabbit: u16,
     /// The sandbox, or what leads there.
     pub provider: u16,
-    /// Catalog.
+    /// Catalog, or what leads there.
     pub catalog: u16,
     /// Booking, or what leads there.
     pub booking: u16,
-    /// User.
+    /// User, or what leads there.
     pub user: u16,
 }
 

@@ -208,6 +208,7 @@ impl Stand {
                 queues: template.queues.clone(),
             },
             logs: self.nodes.iter().map(|node| node.log().clone()).collect(),
+            mails: mail_dir(&self.dir),
             heartbeat: Duration::from_millis(HEARTBEAT_MS.into()),
             claim_limit: Duration::from_secs(self.names.claim_limit_seconds.into()),
             shows: template.shows.clone(),
@@ -312,6 +313,11 @@ fn command_config(dir: &Path) -> PathBuf {
     dir.with_extension("toml")
 }
 
+/// Where a round's mails are.
+fn mail_dir(dir: &Path) -> PathBuf {
+    dir.join("mail")
+}
+
 async fn command(program: &Path, config: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(program);
     command.args(arguments).arg("--config").arg(config).stdin(Stdio::null()).kill_on_drop(true);
@@ -339,6 +345,8 @@ async fn open_links(servers: &Servers, ports: &Ports) -> Result<BTreeMap<String,
                 Peer::Rabbit => vec![servers.rabbit_port()],
                 Peer::Provider => vec![ports.sandbox],
                 Peer::Booking => ports.all(Role::Booking),
+                Peer::Catalog => ports.all(Role::Catalog),
+                Peer::User => vec![ports.user],
             };
             wanted.push((link(process, *peer), backends));
         }
@@ -357,7 +365,7 @@ fn write_configurations(
     links: &BTreeMap<String, Link>,
     dir: &Path,
 ) -> Result<()> {
-    let mail = dir.join("mail");
+    let mail = mail_dir(dir);
     let direct = Places {
         listen: BTreeMap::new(),
         postgres: bench.servers.postgres_port(),
@@ -379,6 +387,8 @@ fn write_configurations(
                 Peer::Rabbit => places.rabbit = port,
                 Peer::Provider => places.provider = port,
                 Peer::Booking => places.booking = port,
+                Peer::Catalog => places.catalog = port,
+                Peer::User => places.user = port,
             }
         }
         places.listen = match role {

@@ -27,6 +27,10 @@ pub enum Peer {
     Provider,
     /// The booking processes, by turns.
     Booking,
+    /// Catalog.
+    Catalog,
+    /// User, whose keys all others fetch, too.
+    User,
 }
 
 impl Peer {
@@ -37,6 +41,8 @@ impl Peer {
             Self::Rabbit => "rabbit",
             Self::Provider => "provider",
             Self::Booking => "booking",
+            Self::Catalog => "catalog",
+            Self::User => "user",
         }
     }
 }
@@ -49,9 +55,10 @@ pub const WEBHOOKS: &str = "provider:booking";
 /// Whom a process connects to.
 pub const fn peers(role: Role) -> &'static [Peer] {
     match role {
-        Role::Gateway => &[Peer::Booking],
+        Role::Gateway => &[Peer::Booking, Peer::Catalog, Peer::User, Peer::Redis],
         Role::Catalog => &[Peer::Postgres, Peer::Redis, Peer::Rabbit],
-        Role::Booking | Role::Worker => &[Peer::Postgres, Peer::Redis, Peer::Rabbit, Peer::Provider],
+        Role::Booking => &[Peer::Postgres, Peer::Redis, Peer::Rabbit, Peer::Provider, Peer::User],
+        Role::Worker => &[Peer::Postgres, Peer::Redis, Peer::Rabbit, Peer::Provider],
     }
 }
 

@@ -90,8 +90,12 @@ impl Story {
     }
 
     fn read(self, at: Millis, states: &str) -> Self {
-        let (epoch, states) = ("e".to_owned(), states.to_owned());
-        let map = Outcome::Map { epoch, version: at, states, degraded: false };
+        self.map(at, "e", at, states)
+    }
+
+    fn map(self, at: Millis, epoch: &str, version: i64, states: &str) -> Self {
+        let (epoch, states) = (epoch.to_owned(), states.to_owned());
+        let map = Outcome::Map { epoch, version, states, degraded: false };
         self.call("reader", at, at + 10, Action::Read { show: "show_1".to_owned() }, map)
     }
 
@@ -309,6 +313,29 @@ fn no_map_offers_what_a_client_knows_to_be_sold() {
     story().fault("kill", 900, 18_000).read(20_000, "AA").right();
     let cancel = Action::Cancel { booking: "booking_ada".to_owned(), key: "k".to_owned() };
     story().unknown("ada", 10_000, cancel).read(20_000, "AA").right();
+    // A cache that forgot is put right some time after everything works again.
+    story().fault("redis_lost_writes", 10_000, 10_100).read(15_000, "AA").right();
+    story().fault("redis_lost_writes", 10_000, 10_100).read(15_101, "AA").wrong(Rule::Maps);
+    story()
+        .fault("redis_lost_writes", 10_000, 10_100)
+        .fault("kill", 14_000, 16_000)
+        .read(20_000, "AA")
+        .right();
+}
+
+#[test]
+fn a_version_is_one_map_until_the_cache_forgets() {
+    let story = || Story::default().map(1_000, "e", 7, "AH").map(30_000, "f", 8, "AA");
+    story().map(2_000, "e", 7, "AH").right();
+    story().map(2_000, "e", 7, "HA").wrong(Rule::Maps);
+    story().map(2_000, "f", 8, "HA").wrong(Rule::Maps);
+    story().map(2_000, "e", 8, "HA").right();
+    let story = || story().fault("redis_lost_writes", 20_000, 20_100);
+    story().map(19_000, "e", 7, "HA").wrong(Rule::Maps);
+    // It may count on in the old epoch, and until all is put right in any.
+    story().map(26_000, "e", 7, "HA").right();
+    story().map(21_000, "f", 8, "HA").right();
+    story().map(26_000, "f", 8, "HA").wrong(Rule::Maps);
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) const ALL: &[(&str, Rule, Mutation)] = &[
     ("money is known to the provider only", Rule::Money, forget_payment),
     ("a message is sent twice", Rule::Events, double_message),
     ("a message is not sent", Rule::Events, lose_message),
+    ("a message is marked and not sent", Rule::Events, lose_mail),
+    ("a message is sent and not marked", Rule::Events, phantom_mail),
     ("a message is about nothing", Rule::Events, phantom_message),
     ("the read model is behind", Rule::Events, stale_history),
     ("a message is left", Rule::Events, leave_message),
@@ -191,6 +193,15 @@ fn double_message(_: &mut History, observed: &mut Observed) -> Option<()> {
 
 fn lose_message(_: &mut History, observed: &mut Observed) -> Option<()> {
     observed.deliveries.pop().map(drop)
+}
+
+fn lose_mail(_: &mut History, observed: &mut Observed) -> Option<()> {
+    observed.mails.pop().map(drop)
+}
+
+fn phantom_mail(_: &mut History, observed: &mut Observed) -> Option<()> {
+    observed.mails.push("event_phantom".to_owned());
+    Some(())
 }
 
 fn phantom_message(_: &mut History, observed: &mut Observed) -> Option<()> {

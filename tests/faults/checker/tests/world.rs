@@ -319,7 +319,10 @@ impl World {
 
     pub(super) fn tell(&mut self, booking: &str, kind: &str) {
         let status = "SENT".to_owned();
+        let event = format!("event_{}", self.observed.deliveries.len());
+        self.observed.mails.push(event.clone());
         self.observed.deliveries.push(Delivery {
+            event,
             kind: kind.to_owned(),
             booking: Some(booking.to_owned()),
             status,
