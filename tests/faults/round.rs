@@ -1,6 +1,6 @@
 //! One round: a platform, its customers, and what is done to it.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, future::pending, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use client::Client;
@@ -23,6 +23,9 @@ use crate::{
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// And then until nothing is under way any more.
 const SETTLE_WITHIN: Duration = Duration::from_secs(30);
+/// Customers come for so many times the length of a round at most: while a server takes long to come back, what
+/// waits for it would grow, and with it the time until everything has come to rest.
+const LONGEST: u32 = 3;
 
 /// What the rounds of a run have in common.
 #[derive(Debug)]
@@ -114,8 +117,15 @@ impl Rounds {
             let (target, stop, recorder) = (target.clone(), stop.clone(), Arc::clone(&recorder));
             tokio::spawn(async move { actors::run(&target, &cast, seed, calling_off, stop, recorder).await })
         };
-        let (broken, ()) = tokio::join!(nemesis::run(&stand, &plan, &recorder), sleep(self.length));
-        broken?;
+        let enough = async {
+            sleep(LONGEST * self.length).await;
+            stop.cancel();
+            pending::<()>().await;
+        };
+        tokio::select! {
+            (broken, ()) = async { tokio::join!(nemesis::run(&stand, &plan, &recorder), sleep(self.length)) } => broken?,
+            () = enough => {}
+        }
         times.faults = millis(begin);
 
         let begin = Instant::now();

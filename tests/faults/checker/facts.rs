@@ -168,7 +168,14 @@ impl<'a> Facts<'a> {
     /// Not before this moment did the booking own its seats.
     pub(super) fn claimed_from(&self, booking: &Booking) -> Millis {
         let asked = self.checkouts(&booking.hold).iter().map(|call| call.from).min();
-        let written = self.states(&booking.id).first().map(|entry| entry.at - SLACK);
+        // Its hold gave way in the same transaction, which may take its time between the two.
+        let consumed = self
+            .observed
+            .audit
+            .iter()
+            .filter(|entry| entry.entity == "HOLD" && entry.id == booking.hold && entry.to == "CONSUMED");
+        let entries = self.states(&booking.id).first().copied().into_iter().chain(consumed);
+        let written = entries.map(|entry| entry.at - SLACK).min();
         asked.max(written).unwrap_or(Millis::MIN)
     }
 

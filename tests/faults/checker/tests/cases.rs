@@ -229,6 +229,21 @@ fn both_modes_may_hold_a_seat_and_one_can_be_checked_out() {
 }
 
 #[test]
+fn a_hold_gives_way_when_it_is_consumed_not_when_its_booking_is_written() {
+    let story = || {
+        let late = &[("PENDING_PAYMENT", 5_200)];
+        let mut story =
+            Story::default().durable("ada", 1_000, &[1], 5_000).checkout("ada", 4_900, &[1], late);
+        story.history.calls.last_mut().unwrap().to = 5_300;
+        story
+    };
+    story().wrong(STUCK);
+    let mut consumed = story();
+    consumed.observed.audit.push(entry("HOLD", &hold("ada"), Some("HELD"), "CONSUMED", 4_950));
+    consumed.right();
+}
+
+#[test]
 fn a_hold_that_loses_a_seat_to_a_late_payment_is_broken_up_whole() {
     let states: &[(&str, Millis)] = &[("PENDING_PAYMENT", 505), ("EXPIRED", 8_600), ("CONFIRMED", 10_000)];
     let story = |outranked: bool| {
