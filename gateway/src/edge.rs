@@ -12,7 +12,7 @@ use hive_router::RouterSharedState;
 use ntex::{
     http::{
         Method, StatusCode, Uri,
-        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY},
+        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY},
     },
     util::Bytes,
     web::{self, DefaultError, HttpResponse, WebRequest, WebResponse},
@@ -61,7 +61,7 @@ impl Edge {
             (OAUTH_TOKEN, &Method::POST) => self.token(request).await?,
             _ => request.into_response(HttpResponse::NotFound().body("the API is at /graphql")),
         };
-        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), id.value);
+        response.headers_mut().insert(REQUEST_ID, id.value);
         Ok(response)
     }
 

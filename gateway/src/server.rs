@@ -2,6 +2,7 @@
 //! orderly end.
 
 use std::{
+    collections::BTreeMap,
     mem,
     net::TcpListener,
     sync::{Arc, Once},
@@ -143,7 +144,8 @@ impl Gateway {
         );
         let audiences = Audiences::new(places, caps.events_per_reader, config.deduplicate);
         let rules = Arc::new(Rules::new(&config));
-        let local = Arc::new(Local::new(mem::take(&mut outside.local), &subscriptions));
+        let here = if config.local_subgraphs { mem::take(&mut outside.local) } else { BTreeMap::new() };
+        let local = Arc::new(Local::new(here, &subscriptions));
         let answers = Answers::new(&config, outside.validators.take());
         if let (Some(answers), Some(redis)) = (&answers, &outside.redis) {
             let answers = Arc::clone(answers);

@@ -177,25 +177,28 @@ fn depended_on(config: &Config, supergraph: &Supergraph, address: SocketAddr) ->
             "dedupe": { "headers": { "include": deciding_headers(config) } },
         } },
         "plugins": plugins::settings(config),
-        // The plugin `errors` decides what is told; the router's masking knows no codes.
+        // The plugin decides what is told of errors; the router's masking knows no codes.
         "error_masking": { "enabled": false },
     })
 }
 
 /// The router's metrics that nobody looks at. Each costs every operation something. Whoever wants one and says
 /// so in a file of router settings leaves out the attribute `graphql.operation.name`: clients choose names.
-const UNREAD: [&str; 13] = [
+const UNREAD: [&str; 16] = [
     "hive.router.request.overhead.duration",
     "hive.router.request.external_wait.duration",
     "http.server.request.body.size",
     "http.server.response.body.size",
+    "http.client.active_requests",
     "http.client.request.body.size",
     "http.client.response.body.size",
     "hive.router.demand_control.cost.estimated",
     "hive.router.demand_control.cost.actual",
     "hive.router.demand_control.cost.delta",
     "hive.router.parse_cache.duration",
+    "hive.router.validate_cache.requests_total",
     "hive.router.validate_cache.duration",
+    "hive.router.normalize_cache.requests_total",
     "hive.router.normalize_cache.duration",
     "hive.router.plan_cache.duration",
 ];

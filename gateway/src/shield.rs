@@ -23,16 +23,22 @@ use crate::{
     explorer,
     origin::Origins,
     refusal::Refusal,
-    settings::{AUTHORIZATION, GRAPHQL},
+    settings::GRAPHQL,
 };
 
 /// Which site a request comes from, as browsers say and pages cannot
 /// ([Fetch Metadata](https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header)).
-const SITE: &str = "sec-fetch-site";
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Headers that a page of another site cannot send without the browser asking first. The last three have
 /// no other purpose; Apollo's clients send the second.
-const PREFLIGHTED: [&str; 5] =
-    [AUTHORIZATION, API_KEY, "apollo-require-preflight", "graphql-require-preflight", "x-requested-with"];
+const PREFLIGHTED: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    API_KEY,
+    HeaderName::from_static("apollo-require-preflight"),
+    HeaderName::from_static("graphql-require-preflight"),
+    HeaderName::from_static("x-requested-with"),
+];
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 /// Types of content for which browsers do not ask first.
 const SIMPLE: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
 /// Nothing that is not a page may do anything where a browser shows it.
@@ -65,8 +71,8 @@ impl Shield {
             Method::POST => true,
             _ => false,
         };
-        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-        match (asked, text(header::ORIGIN.as_str())) {
+        let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        match (asked, text(header::ORIGIN)) {
             (false, _) => false,
             (true, Some(origin)) => !self.origins.allows(Some(origin)),
             (true, None) => {
@@ -85,7 +91,7 @@ impl Shield {
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             (header::REFERRER_POLICY, "no-referrer"),
             (header::X_FRAME_OPTIONS, "DENY"),
-            (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+            (OPENER_POLICY, "same-origin"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
@@ -101,7 +107,7 @@ fn was_asked_for(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     kind.is_some_and(|kind| !kind.is_empty() && !SIMPLE.contains(&kind.as_str()))
-        || PREFLIGHTED.iter().any(|name| headers.contains_key(*name))
+        || PREFLIGHTED.iter().any(|name| headers.contains_key(name))
 }
 
 impl<S> Middleware<S, SharedCfg> for Shield {

@@ -7,13 +7,13 @@
 
 use std::future::Future;
 
-use ntex::http::HeaderMap;
+use ntex::http::{HeaderMap, header::HeaderName};
 use platform::telemetry::{TARGET, in_span, unrecorded};
 use tracing::{Span, info_span};
 
 /// The headers of [W3C's trace context](https://www.w3.org/TR/trace-context/).
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The span of an operation that has not begun yet, and what it goes on with; nothing while traces are
 /// off.

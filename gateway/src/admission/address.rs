@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, str::FromStr};
 
-use ntex::http::HeaderMap;
+use ntex::http::{HeaderMap, header::HeaderName};
 use serde::Deserialize;
 
 /// Proxies name whom they speak for; the newest is last.
-const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Addresses with a common beginning, such as `10.0.0.0/8`; without a slash it is one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -86,7 +86,7 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use ntex::http::header::{HeaderName, HeaderValue};
+    use ntex::http::header::HeaderValue;
 
     use super::*;
 
@@ -94,7 +94,7 @@ mod tests {
         let proxies = ["10.0.0.0/8".parse().unwrap(), "2001:db8::7".parse().unwrap()];
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(HeaderName::from_static(FORWARDED_FOR), HeaderValue::from_static(value));
+            headers.append(FORWARDED_FOR, HeaderValue::from_static(value));
         }
         let found = of_client(peer.parse().unwrap(), &headers, &proxies);
         assert_eq!(found, expected.parse::<IpAddr>().unwrap(), "{peer} {forwarded:?}");

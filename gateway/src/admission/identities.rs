@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use kernel::error::ErrorCode;
-use ntex::http::{HeaderMap, header::HeaderValue};
+use ntex::http::{
+    HeaderMap,
+    header::{AUTHORIZATION, HeaderName, HeaderValue},
+};
 use platform::auth::{TokenError, TokenVerifier};
 use tokio::time::timeout;
 
@@ -11,7 +14,7 @@ use super::{
     Caller,
     exchange::{KeyExchange, NoToken, PREFIX},
 };
-use crate::{refusal::Refusal, settings::AUTHORIZATION};
+use crate::refusal::Refusal;
 
 /// Long enough to fetch the keys once. Whoever waits for others to fetch them in vain is told so.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -45,7 +48,7 @@ impl Identities {
             Err(NoToken::Unavailable) => return Ok(Caller::Rejected(TokenError::KeysUnavailable)),
         };
         if let Ok(value) = HeaderValue::try_from(&*authorization) {
-            headers.insert(ntex::http::header::AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, value);
         }
         Ok(self.of_token(&authorization).await)
     }
@@ -53,7 +56,7 @@ impl Identities {
 
 /// The value of a header that is there once and is text. Otherwise it is removed: the router would
 /// compare and forward such headers differently.
-pub(super) fn only(headers: &mut HeaderMap, name: &str) -> Option<String> {
+pub(super) fn only(headers: &mut HeaderMap, name: &HeaderName) -> Option<String> {
     let mut values = headers.get_all(name);
     let first = values.next().map(|value| value.to_str().ok().map(str::to_owned));
     let several = values.next().is_some();

@@ -40,7 +40,13 @@ use std::{
 };
 
 use kernel::{SharedClock, SharedIds, error::ErrorCode};
-use ntex::{http::HeaderMap, util::Bytes};
+use ntex::{
+    http::{
+        HeaderMap,
+        header::{AUTHORIZATION, HeaderName},
+    },
+    util::Bytes,
+};
 use platform::{Redis, auth::Verifiers, cache::validator::Validators, http::Direct};
 use serde_json::value::RawValue;
 
@@ -64,7 +70,6 @@ use crate::{
     guard::Guard,
     operations::{Meter, Series},
     refusal::Refusal,
-    settings::AUTHORIZATION,
     subscription::{Rules, Subscription},
 };
 use exchange::KeyExchange;
@@ -74,7 +79,7 @@ use limits::{Class, Counts, Limited, RateLimiter};
 use read::{Bodies, Read};
 
 /// The other header for API keys.
-pub(crate) const API_KEY: &str = "x-api-key";
+pub(crate) const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What goes with a request through the router: who asks, and what they may read.
 #[derive(Debug, Clone)]
@@ -355,8 +360,8 @@ impl Gate {
     /// that it stands for.
     pub(crate) async fn caller(&self, headers: &mut HeaderMap, address: IpAddr) -> Result<Caller, Refusal> {
         let Some(identities) = &self.identities else { return Ok(Caller::Stranger) };
-        let token = only(headers, AUTHORIZATION);
-        let key = only(headers, API_KEY);
+        let token = only(headers, &AUTHORIZATION);
+        let key = only(headers, &API_KEY);
         headers.remove(API_KEY);
         let caller = match (token, key) {
             (None, None) => Caller::Stranger,

@@ -24,7 +24,7 @@ pub(crate) const LIMIT: usize = 16 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// What the one who makes tokens is told of a request.
-const ASKED: [HeaderName; 2] = [header::AUTHORIZATION, header::CONTENT_TYPE];
+const ASKED: [HeaderName; 3] = [header::AUTHORIZATION, header::CONTENT_TYPE, REQUEST_ID];
 /// What the client is told of the answer.
 const ANSWERED: [HeaderName; 5] = [
     header::CONTENT_TYPE,
@@ -61,7 +61,7 @@ impl OAuth {
             Refusal::new(ErrorCode::Unavailable, message).with_retry_after(5)
         };
         let mut request = self.http.post(self.token_url.clone()).body(body.to_vec());
-        for name in ASKED.iter().map(HeaderName::as_str).chain([REQUEST_ID]) {
+        for name in &ASKED {
             if let Some(value) = headers.get(name) {
                 request = request.header(name, value.as_bytes());
             }

@@ -9,7 +9,7 @@ use ntex::http::{
 };
 
 /// The header, on requests and answers.
-pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids are not for people.
 const LONGEST: usize = 128;
 
@@ -26,10 +26,10 @@ pub(crate) fn request_id(headers: &mut HeaderMap, ids: &SharedIds) -> RequestId 
     let mut given = headers.get_all(REQUEST_ID);
     let id = match (given.next().cloned(), given.next()) {
         (Some(value), None) if is_well_formed(value.as_bytes()) => return RequestId { value, made: false },
-        _ => HeaderValue::try_from(ids.uuid().simple().to_string().as_str()),
+        _ => HeaderValue::try_from(&*ids.uuid().simple().encode_lower(&mut [0; 32])),
     };
     let value = id.unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-    headers.insert(HeaderName::from_static(REQUEST_ID), value.clone());
+    headers.insert(REQUEST_ID, value.clone());
     RequestId { value, made: true }
 }
 
@@ -51,7 +51,7 @@ mod tests {
         let ids: SharedIds = Arc::new(SystemIds);
         for (given, taken) in [("abc-1.2_3:4", true), ("", false), ("a b", false), ("a\tb", false)] {
             let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::from_static(REQUEST_ID), HeaderValue::from_static(given));
+            headers.insert(REQUEST_ID, HeaderValue::from_static(given));
             let id = request_id(&mut headers, &ids);
             assert_eq!(id.value.as_bytes() == given.as_bytes(), taken, "{given:?}");
             assert_eq!(id.made, !taken);
@@ -59,7 +59,7 @@ mod tests {
         }
         let long = HeaderValue::try_from("x".repeat(LONGEST + 1).as_str()).unwrap();
         let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static(REQUEST_ID), long);
+        headers.insert(REQUEST_ID, long);
         assert_eq!(request_id(&mut headers, &ids).value.len(), 32);
         assert_eq!(request_id(&mut HeaderMap::new(), &ids).value.len(), 32);
     }

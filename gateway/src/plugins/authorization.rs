@@ -13,88 +13,49 @@
 use std::sync::Arc;
 
 use hive_router::{
-    GraphQLError, async_trait,
+    GraphQLError,
     executor::response::graphql_error::{GraphQLErrorPath, GraphQLErrorPathSegment},
-    plugins::{
-        hooks::{
-            on_graphql_analysis::{
-                FilterDecision, OnGraphqlAnalysisHookPayload, OnGraphqlAnalysisHookResult, Selection,
-            },
-            on_graphql_error::{OnGraphQLErrorHookPayload, OnGraphQLErrorHookResult},
-            on_http_request::{OnHttpRequestHookFuture, OnHttpRequestHookPayload},
-            on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
-        },
-        plugin_trait::{RouterPlugin, StartHookPayload},
+    plugins::hooks::{
+        on_graphql_analysis::{FilterDecision, OnGraphqlAnalysisHookPayload, Selection},
+        on_http_request::OnHttpRequestHookPayload,
     },
 };
 
 use crate::admission::{Admitted, Caller, Scopes};
 
-/// See the module.
-#[derive(Default)]
-pub(crate) struct AuthorizationPlugin;
-
-#[async_trait]
-impl RouterPlugin for AuthorizationPlugin {
-    type Config = serde_json::Value;
-
-    fn plugin_name() -> &'static str {
-        "authorization"
-    }
-
-    fn on_plugin_init(payload: OnPluginInitPayload<Self>) -> OnPluginInitResult<Self> {
-        payload.initialize_plugin_with_defaults()
-    }
-
-    fn on_http_request<'req>(
-        &'req self,
-        payload: OnHttpRequestHookPayload<'req>,
-    ) -> OnHttpRequestHookFuture<'req> {
-        Box::pin(async move {
-            let admitted = payload.router_http_request.extensions().get::<Admitted>().cloned();
-            // Without it there was no operation to admit.
-            if let Some(admitted) = admitted {
-                payload.add_inbound_dedupe_partition(admitted.partition());
-                payload.context.insert(admitted);
-            }
-            payload.proceed()
-        })
-    }
-
-    async fn on_graphql_analysis<'exec>(
-        &'exec self,
-        payload: &mut OnGraphqlAnalysisHookPayload<'exec>,
-    ) -> OnGraphqlAnalysisHookResult {
-        let Some(admitted) = payload.context.get_ref::<Admitted>().map(|admitted| Admitted::clone(&admitted))
-        else {
-            return OnGraphqlAnalysisHookResult::Proceed;
-        };
-        if !admitted.scopes.is_empty() {
-            let Admitted { caller, scopes, .. } = admitted;
-            payload.filter_operation(move |selection| decide(&scopes, &caller, selection));
-        }
-        OnGraphqlAnalysisHookResult::Proceed
-    }
-
-    /// Tells which root field was refused. Below it there may be lists, and nothing was fetched that
-    /// could tell an index.
-    fn on_graphql_error<'req>(
-        &'req self,
-        mut payload: OnGraphQLErrorHookPayload<'req>,
-    ) -> OnGraphQLErrorHookResult<'req> {
-        let error = &mut payload.error;
-        let refused = error.extensions.extensions.remove(REFUSED).is_some();
-        if let (true, None, Some(at)) = (refused, &error.path, &error.extensions.affected_path)
-            && !at.contains('.')
-        {
-            let segments = vec![GraphQLErrorPathSegment::String(at.clone())];
-            error.path = Some(GraphQLErrorPath { segments });
-        }
-        payload.proceed()
+/// Tells all hooks to come what was admitted.
+pub(super) fn introduce(payload: &OnHttpRequestHookPayload<'_>) {
+    let admitted = payload.router_http_request.extensions_mut().remove::<Admitted>();
+    // Without it there was no operation to admit.
+    if let Some(admitted) = admitted {
+        payload.add_inbound_dedupe_partition(admitted.partition());
+        payload.context.insert(admitted);
     }
 }
 
-/// Marks the errors of this plugin on their way to the client.
+/// Takes out of an operation what its caller may not read.
+pub(super) fn filter(payload: &mut OnGraphqlAnalysisHookPayload<'_>) {
+    let context = payload.context;
+    let Some(admitted) = context.get_ref::<Admitted>().filter(|admitted| !admitted.scopes.is_empty()) else {
+        return;
+    };
+    let (scopes, caller) = (Arc::clone(&admitted.scopes), admitted.caller.clone());
+    payload.filter_operation(move |selection| decide(&scopes, &caller, selection));
+}
+
+/// Tells which root field was refused. Below it there may be lists, and nothing was fetched that
+/// could tell an index.
+pub(super) fn place(error: &mut GraphQLError) {
+    let refused = error.extensions.extensions.remove(REFUSED).is_some();
+    if let (true, None, Some(at)) = (refused, &error.path, &error.extensions.affected_path)
+        && !at.contains('.')
+    {
+        let segments = vec![GraphQLErrorPathSegment::String(at.clone())];
+        error.path = Some(GraphQLErrorPath { segments });
+    }
+}
+
+/// Marks what is refused here on its way to the client.
 const REFUSED: &str = "refusedByGateway";
 
 fn decide(scopes: &Arc<Scopes>, caller: &Caller, selection: &Selection<'_>) -> FilterDecision {

@@ -13,16 +13,9 @@
 use std::sync::Arc;
 
 use hive_router::{
-    async_trait,
-    executor::response::subgraph_response::SubgraphResponse,
+    executor::{executors::common::SubgraphExecutionRequest, response::subgraph_response::SubgraphResponse},
     http::{HeaderMap, HeaderValue, header::CACHE_CONTROL},
-    plugins::{
-        hooks::{
-            on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
-            on_subgraph_execute::{OnSubgraphExecuteStartHookPayload, OnSubgraphExecuteStartHookResult},
-        },
-        plugin_trait::{EndHookPayload, RouterPlugin, StartHookPayload},
-    },
+    plugins::hooks::on_subgraph_execute::OnSubgraphExecuteEndHookPayload,
 };
 
 use platform::cache::validator::{self, VALIDATORS};
@@ -30,52 +23,28 @@ use platform::cache::validator::{self, VALIDATORS};
 use super::degraded;
 use crate::admission::Admitted;
 
-/// See the module.
-#[derive(Default)]
-pub(crate) struct CachePolicyPlugin;
+/// What is kept is fetched apart from all that is under way.
+pub(super) fn ask_apart(admitted: &Admitted, request: &mut SubgraphExecutionRequest<'_>) {
+    request.dedupe &= admitted.flight.is_none();
+}
 
-#[async_trait]
-impl RouterPlugin for CachePolicyPlugin {
-    type Config = serde_json::Value;
-
-    fn plugin_name() -> &'static str {
-        "cache_policy"
-    }
-
-    fn on_plugin_init(payload: OnPluginInitPayload<Self>) -> OnPluginInitResult<Self> {
-        payload.initialize_plugin_with_defaults()
-    }
-
-    async fn on_subgraph_execute<'exec>(
-        &'exec self,
-        mut payload: OnSubgraphExecuteStartHookPayload<'exec>,
-    ) -> OnSubgraphExecuteStartHookResult<'exec> {
-        let is_kept = payload.context.get_ref::<Admitted>().is_some_and(|admitted| admitted.flight.is_some());
-        if is_kept {
-            payload.execution_request.dedupe = false;
+/// Has the answer of a subgraph say clearly who may share it.
+pub(super) fn judge(end: &mut OnSubgraphExecuteEndHookPayload<'_>) {
+    let result = &mut end.execution_result;
+    let said = match policy(result) {
+        Policy::Public => return,
+        Policy::Own => NO_STORE,
+        Policy::Validated(seconds, validators) => {
+            let admitted = end.context.get_ref::<Admitted>();
+            let noted = admitted.as_ref().and_then(|admitted| admitted.noted.as_ref());
+            let age = noted.and_then(|noted| {
+                noted.add(validators);
+                HeaderValue::try_from(format!("public, max-age={seconds}")).ok()
+            });
+            age.unwrap_or(NO_STORE)
         }
-        payload.on_end(|mut end| {
-            let result = &mut end.execution_result;
-            let said = match policy(result) {
-                Policy::Public => None,
-                Policy::Own => Some(NO_STORE),
-                Policy::Validated(seconds, validators) => {
-                    let admitted = end.context.get_ref::<Admitted>();
-                    let noted = admitted.as_ref().and_then(|admitted| admitted.noted.as_ref());
-                    let age = noted.and_then(|noted| {
-                        noted.add(validators);
-                        HeaderValue::try_from(format!("public, max-age={seconds}")).ok()
-                    });
-                    Some(age.unwrap_or(NO_STORE))
-                }
-            };
-            if let Some(said) = said {
-                let headers = Arc::make_mut(result.headers.get_or_insert_default());
-                headers.insert(CACHE_CONTROL, said);
-            }
-            end.proceed()
-        })
-    }
+    };
+    Arc::make_mut(result.headers.get_or_insert_default()).insert(CACHE_CONTROL, said);
 }
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -113,9 +82,15 @@ fn said(headers: &HeaderMap) -> Policy {
 fn is_public(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CACHE_CONTROL).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return false };
-    let parts = value.to_str().unwrap_or_default().split(',').map(str::trim);
-    let (public, rest): (Vec<_>, Vec<_>) = parts.partition(|part| *part == "public");
-    !public.is_empty() && !rest.is_empty() && rest.iter().all(|part| part.starts_with("max-age="))
+    let (mut public, mut lasts) = (false, false);
+    for part in value.to_str().unwrap_or_default().split(',').map(str::trim) {
+        match part {
+            "public" => public = true,
+            part if part.starts_with("max-age=") => lasts = true,
+            _ => return false,
+        }
+    }
+    public && lasts
 }
 
 #[cfg(test)]

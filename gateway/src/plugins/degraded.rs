@@ -10,80 +10,38 @@
 use std::collections::BTreeSet;
 
 use hive_router::{
-    async_trait,
     executor::response::value::Value,
     plugins::{
-        hooks::{
-            on_execute::{OnExecuteStartHookPayload, OnExecuteStartHookResult},
-            on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
-            on_subgraph_execute::{OnSubgraphExecuteStartHookPayload, OnSubgraphExecuteStartHookResult},
-        },
+        hooks::{on_execute::OnExecuteEndHookPayload, on_subgraph_execute::OnSubgraphExecuteEndHookPayload},
         plugin_context::PluginContext,
-        plugin_trait::{EndHookPayload, RouterPlugin, StartHookPayload},
     },
 };
 
 /// Where answers name what is degraded, in `extensions`.
 const KEY: &str = "degraded";
 
-/// See the module.
-#[derive(Default)]
-pub(crate) struct DegradedPlugin;
-
-#[async_trait]
-impl RouterPlugin for DegradedPlugin {
-    type Config = serde_json::Value;
-
-    fn plugin_name() -> &'static str {
-        "degraded"
-    }
-
-    fn on_plugin_init(payload: OnPluginInitPayload<Self>) -> OnPluginInitResult<Self> {
-        payload.initialize_plugin_with_defaults()
-    }
-
-    async fn on_subgraph_execute<'exec>(
-        &'exec self,
-        payload: OnSubgraphExecuteStartHookPayload<'exec>,
-    ) -> OnSubgraphExecuteStartHookResult<'exec> {
-        payload.on_end(|end| {
-            if let Some(extensions) = &end.execution_result.extensions {
-                Names::note(end.context, extensions);
-            }
-            end.proceed()
-        })
-    }
-
-    async fn on_execute<'exec>(
-        &'exec self,
-        payload: OnExecuteStartHookPayload<'exec>,
-    ) -> OnExecuteStartHookResult<'exec> {
-        let context = payload.context;
-        payload.on_end(move |mut end| {
-            if let Some(names) = context.get_ref::<Names>() {
-                end.add_extension(KEY, &names.0);
-            }
-            end.proceed()
-        })
-    }
-}
-
 /// What the subgraphs named so far, in the context of an operation. Absent while they named nothing.
 #[derive(Default)]
 struct Names(BTreeSet<String>);
 
-impl Names {
-    fn note(context: &PluginContext, extensions: &Value<'_>) {
-        let mut named = named(extensions).peekable();
-        if named.peek().is_none() {
-            return;
-        }
-        if !context.contains::<Self>() {
-            context.insert(Self::default());
-        }
-        if let Some(mut names) = context.get_mut::<Self>() {
-            names.0.extend(named.map(str::to_owned));
-        }
+/// Notes what the answer of a subgraph names.
+pub(super) fn note(end: &OnSubgraphExecuteEndHookPayload<'_>) {
+    let mut named = end.execution_result.extensions.iter().flat_map(named).peekable();
+    if named.peek().is_none() {
+        return;
+    }
+    if !end.context.contains::<Names>() {
+        end.context.insert(Names::default());
+    }
+    if let Some(mut names) = end.context.get_mut::<Names>() {
+        names.0.extend(named.map(str::to_owned));
+    }
+}
+
+/// Tells the client what the subgraphs named.
+pub(super) fn tell(context: &PluginContext, end: &mut OnExecuteEndHookPayload<'_>) {
+    if let Some(names) = context.get_ref::<Names>() {
+        end.add_extension(KEY, &names.0);
     }
 }
 

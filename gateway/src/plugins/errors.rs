@@ -3,17 +3,7 @@
 //! from behind the gateway is replaced by a sentence that gives nothing away.
 
 use futures::StreamExt;
-use hive_router::{
-    GraphQLError, async_trait,
-    plugins::{
-        hooks::{
-            on_graphql_error::{OnGraphQLErrorHookPayload, OnGraphQLErrorHookResult},
-            on_http_request::{OnHttpRequestHookFuture, OnHttpRequestHookPayload},
-            on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
-        },
-        plugin_trait::{EndHookPayload, RouterPlugin, StartHookPayload},
-    },
-};
+use hive_router::GraphQLError;
 use kernel::error::ErrorCode;
 use ntex::{
     http::{
@@ -31,40 +21,6 @@ const UNAVAILABLE: &str = "A part of the service is unavailable. Try again.";
 const INTERNAL: &str = "Something went wrong on our side.";
 /// What the router says instead of its own internal errors.
 const ROUTER_INTERNAL: &str = "Internal server error";
-
-/// See the module.
-#[derive(Default)]
-pub(crate) struct ErrorsPlugin;
-
-#[async_trait]
-impl RouterPlugin for ErrorsPlugin {
-    type Config = Value;
-
-    fn plugin_name() -> &'static str {
-        "errors"
-    }
-
-    fn on_plugin_init(payload: OnPluginInitPayload<Self>) -> OnPluginInitResult<Self> {
-        payload.initialize_plugin_with_defaults()
-    }
-
-    /// Errors of queries, mutations, and operations that are refused.
-    fn on_graphql_error<'req>(
-        &'req self,
-        mut payload: OnGraphQLErrorHookPayload<'req>,
-    ) -> OnGraphQLErrorHookResult<'req> {
-        told(&mut payload.error);
-        payload.proceed()
-    }
-
-    /// Errors in the events of a subscription, which the router keeps from plugins.
-    fn on_http_request<'req>(
-        &'req self,
-        payload: OnHttpRequestHookPayload<'req>,
-    ) -> OnHttpRequestHookFuture<'req> {
-        Box::pin(async move { payload.on_end(|end| end.map_response(told_in_events).proceed()) })
-    }
-}
 
 /// What becomes of an error: its code, and its message if that is not the original one.
 #[derive(Debug, PartialEq)]
@@ -115,7 +71,8 @@ fn agreed(code: &str) -> Option<ErrorCode> {
     .find(|agreed| agreed.as_str() == code)
 }
 
-fn told(error: &mut GraphQLError) {
+/// Tells an error of a query, a mutation, or an operation that is refused.
+pub(super) fn told(error: &mut GraphQLError) {
     let extensions = &mut error.extensions;
     let verdict = verdict(extensions.code.as_deref(), &error.message, extensions.service_name.is_some());
     if let Some(message) = verdict.message {
@@ -130,7 +87,8 @@ fn told(error: &mut GraphQLError) {
     extensions.affected_path = None;
 }
 
-fn told_in_events(response: WebResponse) -> WebResponse {
+/// Tells the errors in the events of a subscription, which the router keeps from plugins.
+pub(super) fn told_in_events(response: WebResponse) -> WebResponse {
     let streams = response
         .headers()
         .get(header::CONTENT_TYPE)

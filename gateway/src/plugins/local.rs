@@ -10,16 +10,9 @@ mod fetch;
 use std::{collections::BTreeMap, sync::Arc};
 
 use hive_router::{
-    RouterSharedState, async_trait,
-    executor::executors::common::SubgraphExecutor as _,
-    plugins::{
-        hooks::{
-            on_http_request::{OnHttpRequestHookFuture, OnHttpRequestHookPayload},
-            on_plugin_init::{OnPluginInitPayload, OnPluginInitResult},
-            on_subgraph_execute::{OnSubgraphExecuteStartHookPayload, OnSubgraphExecuteStartHookResult},
-        },
-        plugin_trait::{RouterPlugin, StartHookPayload},
-    },
+    RouterSharedState,
+    executor::executors::common::{SubgraphExecutor as _, SubgraphExecutorBoxedArc},
+    plugins::{hooks::on_http_request::OnHttpRequestHookPayload, plugin_context::PluginContext},
 };
 use platform::http::Direct;
 
@@ -39,45 +32,23 @@ impl Local {
     }
 }
 
-/// See the module.
-#[derive(Default)]
-pub(crate) struct LocalPlugin;
-
-#[async_trait]
-impl RouterPlugin for LocalPlugin {
-    type Config = serde_json::Value;
-
-    fn plugin_name() -> &'static str {
-        "local"
+/// Tells all hooks to come which subgraphs are here, if any are.
+pub(super) fn introduce(payload: &OnHttpRequestHookPayload<'_>) {
+    let local = payload.router_http_request.app_state::<Arc<Local>>();
+    if let Some(local) = local.filter(|local| !local.0.is_empty()) {
+        payload.context.insert(Arc::clone(local));
     }
+}
 
-    fn on_plugin_init(payload: OnPluginInitPayload<Self>) -> OnPluginInitResult<Self> {
-        payload.initialize_plugin_with_defaults()
-    }
-
-    fn on_http_request<'req>(
-        &'req self,
-        payload: OnHttpRequestHookPayload<'req>,
-    ) -> OnHttpRequestHookFuture<'req> {
-        Box::pin(async move {
-            let local = payload.router_http_request.app_state::<Arc<Local>>();
-            if let Some(local) = local.filter(|local| !local.0.is_empty()) {
-                payload.context.insert(Arc::clone(local));
-            }
-            payload.proceed()
-        })
-    }
-
-    async fn on_subgraph_execute<'exec>(
-        &'exec self,
-        mut payload: OnSubgraphExecuteStartHookPayload<'exec>,
-    ) -> OnSubgraphExecuteStartHookResult<'exec> {
-        let name = payload.subgraph_name;
-        let subgraph =
-            payload.context.get_ref::<Arc<Local>>().and_then(|local| local.0.get(name).map(Arc::clone));
-        if let Some(subgraph) = subgraph {
-            payload.executor = Fetcher::new(subgraph, payload.executor).to_boxed_arc();
-        }
-        payload.proceed()
+/// Who asks a subgraph for one fetch; `network` if that is not here.
+pub(super) fn executor(
+    context: &PluginContext,
+    name: &str,
+    network: SubgraphExecutorBoxedArc,
+) -> SubgraphExecutorBoxedArc {
+    let subgraph = context.get_ref::<Arc<Local>>().and_then(|local| local.0.get(name).map(Arc::clone));
+    match subgraph {
+        Some(subgraph) => Fetcher::new(subgraph, network).to_boxed_arc(),
+        None => network,
     }
 }

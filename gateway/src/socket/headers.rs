@@ -12,7 +12,7 @@ use crate::{admission::API_KEY, settings::AUTHORIZATION};
 /// The forwarded headers of the upgrade, and those that make a body of JSON a request.
 pub(super) fn of_upgrade(upgrade: &HeaderMap, forwarded: &[String]) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for name in forwarded.iter().map(String::as_str).chain([API_KEY]) {
+    for name in forwarded.iter().map(String::as_str).chain([API_KEY.as_str()]) {
         if let Some(value) = upgrade.get(name) {
             set(&mut headers, name, value.clone());
         }
@@ -32,7 +32,7 @@ pub(super) fn add_payload(headers: &mut HeaderMap, payload: &Map<String, Value>,
     let nested = payload.get("headers").and_then(Value::as_object);
     for (name, value) in payload.iter().chain(nested.into_iter().flatten()) {
         let name = name.to_ascii_lowercase();
-        if let (true, Value::String(value)) = (name == API_KEY || forwarded.contains(&name), value) {
+        if let (true, Value::String(value)) = (API_KEY == *name || forwarded.contains(&name), value) {
             add(&mut given, &name, value);
         }
     }

@@ -1,7 +1,6 @@
 //! What the router's HTTP executor does for a fetch, up to the network: equal requests in flight share
 //! an answer, so many at once and no more, a timeout, spans and metrics under the same names, the same
-//! errors. Hooks of other plugins for HTTP requests to subgraphs are not called; the only one of the
-//! gateway's plugins that has some is [`caller`], which is asked here.
+//! errors. The hook of plugins for HTTP requests to subgraphs is not called; the gateway's has none.
 
 use std::{
     hash::{Hash, Hasher},
@@ -42,8 +41,6 @@ use http_body_util::Full;
 use platform::http::Direct;
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::Instrument as _;
-
-use crate::plugins::caller;
 
 type Result<T, E = SubgraphExecutorError> = std::result::Result<T, E>;
 
@@ -259,11 +256,8 @@ impl SubgraphExecutor for Fetcher {
         &self,
         mut request: SubgraphExecutionRequest<'a>,
         limit: Option<Duration>,
-        plugins: Option<&'a PluginRequestState<'a>>,
+        _: Option<&'a PluginRequestState<'a>>,
     ) -> Result<SubgraphResponse<'static>> {
-        if let Some(plugins) = plugins {
-            caller::drop_made_id(&plugins.context, &mut request);
-        }
         let body = Bytes::from(build_request_body(&request)?);
         let mut headers = mem::take(&mut request.headers);
         headers.insert(CONTENT_TYPE, JSON);
