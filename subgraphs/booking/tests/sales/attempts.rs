@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use booking::domain::booking::{Booking, BookingStatus};
 use booking::domain::payment::{Payment, PaymentStatus};
-use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::provider::event;
@@ -21,18 +20,12 @@ async fn tell(world: &World, message: &Value) {
     world.deliver().await;
 }
 
-async fn check_payment(world: &World, booking: &Booking, expected: PaymentStatus) {
-    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
-    assert_eq!(payments[0].status, expected);
-}
-
 /// The time of the claim is over, and it goes on: nobody even asks to call the payment off. Then it is made.
 async fn check_waits(world: &World, booking: &Booking, payment: &Payment) {
-    world.advance(TimeDelta::minutes(15)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(15).await;
     world.deliver().await;
     assert_eq!(world.provider.calls("intent_cancel"), 0);
-    check_payment(world, booking, PaymentStatus::Processing).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Processing);
     assert_eq!(world.status(booking.id).await, BookingStatus::PendingPayment);
     tell(world, &world.provider.pay(&payment.intent)).await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Confirmed);
@@ -44,10 +37,10 @@ async fn declined_then_by_bank() {
     let world = World::new().await;
     let (booking, payment) = pending(&world).await;
     tell(&world, &world.provider.decline(&payment.intent)).await;
-    check_payment(&world, &booking, PaymentStatus::Failed).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Failed);
     assert_eq!(world.provider.calls("intent_get"), 0, "a usual decline asks nobody");
     tell(&world, &world.provider.process(&payment.intent)).await;
-    check_payment(&world, &booking, PaymentStatus::Processing).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Processing);
     check_waits(&world, &booking, &payment).await;
     let expected = [
         "BOOKING new > PENDING_PAYMENT, checkout by USER",
@@ -78,7 +71,7 @@ async fn webhooks_swapped() {
     tell(&world, &declined).await;
     // And once more, in another message.
     tell(&world, &event("payment_intent.payment_failed", &declined["data"]["object"])).await;
-    check_payment(&world, &booking, PaymentStatus::Processing).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Processing);
     check_waits(&world, &booking, &payment).await;
 }
 
@@ -89,11 +82,10 @@ async fn the_bank_says_no() {
     let processing = world.provider.process(&payment.intent);
     tell(&world, &processing).await;
     tell(&world, &world.provider.decline(&payment.intent)).await;
-    check_payment(&world, &booking, PaymentStatus::Failed).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Failed);
     tell(&world, &event("payment_intent.processing", &processing["data"]["object"])).await;
-    check_payment(&world, &booking, PaymentStatus::Failed).await;
-    world.advance(TimeDelta::minutes(15)).await;
-    world.app.claims_expire_all().await.unwrap();
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Failed);
+    world.claims_end(15).await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Expired);
     assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
     world.audit_is_true().await;
@@ -107,9 +99,9 @@ async fn what_nobody_can_tell_counts_as_processed() {
     tell(&world, &declined).await;
     world.provider.state().broken = Some(503);
     tell(&world, &world.provider.process(&payment.intent)).await;
-    check_payment(&world, &booking, PaymentStatus::Processing).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Processing);
     tell(&world, &event("payment_intent.payment_failed", &declined["data"]["object"])).await;
-    check_payment(&world, &booking, PaymentStatus::Processing).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Processing);
     world.provider.state().broken = None;
     check_waits(&world, &booking, &payment).await;
 }
@@ -131,7 +123,7 @@ async fn an_answer_that_is_overtaken_is_not_believed() {
     };
     let (handed, ()) = futures::join!(world.hand(&processing[0]), overtaking);
     handed.unwrap();
-    check_payment(&world, &booking, PaymentStatus::Failed).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Failed);
     assert_eq!(world.provider.calls("intent_get"), 2);
     world.audit_is_true().await;
 }
@@ -144,7 +136,7 @@ async fn a_payment_that_is_processed_after_its_booking_was_cancelled_is_left_alo
     world.provider.process(&payment.intent);
     world.cancel(booking.user, booking.id, "c").await.unwrap();
     world.deliver().await;
-    check_payment(&world, &booking, PaymentStatus::Processing).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Processing);
     assert_eq!(world.provider.calls("intent_cancel"), 0);
     world.audit_is_true().await;
 }

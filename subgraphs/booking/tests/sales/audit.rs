@@ -62,8 +62,7 @@ async fn paid_cancelled_refunded() {
 async fn a_claim_that_lapses_and_its_payment() {
     let world = World::new().await;
     let (booking, _) = world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     world.app.claims_expire_all().await.unwrap();
     world.deliver().await;
     let then = [
@@ -109,8 +108,7 @@ async fn a_refused_checkout_leaves_nothing() {
 async fn a_late_payment_that_gets_its_seats_back() {
     let world = World::whose_claims_just_end().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     world.take_events().await;
     world.webhook(&world.provider.pay(&payment.intent)).await;
     world.deliver().await;
@@ -126,8 +124,7 @@ async fn a_late_payment_that_gets_its_seats_back() {
 async fn a_late_payment_that_goes_back() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     world.take_events().await;
     world.forget_in_redis(&world.booking(late.id).await).await;
     world.pending(world.person(), &[1]).await;

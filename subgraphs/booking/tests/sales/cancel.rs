@@ -217,8 +217,7 @@ async fn an_expired_booking_cannot_be_cancelled() {
     let world = World::new().await;
     let user = world.person();
     let (booking, _) = world.pending(user, &[1]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     let refused = world.cancel(user, booking.id, "c").await.unwrap_err();
     assert!(matches!(refused, CancelError::Ended), "{refused}");
 }

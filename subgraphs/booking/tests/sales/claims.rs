@@ -13,21 +13,6 @@ use tokio::time::{Instant, timeout};
 use crate::provider::event;
 use crate::support::{World, eventually, identity};
 
-/// Lets the time of a claim of fifteen minutes be over, and settles it.
-async fn lapse(world: &World) {
-    go_on(world, 15).await;
-}
-
-async fn go_on(world: &World, minutes: i64) {
-    world.advance(TimeDelta::minutes(minutes)).await;
-    world.app.claims_expire_all().await.unwrap();
-}
-
-async fn payment_status(world: &World, booking: BookingId) -> PaymentStatus {
-    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking]).await.unwrap();
-    payments[0].status
-}
-
 /// A booking that the buyer has paid by a bank that takes its time.
 async fn processing(world: &World, seats: &[u16]) -> (Booking, Payment) {
     let (booking, payment) = world.pending(world.person(), seats).await;
@@ -48,14 +33,14 @@ async fn check_goes_on(world: &World, booking: BookingId, version: i64, minutes:
 async fn a_payment_that_is_being_processed_keeps_its_seats_until_it_is_made() {
     let world = World::new().await;
     let (booking, payment) = processing(&world, &[1, 2]).await;
-    assert_eq!(payment_status(&world, booking.id).await, PaymentStatus::Processing);
-    lapse(&world).await;
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Processing);
+    world.claims_end(15).await;
     check_goes_on(&world, booking.id, 2, 2).await;
     assert_eq!(world.told().await, ["booking.extended"]);
     world.deliver().await;
-    go_on(&world, 1).await;
+    world.claims_end(1).await;
     check_goes_on(&world, booking.id, 2, 1).await;
-    go_on(&world, 1).await;
+    world.claims_end(1).await;
     check_goes_on(&world, booking.id, 3, 2).await;
     assert_eq!(world.provider.calls("intent_cancel"), 0, "the buyer has done their part");
     assert_eq!(world.states().await, "AHHAAAAAAAAAAAAA");
@@ -78,14 +63,14 @@ async fn a_payment_that_is_being_processed_keeps_its_seats_until_it_is_made() {
 async fn a_payment_that_was_processed_in_vain_ends_with_its_claim() {
     let world = World::new().await;
     let (booking, payment) = processing(&world, &[1]).await;
-    lapse(&world).await;
+    world.claims_end(15).await;
     // That it failed is not told.
     world.provider.set(&payment.intent, "requires_payment_method");
-    go_on(&world, 2).await;
+    world.claims_end(2).await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Expired);
     assert_eq!(world.owned().await, []);
     assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
-    assert_eq!(payment_status(&world, booking.id).await, PaymentStatus::Cancelled);
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Cancelled);
     world.deliver().await;
     world.audit_is_true().await;
 }
@@ -95,9 +80,9 @@ async fn that_a_payment_is_being_processed_is_also_found_by_asking() {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
     world.provider.process(&payment.intent);
-    lapse(&world).await;
+    world.claims_end(15).await;
     check_goes_on(&world, booking.id, 2, 2).await;
-    assert_eq!(payment_status(&world, booking.id).await, PaymentStatus::Processing);
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Processing);
     world.audit_is_true().await;
 }
 
@@ -110,7 +95,7 @@ async fn what_came_of_a_payment_is_not_undone_by_what_was_before() {
     world.deliver().await;
     world.webhook(&late).await;
     world.deliver().await;
-    assert_eq!(payment_status(&world, paid.id).await, PaymentStatus::Succeeded);
+    assert_eq!(world.payment_status(paid.id).await, PaymentStatus::Succeeded);
 
     let (declined, payment) = world.pending(world.person(), &[2]).await;
     let late = world.provider.process(&payment.intent);
@@ -118,7 +103,7 @@ async fn what_came_of_a_payment_is_not_undone_by_what_was_before() {
     world.deliver().await;
     world.webhook(&late).await;
     world.deliver().await;
-    assert_eq!(payment_status(&world, declined.id).await, PaymentStatus::Failed);
+    assert_eq!(world.payment_status(declined.id).await, PaymentStatus::Failed);
     world.audit_is_true().await;
 }
 
@@ -130,11 +115,11 @@ async fn nothing_ends_while_the_provider_is_away() {
     // Buyers reach it where we do not.
     world.provider.pay(&other.intent);
     world.provider.state().broken = Some(503);
-    lapse(&world).await;
+    world.claims_end(15).await;
     check_goes_on(&world, abandoned.id, 2, 2).await;
     check_goes_on(&world, paid.id, 2, 2).await;
     world.provider.state().broken = None;
-    go_on(&world, 2).await;
+    world.claims_end(2).await;
     assert_eq!(world.status(abandoned.id).await, BookingStatus::Expired);
     check_goes_on(&world, paid.id, 3, 2).await;
     world.deliver().await;
@@ -154,7 +139,7 @@ async fn a_claim_without_a_payment_waits_for_nobody() {
     let hold = world.hold(user, &[5]).await;
     world.provider.state().broken = Some(503);
     let booking = world.checkout(user, hold, "k").await.unwrap().booking;
-    lapse(&world).await;
+    world.claims_end(15).await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Expired);
 }
 
@@ -162,10 +147,10 @@ async fn a_claim_without_a_payment_waits_for_nobody() {
 async fn there_is_a_limit_to_waiting() {
     let world = World::new().await;
     let (booking, payment) = processing(&world, &[1]).await;
-    lapse(&world).await;
-    go_on(&world, 44).await;
+    world.claims_end(15).await;
+    world.claims_end(44).await;
     check_goes_on(&world, booking.id, 3, 1).await;
-    go_on(&world, 1).await;
+    world.claims_end(1).await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Expired);
     // The payment is left alone; it is late, and the seat is still free.
     world.deliver().await;
@@ -237,7 +222,7 @@ async fn a_payment_that_was_called_off_by_a_process_that_died_ends_the_claim() {
     // Or nobody tells of that, and it is asked for again.
     let (booking, payment) = world.pending(world.person(), &[1]).await;
     world.app.provider.intent_cancel(&payment.intent).await.unwrap();
-    lapse(&world).await;
+    world.claims_end(15).await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Expired);
 }
 
@@ -250,7 +235,7 @@ async fn its_owner_hears_that_a_claim_goes_on() {
     })
     .await;
     let mut watch = world.app.booking_watch(&identity(booking.user), booking.id).await.unwrap().unwrap();
-    lapse(&world).await;
+    world.claims_end(15).await;
     let seen = timeout(Duration::from_secs(10), watch.next(&world.app)).await.unwrap().unwrap();
     assert_eq!(seen.status, BookingStatus::PendingPayment);
     assert_eq!(seen.expires_at, booking.expires_at + TimeDelta::minutes(2));

@@ -6,7 +6,6 @@ use booking::app::checkout::CheckoutError;
 use booking::domain::audit::{Actor, HoldState, Reason};
 use booking::domain::booking::BookingStatus;
 use booking::store::holds::{DurableHold, Inserted, NewHold, hold_get, hold_insert};
-use chrono::TimeDelta;
 use events::show::ShowCancelled;
 use kernel::{HoldId, IdSource as _, SystemIds};
 
@@ -33,8 +32,7 @@ async fn standing(world: &World, id: HoldId) -> DurableHold {
 async fn a_late_payment_outranks_a_durable_hold() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     let hold = held(&world, &[2, 3], LONG).await;
     world.app.holds_follow().await.unwrap();
     assert_eq!(&world.states().await[..5], "AAHHA");
@@ -50,8 +48,7 @@ async fn a_late_payment_outranks_a_durable_hold() {
 async fn a_durable_hold_is_not_broken_up_for_nothing() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     let hold = held(&world, &[2], LONG).await;
     let (other, _) = world.confirmed(world.person(), &[1]).await;
     world.webhook(&world.provider.pay(&payment.intent)).await;
@@ -118,8 +115,7 @@ async fn a_booking_made_of_a_durable_hold_is_paid_as_any_other() {
 async fn a_late_payment_looks_again_before_it_breaks_a_hold_up() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2, 3]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     let hold = held(&world, &[2], LONG).await;
     let over = held(&world, &[3], Duration::ZERO).await;
     world.webhook(&world.provider.pay(&payment.intent)).await;
@@ -142,8 +138,7 @@ async fn a_late_payment_looks_again_before_it_breaks_a_hold_up() {
 async fn a_late_payment_for_a_show_that_has_begun_breaks_nothing_up() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     let hold = held(&world, &[2], LONG).await;
     // It was brought forward, which the cache does not know yet.
     world.app.show_of(late.id).await.unwrap();

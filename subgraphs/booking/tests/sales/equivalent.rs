@@ -6,7 +6,6 @@ use booking::app::App;
 use booking::domain::booking::{Booking, BookingStatus};
 use booking::domain::payment::Payment;
 use booking::store::booking_seats::booking_seats;
-use chrono::TimeDelta;
 use events::booking::{BookingConfirmed, RefundCause};
 use futures::future::join_all;
 use kernel::BookingId;
@@ -24,8 +23,7 @@ async fn lapsed(world: &World, seats: &[u16]) -> (Booking, Payment) {
 }
 
 async fn end_claims(world: &World, booking: &Booking) -> Booking {
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     let lapsed = world.booking(booking.id).await;
     assert_eq!(lapsed.status, BookingStatus::Expired);
     world.deliver().await;

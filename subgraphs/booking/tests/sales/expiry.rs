@@ -12,8 +12,7 @@ async fn overdue_claims_end_and_their_payments_are_called_off() {
     let (overdue, payment) = world.pending(world.person(), &[1, 2]).await;
     world.advance(TimeDelta::minutes(10)).await;
     let (fresh, _) = world.pending(world.person(), &[3]).await;
-    world.advance(TimeDelta::minutes(5)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(5).await;
     assert_eq!(world.status(overdue.id).await, BookingStatus::Expired);
     assert_eq!(world.status(fresh.id).await, BookingStatus::PendingPayment);
     assert_eq!(world.owned().await, [(3, fresh.id, false)]);
@@ -43,8 +42,7 @@ async fn a_payment_whose_webhook_was_lost_is_found_when_the_claim_ends() {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
     world.provider.pay(&payment.intent);
-    world.advance(TimeDelta::minutes(15)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(15).await;
     world.deliver().await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Confirmed);
     assert_eq!(world.owned().await, [(1, booking.id, true)]);
@@ -54,8 +52,7 @@ async fn a_payment_whose_webhook_was_lost_is_found_when_the_claim_ends() {
 async fn a_process_whose_clock_is_wrong_does_not_send_a_late_payment_back() {
     let world = World::whose_claims_just_end().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(15)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(15).await;
     let paid = world.provider.pay(&payment.intent);
     world.webhook(&paid).await;
     // Only ours: the show has begun for us.
@@ -68,8 +65,7 @@ async fn a_process_whose_clock_is_wrong_does_not_send_a_late_payment_back() {
 async fn a_process_whose_clock_is_slow_sells_no_show_that_has_begun() {
     let world = World::whose_claims_just_end().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(15)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(15).await;
     world.advance(TimeDelta::days(4)).await;
     world.clock.advance(TimeDelta::days(-4));
     world.webhook(&world.provider.pay(&payment.intent)).await;

@@ -26,8 +26,7 @@ async fn check_sold(world: &World, booking: BookingId) {
     assert_eq!(world.tickets(booking).await, [1, 2]);
     assert_eq!(world.told().await, ["booking.confirmed"]);
     assert_eq!(world.states().await, "ASSAAAAAAAAAAAAA");
-    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking]).await.unwrap();
-    assert_eq!(payments[0].status, PaymentStatus::Succeeded);
+    assert_eq!(world.payment_status(booking).await, PaymentStatus::Succeeded);
     let inbox = world.rows("select 1 from booking.inbox where consumer = 'booking.payments'").await;
     assert_eq!(inbox.len(), 1);
 }

@@ -82,16 +82,14 @@ async fn a_declined_card_leaves_the_booking_waiting_and_may_be_followed_by_a_goo
     world.webhook(&event("payment_intent.payment_failed", &declined["data"]["object"])).await;
     world.deliver().await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Confirmed);
-    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
-    assert_eq!(payments[0].status, PaymentStatus::Succeeded);
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Succeeded);
 }
 
 #[tokio::test]
 async fn a_late_payment_gets_its_seats_back_when_they_are_free() {
     let world = World::whose_claims_just_end().await;
     let (booking, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     assert_eq!(world.status(booking.id).await, BookingStatus::Expired);
     world.webhook(&world.provider.pay(&payment.intent)).await;
     world.deliver().await;
@@ -105,8 +103,7 @@ async fn a_late_payment_gets_its_seats_back_when_they_are_free() {
 async fn a_late_payment_whose_seats_are_gone_goes_back_once() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     world.forget_in_redis(&world.booking(late.id).await).await;
     let (winner, _) = world.pending(world.person(), &[2, 3]).await;
     let paid = world.provider.pay(&payment.intent);
@@ -126,8 +123,7 @@ async fn a_late_payment_whose_seats_are_gone_goes_back_once() {
 async fn a_late_payment_wins_over_a_claim_that_is_overdue_too() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     world.forget_in_redis(&world.booking(late.id).await).await;
     let (lazy, _) = world.pending(world.person(), &[2]).await;
     world.advance(TimeDelta::minutes(16)).await;
@@ -177,8 +173,7 @@ async fn check_call_off(refuse: impl FnOnce(&World, &str), repair: impl FnOnce(&
     assert!(matches!(error, HandlerError::Retry(_)), "{error}");
     repair(&world, &payment.intent);
     world.hand(ended).await.unwrap();
-    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
-    assert_eq!(payments[0].status, PaymentStatus::Cancelled);
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Cancelled);
 }
 
 #[tokio::test]
@@ -201,8 +196,7 @@ async fn a_payment_that_is_being_processed_when_its_booking_ends_waits_for_recon
     assert_eq!(causes(&pass(&world).await), []);
     world.provider.set(&payment.intent, "requires_payment_method");
     assert_eq!(causes(&pass(&world).await), [Cause::IntentLeftOpen]);
-    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
-    assert_eq!(payments[0].status, PaymentStatus::Cancelled);
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Cancelled);
     assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
 }
 

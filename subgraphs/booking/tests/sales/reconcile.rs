@@ -95,8 +95,7 @@ async fn a_payment_that_is_just_being_told_of_is_no_finding() {
 async fn a_payment_unheard_of_whose_seats_were_sold_goes_back() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1, 2]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     // What would call the payment off is lost as well.
     world.take_events().await;
     world.forget_in_redis(&world.booking(late.id).await).await;
@@ -115,13 +114,11 @@ async fn a_payment_unheard_of_whose_seats_were_sold_goes_back() {
 async fn an_intent_that_can_still_be_paid_for_nothing_is_called_off() {
     let world = World::whose_claims_just_end().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     world.take_events().await;
     assert_eq!(causes(&pass(&world).await), [Cause::IntentLeftOpen]);
     assert_eq!(world.provider.intent(&payment.intent)["status"], "canceled");
-    let payments = booking::store::payments::payment_list(&world.app.deps.pg, &[booking.id]).await.unwrap();
-    assert_eq!(payments[0].status, PaymentStatus::Cancelled);
+    assert_eq!(world.payment_status(booking.id).await, PaymentStatus::Cancelled);
     assert_eq!(causes(&pass(&world).await), []);
 }
 

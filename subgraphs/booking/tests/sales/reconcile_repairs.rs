@@ -27,8 +27,7 @@ async fn a_repair_that_can_do_nothing_is_not_recorded_as_made() {
 async fn a_repair_that_fails_is_said_to_have_failed() {
     let world = World::whose_claims_just_end().await;
     world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     world.take_events().await;
     world.provider.state().refusal = Some(("intent_cancel", 403));
     let report = pass(&world).await;

@@ -52,8 +52,7 @@ async fn a_payment_that_meets_a_cancelled_show_goes_back() {
 async fn a_late_payment_that_crosses_the_cancellation_goes_back() {
     let world = World::whose_claims_just_end().await;
     let (late, payment) = world.pending(world.person(), &[1]).await;
-    world.advance(TimeDelta::minutes(16)).await;
-    world.app.claims_expire_all().await.unwrap();
+    world.claims_end(16).await;
     world.deliver().await;
     // Paid before it was called off.
     world.execute("update booking.payments set status = 'REQUIRES_PAYMENT'").await;

@@ -18,7 +18,7 @@ use booking::app::checkout::{CheckedOut, CheckoutError, CheckoutRequest, Payment
 use booking::app::seats::Target;
 use booking::config::{HoldsConfig, PaymentsConfig};
 use booking::domain::booking::{Booking, BookingStatus};
-use booking::domain::payment::{Payment, Refund};
+use booking::domain::payment::{Payment, PaymentStatus, Refund};
 use booking::store;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use graphql_kit::{Identity, Role};
@@ -96,6 +96,12 @@ impl World {
     pub async fn advance(&self, by: TimeDelta) {
         self.clock.advance(by);
         self.database_follows().await;
+    }
+
+    /// Lets so many minutes pass, and settles the claims whose time is over then.
+    pub async fn claims_end(&self, minutes: i64) {
+        self.advance(TimeDelta::minutes(minutes)).await;
+        self.app.claims_expire_all().await.unwrap();
     }
 
     /// Makes it for the database what it is for this process; both stand still in between.
@@ -306,6 +312,11 @@ impl World {
 
     pub async fn status(&self, id: BookingId) -> BookingStatus {
         self.booking(id).await.status
+    }
+
+    /// Where its first payment stands.
+    pub async fn payment_status(&self, id: BookingId) -> PaymentStatus {
+        store::payments::payment_list(&self.app.deps.pg, &[id]).await.unwrap()[0].status
     }
 
     pub async fn refunds(&self, id: BookingId) -> Vec<Refund> {
