@@ -104,6 +104,8 @@ pub(super) struct Facts<'a> {
     pub bookings: BTreeMap<&'a str, &'a Booking>,
     pub holds: BTreeMap<&'a str, Hold<'a>>,
     audit: BTreeMap<&'a str, Vec<&'a AuditEntry>>,
+    /// When holds gave way to their bookings.
+    consumed: BTreeMap<&'a str, Millis>,
     checkouts: BTreeMap<&'a str, Vec<&'a Call>>,
     cancels: BTreeMap<&'a str, Vec<&'a Call>>,
 }
@@ -116,11 +118,16 @@ impl<'a> Facts<'a> {
             bookings: observed.bookings.iter().map(|booking| (booking.id.as_str(), booking)).collect(),
             holds: holds(history),
             audit: BTreeMap::new(),
+            consumed: BTreeMap::new(),
             checkouts: BTreeMap::new(),
             cancels: BTreeMap::new(),
         };
-        for entry in observed.audit.iter().filter(|entry| entry.entity == "BOOKING") {
-            facts.audit.entry(entry.id.as_str()).or_default().push(entry);
+        for entry in &observed.audit {
+            match (entry.entity.as_str(), entry.to.as_str()) {
+                ("BOOKING", _) => facts.audit.entry(&entry.id).or_default().push(entry),
+                ("HOLD", "CONSUMED") => _ = facts.consumed.entry(&entry.id).or_insert(entry.at),
+                _ => {}
+            }
         }
         for call in &history.calls {
             match &call.action {
@@ -169,13 +176,9 @@ impl<'a> Facts<'a> {
     pub(super) fn claimed_from(&self, booking: &Booking) -> Millis {
         let asked = self.checkouts(&booking.hold).iter().map(|call| call.from).min();
         // Its hold gave way in the same transaction, which may take its time between the two.
-        let consumed = self
-            .observed
-            .audit
-            .iter()
-            .filter(|entry| entry.entity == "HOLD" && entry.id == booking.hold && entry.to == "CONSUMED");
-        let entries = self.states(&booking.id).first().copied().into_iter().chain(consumed);
-        let written = entries.map(|entry| entry.at - SLACK).min();
+        let consumed = self.consumed.get(booking.hold.as_str()).copied();
+        let written = self.states(&booking.id).first().map(|entry| entry.at);
+        let written = written.into_iter().chain(consumed).min().map(|at| at - SLACK);
         asked.max(written).unwrap_or(Millis::MIN)
     }
 

@@ -67,7 +67,7 @@ impl App {
                 .await
                 .map_err(AppError::from)?;
             let Some((_, revision)) = unclear.first() else {
-                reach("payment_failed.updated").await;
+                reach("payment_attempt.updated").await;
                 txn.commit().await?;
                 return Ok(true);
             };

@@ -20,6 +20,7 @@ use platform::{HandlerError, inbox, outbox};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use super::checkout::seat_numbers;
+use super::confirm::CONSUMER;
 use super::facts::{booking_facts, show_facts};
 use super::{App, AppError};
 use crate::domain::audit::{Actor, Reason};
@@ -34,7 +35,6 @@ use crate::store::refunds::{
 };
 use crate::store::{SCHEMA, StoreError, now};
 
-const CONSUMER: &str = "booking.payments";
 /// Who settles a refund when the provider answers at once.
 const ASKED: Actor = Actor::system("payments.refunds");
 /// After this time the provider may have forgotten the idempotency key (Stripe: 24 hours).
