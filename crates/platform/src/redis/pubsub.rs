@@ -6,23 +6,26 @@
 //!
 //! fred's own `manage_subscriptions` is not used, because it does not tell when it is done: a
 //! stream that read the present state before the channels were back would miss what comes next.
+//!
+//! In a cluster whatever is published anywhere arrives at all nodes, so one of them is asked for everything
+//! ([`Home`]). fred would ask the one that has the slot of the client's id, and ask another when the slot moves, while
+//! the first goes on: everything would arrive twice.
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use fred::{
     bytes::Bytes,
     bytes_utils::Str,
-    clients::Client,
-    interfaces::{ClientLike, EventInterface, PubsubInterface},
+    clients::{Client, WithOptions},
+    interfaces::{ClientLike, ClusterInterface, EventInterface, PubsubInterface},
     types::{
-        ClusterHash, Message, RespVersion,
-        config::{Config, Options},
+        Message, RespVersion,
+        config::{Config, Options, Server},
     },
-    util::redis_keyslot,
 };
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -49,9 +52,35 @@ struct Shared {
     prefix: String,
     /// What should be subscribed, with prefix.
     channels: Mutex<BTreeSet<String>>,
+    home: Arc<Home>,
     /// See [`PubSub::servers`].
     servers: Mutex<Option<Arc<Servers>>>,
     resync: broadcast::Sender<()>,
+}
+
+/// The node of a cluster that has the subscriptions; none where there is one server, and before the first connection.
+#[derive(Debug, Default)]
+struct Home(Mutex<Option<Server>>);
+
+impl Home {
+    fn now(&self) -> MutexGuard<'_, Option<Server>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stays where it is as long as that is a primary, and goes on to the next one when it does `not_here`.
+    fn choose(&self, client: &Client, not_here: bool) {
+        let Some(state) = client.cached_cluster_state() else { return };
+        let primaries = state.unique_primary_nodes();
+        let mut home = self.now();
+        let at = primaries.iter().position(|primary| Some(primary) == home.as_ref());
+        let at = match at {
+            Some(at) if not_here => (at + 1) % primaries.len(),
+            Some(at) => at,
+            // Processes spread over the nodes.
+            None => client.id().bytes().map(usize::from).sum::<usize>() % primaries.len().max(1),
+        };
+        *home = primaries.into_iter().nth(at);
+    }
 }
 
 /// What a stream yields.
@@ -100,6 +129,7 @@ impl PubSub {
             client: client.clone(),
             prefix,
             channels: Mutex::default(),
+            home: Arc::default(),
             servers: Mutex::default(),
             resync: broadcast::channel(RESYNC_BUFFER).0,
         });
@@ -145,7 +175,7 @@ impl PubSub {
         let name = self.shared.name(channel);
         self.shared.channels().remove(&name);
         if self.shared.client.is_connected()
-            && let Err(error) = self.shared.client.unsubscribe(name).await
+            && let Err(error) = self.shared.at_home().unsubscribe(name).await
         {
             tracing::debug!(%error, "could not unsubscribe; the next connection forgets it");
         }
@@ -158,6 +188,7 @@ impl PubSub {
             messages: self.shared.client.message_rx(),
             resync: self.shared.resync.subscribe(),
             prefix: self.shared.prefix.len(),
+            home: self.shared.client.is_clustered().then(|| Arc::clone(&self.shared.home)),
         }
     }
 
@@ -191,26 +222,29 @@ impl Shared {
         format!("{}{channel}", self.prefix)
     }
 
-    fn channels(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    fn channels(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commands that go to the server that has the subscriptions.
+    fn at_home(&self) -> WithOptions<Client> {
+        let cluster_node = self.home.now().clone();
+        self.client.with_options(&Options { cluster_node, ..Options::default() })
     }
 
     /// Subscribes, and comes back when the server has done it.
     ///
     /// fred answers SUBSCRIBE as soon as it is written and drops the server's confirmation. The
     /// server takes the commands of a connection in order, so that the answer to a ping after it
-    /// says that the subscription is in force. In a cluster fred sends all subscriptions of a client to the
-    /// node that has the slot of its id, and has to be told that the ping goes there, too; whatever is published
-    /// anywhere in the cluster arrives at all nodes.
+    /// says that the subscription is in force.
     async fn subscribe_now(&self, channels: Vec<String>) -> Result<(), fred::error::Error> {
-        self.client.subscribe(channels).await?;
-        let slot = ClusterHash::Custom(redis_keyslot(self.client.id().as_bytes()));
-        let there = Options { cluster_hash: Some(slot), ..Options::default() };
-        self.client.with_options(&there).ping::<()>(None).await
+        let home = self.at_home();
+        home.subscribe(channels).await?;
+        home.ping::<()>(None).await
     }
 
     /// After each connection: subscribe everything again, then tell the streams.
-    async fn resubscribe(&self, mut reconnects: broadcast::Receiver<fred::types::config::Server>) {
+    async fn resubscribe(&self, mut reconnects: broadcast::Receiver<Server>) {
         loop {
             match reconnects.recv().await {
                 Ok(_) | Err(RecvError::Lagged(_)) => {}
@@ -238,7 +272,9 @@ impl Shared {
     /// the next reconnect will come.
     async fn subscribe_all(&self) -> bool {
         let mut backoff = Backoff::for_connections();
+        let mut not_here = false;
         loop {
+            self.home.choose(&self.client, not_here);
             let channels: Vec<String> = self.channels().iter().cloned().collect();
             if channels.is_empty() {
                 return true;
@@ -249,6 +285,7 @@ impl Shared {
                 Err(_) if !self.client.is_connected() => return false,
                 Err(error) => {
                     tracing::warn!(%error, "could not subscribe again after a reconnect");
+                    not_here = true;
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
@@ -278,6 +315,8 @@ pub struct PubSubStream {
     messages: broadcast::Receiver<Message>,
     resync: broadcast::Receiver<()>,
     prefix: usize,
+    /// Of a cluster: who else sends has not heard that nobody asks there any more.
+    home: Option<Arc<Home>>,
 }
 
 impl PubSubStream {
@@ -292,6 +331,9 @@ impl PubSubStream {
                 },
                 message = self.messages.recv() => match message {
                     Ok(message) => {
+                        if self.home.as_ref().is_some_and(|home| home.now().as_ref() != Some(&message.server)) {
+                            continue;
+                        }
                         let Some(payload) = message.value.into_bytes() else {
                             continue;
                         };
@@ -309,5 +351,57 @@ impl PubSubStream {
                 },
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fred::util::redis_keyslot;
+    use own_redis::OwnCluster;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::redis::{Redis, RedisConfig};
+
+    #[tokio::test]
+    async fn messages_arrive_once_wherever_slots_go() {
+        let mut cluster = OwnCluster::start().await.unwrap();
+        let shutdown = Shutdown::new();
+        let config = RedisConfig { url: cluster.url().into(), ..RedisConfig::default() };
+        let redis = Redis::connect(&config, &shutdown).unwrap();
+        let pubsub = redis.subscriber();
+        let mut stream = pubsub.stream();
+        let mut next = async || timeout(Duration::from_secs(30), stream.next()).await.unwrap().unwrap();
+        assert!(matches!(next().await, PubSubEvent::Resync), "connected");
+        pubsub.subscribe("channel").await.unwrap();
+        let before = pubsub.ask_servers().await;
+        assert!(before.is_some());
+
+        // By this slot fred would choose the node.
+        let slot = redis_keyslot(pubsub.shared.client.id().as_bytes());
+        let from = OwnCluster::owner(slot);
+        let (to, other) = ((from + 1) % 3, (from + 2) % 3);
+        cluster.move_slot(slot, from, to).await.unwrap();
+        cluster.node(other).kill().unwrap();
+        cluster.node(other).revive().await.unwrap();
+        // There are other resyncs before: one for each node that was connected.
+        while pubsub.servers().is_none_or(|now| Some(now) == before) {
+            assert!(matches!(next().await, PubSubEvent::Resync), "a connection broke");
+        }
+
+        let channel = redis.key("channel");
+        let mut subscribed = Vec::new();
+        for node in cluster.nodes() {
+            subscribed.extend(node.ask(&format!("PUBSUB NUMSUB {channel}")).await.unwrap().pop());
+        }
+        subscribed.sort();
+        assert_eq!(subscribed, ["0", "0", "1"], "or everything would arrive twice");
+        cluster.nodes()[to].ask(&format!("PUBLISH {channel} hello")).await.unwrap();
+        let message = loop {
+            if let PubSubEvent::Message(message) = next().await {
+                break message;
+            }
+        };
+        assert_eq!((message.channel(), &*message.payload), ("channel", &b"hello"[..]));
     }
 }
