@@ -32,7 +32,7 @@ pub static ALL: [Mutant; 14] = [
     Mutant {
         name: "steal_allocation",
         about: "a checkout takes seats that somebody owns",
-        seed: 1000,
+        seed: 1003,
         only: &[],
         rule: Rule::SeatsTwoOwners,
     },
@@ -109,14 +109,14 @@ pub static ALL: [Mutant; 14] = [
     Mutant {
         name: "skip_sort",
         about: "seats are claimed in any order",
-        seed: 1013,
+        seed: 1014,
         only: &[Kind::RedisRefuse, Kind::RedisFreeze],
         rule: Rule::Settled,
     },
     Mutant {
         name: "keep_bookings",
         about: "bookings of a show that is called off are kept",
-        seed: 1000,
+        seed: 1001,
         only: &[Kind::CancelShow],
         rule: Rule::ShowCancelled,
     },

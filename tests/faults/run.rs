@@ -132,7 +132,11 @@ async fn replay(rounds: &mut Rounds, options: &Options, dir: &Path, begin: Insta
         });
         // The next one has the same seeds.
         let files = &rounds.bench.dir;
-        fs::rename(files, dir.join(mutant.name).with_extension("rounds"))?;
+        let kept = dir.join(mutant.name).with_extension("rounds");
+        if kept.exists() {
+            fs::remove_dir_all(&kept)?;
+        }
+        fs::rename(files, kept)?;
         fs::create_dir_all(files)?;
     }
     console::heading(&match living {

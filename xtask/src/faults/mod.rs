@@ -17,9 +17,12 @@ pub(crate) const FEATURES: [&str; 2] = ["--features", "marquee/faults"];
 /// So many rounds have each kind of fault at least once.
 const SHORT: [&str; 4] = ["--rounds", "9", "--seed", "20261121"];
 
-/// What the program `faults` is told.
+/// How the program `faults` is built, and what it is told.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
+    /// Optimized, as the platform is shipped. Comes before all others.
+    #[arg(long)]
+    release: bool,
     /// See `cargo xtask faults --help`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
@@ -31,7 +34,8 @@ pub struct Options {
 /// When the build fails, or a promise was broken.
 pub fn run(options: &Options) -> Result<()> {
     let interrupt = Interrupt::catch()?;
-    play(&workspace::root(), &options.arguments, &interrupt)
+    let profile: &[&str] = if options.release { &["--release"] } else { &[] };
+    play(&workspace::root(), profile, &options.arguments, &interrupt)
 }
 
 /// A few rounds with each kind of fault, always the same.
@@ -39,13 +43,14 @@ pub fn run(options: &Options) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn short(root: &Path, interrupt: &Interrupt) -> Result<()> {
-    play(root, &SHORT.map(OsString::from), interrupt)
+    play(root, &[], &SHORT.map(OsString::from), interrupt)
 }
 
-fn play(root: &Path, arguments: &[OsString], interrupt: &Interrupt) -> Result<()> {
+fn play(root: &Path, profile: &[&str], arguments: &[OsString], interrupt: &Interrupt) -> Result<()> {
     console::heading("Build, with the feature `faults`");
     let names = ["marquee", "paysim", "faults"];
-    let [marquee, paysim, faults] = cargo::build_named(root, names, &FEATURES, interrupt)?;
+    let [marquee, paysim, faults] =
+        cargo::build_named(root, names, &[&FEATURES, profile].concat(), interrupt)?;
     let marquee = set_apart(&marquee)?;
     down::clear_tests(&workspace::state_dir())?;
     let mut command = Command::new(faults);
