@@ -67,20 +67,27 @@ pub async fn run(options: &Options, interrupt: &Interrupt) -> Result<bool> {
     let first = options.seed.unwrap_or_else(|| SystemIds.local() % 1_000_000_000);
     console::heading(&title(&rounds, first));
     let playing = Instant::now();
-    let report = series(&rounds, first, options.keep, |played| {
+    let file = dir.join("faults.json");
+    let report = series(&rounds, first, options.keep, &file, |played| {
         options.is_due(played, playing.elapsed().as_secs() / 60)
     });
     let report = report.await?;
-    report.save(&dir.join("faults.json"))?;
     console::heading(&report.verdict(begin.elapsed()));
     report.page().iter().for_each(|line| console::line(line));
-    console::line(&format!("report        {}", dir.join("faults.json").display()));
+    console::line(&format!("report        {}", file.display()));
     Ok(report.is_good())
 }
 
 /// Plays one round after the other as long as more are due. `keep`: also after a violation, and with the
-/// files of all of them. A mutant is left alone when it is caught, and not before.
-async fn series(rounds: &Rounds, first: u64, keep: bool, is_due: impl Fn(u64) -> bool) -> Result<Report> {
+/// files of all of them. A mutant is left alone when it is caught, and not before. The report is in `file` after each
+/// round.
+async fn series(
+    rounds: &Rounds,
+    first: u64,
+    keep: bool,
+    file: &Path,
+    is_due: impl Fn(u64) -> bool,
+) -> Result<Report> {
     let mut report = Report::new(rounds.mutant);
     let mut last = None;
     while is_due(report.rounds()) {
@@ -99,6 +106,7 @@ async fn series(rounds: &Rounds, first: u64, keep: bool, is_due: impl Fn(u64) ->
             tell(&played, rounds.mutant, &files.display().to_string());
         }
         report.add(played);
+        report.save(file)?;
         let enough = match rounds.mutant {
             Some(_) => report.caught().is_some(),
             None => failed && !keep,
@@ -121,8 +129,9 @@ async fn replay(rounds: &mut Rounds, options: &Options, dir: &Path, begin: Insta
         rounds.only = mutant.only.to_vec();
         rounds.mutant = Some(mutant);
         console::heading(&title(rounds, mutant.seed));
-        let report = series(rounds, mutant.seed, options.keep, |played| played < mutants::TRIES).await?;
-        report.save(&dir.join(format!("{}.json", mutant.name)))?;
+        let file = dir.join(mutant.name).with_extension("json");
+        let report =
+            series(rounds, mutant.seed, options.keep, &file, |played| played < mutants::TRIES).await?;
         table.push(match report.caught() {
             Some(seed) => mutant.row(seed),
             None => {
