@@ -44,6 +44,11 @@ pub fn command(root: &Path) -> Command {
 /// for. So `up`, `schema` and `test` share one build of everything.
 const PROGRAMS: [&str; 5] = ["--workspace", "--exclude", "xtask", "--bins", "--examples"];
 
+/// What cargo is told for optimized programs, or for those of development.
+pub const fn profile(release: bool) -> &'static [&'static str] {
+    if release { &["--release"] } else { &[] }
+}
+
 /// Builds the programs, with further arguments such as `--release`; cargo's own progress is seen.
 ///
 /// # Errors

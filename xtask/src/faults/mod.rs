@@ -34,8 +34,7 @@ pub struct Options {
 /// When the build fails, or a promise was broken.
 pub fn run(options: &Options) -> Result<()> {
     let interrupt = Interrupt::catch()?;
-    let profile: &[&str] = if options.release { &["--release"] } else { &[] };
-    play(&workspace::root(), profile, &options.arguments, &interrupt)
+    play(&workspace::root(), cargo::profile(options.release), &options.arguments, &interrupt)
 }
 
 /// A few rounds with each kind of fault, always the same.

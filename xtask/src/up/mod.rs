@@ -100,8 +100,7 @@ fn serve(options: &Options, state: &State, home: &Home, interrupt: &Interrupt) -
     settings.write()?;
 
     console::heading("Build");
-    let arguments: &[&str] = if options.release { &["--release"] } else { &[] };
-    let programs = cargo::build(&root, arguments, interrupt)?;
+    let programs = cargo::build(&root, cargo::profile(options.release), interrupt)?;
 
     let platform = Platform { programs, root, state, home, addresses: &addresses, secrets: &secrets };
     console::heading("Database");

@@ -118,8 +118,7 @@ impl Saga {
             self.world.hand(&event).await.unwrap();
         }
         self.world.deliver().await;
-        self.world.advance(TimeDelta::minutes(16)).await;
-        self.world.app.claims_expire_all().await.unwrap();
+        self.world.claims_end(16).await;
         self.world.deliver().await;
         for refund in self.world.provider.state().refunds.values_mut() {
             refund["status"] = "succeeded".into();
