@@ -44,55 +44,93 @@ pub(crate) enum Event {
     Refused(Bytes),
 }
 
+/// Names an audience of the gateway: no two have the same, not even one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct AudienceId(u64);
+
 /// All subscriptions of the gateway.
 #[derive(Debug)]
 pub(crate) struct Audiences {
-    open: Mutex<HashMap<Key, broadcast::Sender<Event>>>,
+    open: Mutex<HashMap<Key, Open>>,
     sent: Counter,
     pub(crate) places: Arc<Places>,
-    capacity: usize,
+    /// Events that a reader may be behind by.
+    pub(crate) capacity: usize,
     /// Whether equal subscriptions share an upstream.
     share: bool,
     alone: AtomicU64,
+    opened: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Open {
+    id: AudienceId,
+    events: broadcast::Sender<Event>,
+}
+
+/// What is shown from a moment on.
+#[derive(Debug)]
+pub(crate) struct Events {
+    /// To whom.
+    pub(crate) audience: AudienceId,
+    shown: broadcast::Receiver<Event>,
+}
+
+/// What whoever waits for an event gets.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    Event(Event),
+    /// So many are gone, as nobody has taken them in time.
+    Missed(u64),
+}
+
+impl Events {
+    /// `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Taken> {
+        match self.shown.recv().await {
+            Ok(event) => Some(Taken::Event(event)),
+            Err(RecvError::Lagged(missed)) => Some(Taken::Missed(missed)),
+            Err(RecvError::Closed) => None,
+        }
+    }
 }
 
 /// One viewer of a subscription.
 #[derive(Debug)]
 pub(crate) struct Viewer {
-    events: broadcast::Receiver<Event>,
+    pub(crate) events: Events,
+    pub(crate) place: Place,
     /// What all viewers were sent; kept, as to look it up for each event of each viewer takes a lock.
     sent: Counter,
     /// Whether it has missed some since its last event.
     behind: bool,
-    _place: Place,
 }
 
 impl Viewer {
     /// `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         loop {
-            match self.events.recv().await {
-                Ok(Event::Next(json)) if std::mem::take(&mut self.behind) => {
+            match self.events.next().await? {
+                Taken::Event(Event::Next(json)) if std::mem::take(&mut self.behind) => {
                     metrics::counter!("gateway_resyncs_total", "cause" => "slow").increment(1);
                     self.sent.increment(1);
                     return Some(Event::Next(resync(&json)));
                 }
-                Ok(event) => {
+                Taken::Event(event) => {
                     self.sent.increment(1);
                     return Some(event);
                 }
-                Err(RecvError::Lagged(missed)) => {
+                Taken::Missed(missed) => {
                     self.behind = true;
                     metrics::counter!("gateway_events_missed_total").increment(missed);
                 }
-                Err(RecvError::Closed) => return None,
             }
         }
     }
 }
 
 /// An answer that tells its reader to read anew what it knows.
-fn resync(json: &Bytes) -> Bytes {
+pub(crate) fn resync(json: &Bytes) -> Bytes {
     let Ok(mut answer) = serde_json::from_slice::<Map<String, Value>>(json) else { return json.clone() };
     match answer.entry("extensions").or_insert_with(|| json!({})) {
         Value::Object(extensions) => drop(extensions.insert("resync".to_owned(), true.into())),
@@ -110,6 +148,7 @@ impl Audiences {
             capacity,
             share,
             alone: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
         })
     }
 
@@ -126,21 +165,22 @@ impl Audiences {
         }
         let mut audiences = self.audiences();
         let events = match audiences.get(&key) {
-            Some(events) => events.subscribe(),
+            Some(open) => Events { audience: open.id, shown: open.events.subscribe() },
             None => {
-                let (sender, events) = broadcast::channel(self.capacity);
-                audiences.insert(key.clone(), sender.clone());
+                let (sender, shown) = broadcast::channel(self.capacity);
+                let id = AudienceId(self.opened.fetch_add(1, Ordering::Relaxed));
+                audiences.insert(key.clone(), Open { id, events: sender.clone() });
                 metrics::gauge!("gateway_subscriptions_upstream").increment(1);
                 let (router, request) = open();
                 let audience = Audience { audiences: Arc::clone(self), key, events: sender, closed: false };
                 rt::spawn(audience.entertain(router, request, trace::upstream()));
-                events
+                Events { audience: id, shown }
             }
         };
-        Viewer { events, sent: self.sent.clone(), behind: false, _place: place }
+        Viewer { events, place, sent: self.sent.clone(), behind: false }
     }
 
-    fn audiences(&self) -> MutexGuard<'_, HashMap<Key, broadcast::Sender<Event>>> {
+    fn audiences(&self) -> MutexGuard<'_, HashMap<Key, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

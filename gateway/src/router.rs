@@ -31,6 +31,7 @@ use crate::{
     plugins::local::Local,
     request,
     settings::{AUTHORIZATION, GRAPHQL},
+    socket::Groups,
     subscription::{Rules, Subscription},
 };
 
@@ -60,6 +61,8 @@ pub(crate) struct Router {
     /// Answers everything, and shares nothing.
     pub(crate) subscriptions: InProcess,
     audiences: Arc<Audiences>,
+    /// The sockets that watch.
+    pub(crate) groups: Groups,
     rules: Arc<Rules>,
     /// What every operation passes first.
     pub(crate) gate: Arc<Gate>,
@@ -93,6 +96,7 @@ impl Routers {
             queries: self.in_process(&self.queries).await,
             subscriptions: self.in_process(&self.subscriptions).await,
             audiences: Arc::clone(&self.audiences),
+            groups: Groups::new(self.audiences.capacity),
             rules: Arc::clone(&self.rules),
             gate: Arc::clone(&self.gate),
             answers: self.answers.clone(),

@@ -27,10 +27,12 @@ use tokio::{
 };
 
 use super::{
-    Sockets, headers, operation,
-    protocol::{self, Close, Incoming},
+    Sockets,
+    group::Watching,
+    headers, operation,
+    protocol::{self, Answers, Close, Incoming},
 };
-use crate::{admission::Caller, places::Place, refusal, router::Router};
+use crate::{admission::Caller, audience::Viewer, places::Place, refusal, router::Router};
 
 /// How long a peer may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -67,15 +69,30 @@ struct State {
     phase: Phase,
     /// The headers of each operation.
     headers: HeaderMap,
-    operations: HashMap<String, JoinHandle<()>>,
+    operations: HashMap<Rc<str>, Running>,
     /// Operations that are neither streaming nor finished.
     owing: usize,
-    /// Whether the peer reads slower than it is written to.
-    pressed: bool,
+    /// Since when the peer reads slower than it is written to.
+    pressed: Option<Instant>,
     heard: Instant,
     /// When the caller's token is void.
     expires: Option<tokio::time::Instant>,
     keeper: Option<JoinHandle<()>>,
+}
+
+/// An operation that has not ended.
+enum Running {
+    Task(JoinHandle<()>),
+    Watching(Watching),
+}
+
+impl Running {
+    fn stop(self) {
+        match self {
+            Self::Task(task) => task.cancel(),
+            Self::Watching(watching) => drop(watching),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,7 +113,7 @@ impl Connection {
             headers,
             operations: HashMap::new(),
             owing: 0,
-            pressed: false,
+            pressed: None,
             heard: Instant::now(),
             expires: None,
             keeper: None,
@@ -158,8 +175,9 @@ impl Connection {
             }
             Incoming::Subscribe { id, payload } => self.subscribe(&id, payload),
             Incoming::Complete { id } => {
-                if let Some(operation) = self.state.borrow_mut().operations.remove(&*id) {
-                    operation.cancel();
+                let operation = self.state.borrow_mut().operations.remove(&*id);
+                if let Some(operation) = operation {
+                    operation.stop();
                 }
                 None
             }
@@ -243,22 +261,37 @@ impl Connection {
         let body = Bytes::copy_from_slice(payload.get().as_bytes());
         let headers = self.state.borrow().headers.clone();
         let owing = Owing::new(Rc::clone(self));
-        let operation = rt::spawn(operation::run(owing, id.to_owned(), headers, body));
-        self.state.borrow_mut().operations.insert(id.to_owned(), operation);
+        let id: Rc<str> = id.into();
+        let task = rt::spawn(operation::run(owing, Rc::clone(&id), headers, body));
+        self.state.borrow_mut().operations.insert(id, Running::Task(task));
         None
     }
 
-    /// Sends an operation's message, but not before a slow peer has taken what it was sent. The
-    /// operation waits meanwhile; events of a subscription are then skipped, and the next one says so.
-    /// Who takes nothing for long is closed.
+    /// An operation goes on without its task.
+    pub(super) fn watch(self: Rc<Self>, id: Rc<str>, viewer: Viewer) {
+        let watching = self.router.groups.join(Rc::clone(&self), Rc::clone(&id), viewer);
+        self.state.borrow_mut().operations.insert(id, Running::Watching(watching));
+    }
+
+    /// Sends an operation's message. A slow peer has to take it before the operation goes on.
     pub(super) async fn deliver(&self, message: ws::Message) {
         self.send(message);
-        while self.state.borrow().pressed {
-            let flushed = timeout(self.sockets.slow_reader, self.flushed.notified()).await;
-            if flushed.is_err() && self.state.borrow().phase != Phase::Closing {
-                self.close(Close::Slow);
-            }
+        while self.is_pressed() {
+            self.flushed.notified().await;
         }
+    }
+
+    /// Sends an event at once: nothing else is going to be written with it.
+    pub(super) fn show(&self, answers: &Answers, json: &[u8]) {
+        let io = self.sink.io();
+        // If the peer is gone, the socket is told.
+        let written = io.with_write_buf(|frames| answers.write_next(json, frames));
+        drop(written.and_then(|()| io.send_buf()));
+    }
+
+    /// Whether the peer reads slower than it is written to.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.sink.io().is_wr_backpressure()
     }
 
     /// The socket is gone.
@@ -273,24 +306,52 @@ impl Connection {
 
     /// The operation has ended by itself.
     pub(super) fn finished(&self, id: &str) {
-        self.state.borrow_mut().operations.remove(id);
+        let ended = self.state.borrow_mut().operations.remove(id);
+        // What it holds goes when nothing is borrowed any more.
+        drop(ended);
     }
 
     /// The peer reads too slowly, or has caught up.
-    pub(super) fn pressure(&self, control: Control) {
-        let pressed = matches!(control, Control::WBackPressureEnabled);
-        self.state.borrow_mut().pressed = pressed;
-        if !pressed {
-            self.flushed.notify_waiters();
+    pub(super) fn pressure(self: &Rc<Self>, control: Control) {
+        match control {
+            Control::WBackPressureEnabled => {
+                let since = Instant::now();
+                self.state.borrow_mut().pressed = Some(since);
+                rt::spawn(Rc::clone(self).lose_patience(since));
+            }
+            Control::WBackPressureDisabled => {
+                self.state.borrow_mut().pressed = None;
+                self.flushed.notify_waiters();
+                for operation in self.state.borrow().operations.values() {
+                    if let Running::Watching(watching) = operation {
+                        watching.catch_up();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Closes the socket when its peer has taken nothing for long.
+    async fn lose_patience(self: Rc<Self>, since: Instant) {
+        sleep(self.sockets.slow_reader).await;
+        let (pressed, phase) = {
+            let state = self.state.borrow();
+            (state.pressed, state.phase)
+        };
+        if pressed == Some(since) && phase != Phase::Closing {
+            self.close(Close::Slow);
         }
     }
 
     /// Drops all operations. The socket is closing or gone.
     pub(super) fn end(&self) {
-        let mut state = self.state.borrow_mut();
-        state.phase = Phase::Closing;
-        state.operations.drain().for_each(|(_, operation)| operation.cancel());
-        if let Some(keeper) = state.keeper.take() {
+        let (operations, keeper) = {
+            let mut state = self.state.borrow_mut();
+            state.phase = Phase::Closing;
+            (std::mem::take(&mut state.operations), state.keeper.take())
+        };
+        operations.into_values().for_each(Running::stop);
+        if let Some(keeper) = keeper {
             keeper.cancel();
         }
     }
@@ -310,7 +371,7 @@ impl Connection {
         None
     }
 
-    fn send(&self, message: ws::Message) {
+    pub(super) fn send(&self, message: ws::Message) {
         // It is written to the buffer at once; the future is always ready.
         drop(self.sink.send(message));
     }
@@ -333,7 +394,8 @@ impl Connection {
                 Phase::Open => true,
                 Phase::Opening | Phase::Asking | Phase::Closing => false,
             };
-            if standing && let Some(close) = self.standing().await {
+            // It is looked at seldom, and takes much room.
+            if standing && let Some(close) = Box::pin(self.standing()).await {
                 break close;
             }
             if !ping {

@@ -18,6 +18,7 @@
 //! many were tried at its address. A socket that was opened with it stays.
 
 mod connection;
+mod group;
 mod headers;
 mod operation;
 mod protocol;
@@ -45,6 +46,8 @@ use crate::{
     settings,
 };
 use connection::{Connection, Opened};
+
+pub(crate) use group::Groups;
 
 /// The subprotocol.
 pub(crate) const SUBPROTOCOL: &str = "graphql-transport-ws";

@@ -1,11 +1,11 @@
 //! One operation of a socket: a request to the router, and its answer as messages.
 
-use std::{future::pending, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use ntex::{
     http::{HeaderMap, StatusCode},
     util::Bytes,
-    web::{WebResponse, ws},
+    web::WebResponse,
 };
 
 use super::{
@@ -15,24 +15,21 @@ use super::{
 use crate::{
     admission::{Admission, request_id},
     answers::Answer,
-    audience::{Event, Viewer},
+    audience::Viewer,
     operations::Meter,
-    refusal::{self, Refusal},
+    refusal::Refusal,
     request,
     router::{Prepared, Query, Router},
     trace::Trace,
 };
 
-/// Runs the operation to its end. Dropping the future cancels it.
-pub(super) async fn run(owing: Owing, id: String, mut headers: HeaderMap, body: Bytes) {
+/// Runs the operation to its end, or until it watches. Dropping the future cancels it.
+pub(super) async fn run(owing: Owing, id: Rc<str>, mut headers: HeaderMap, body: Bytes) {
     let connection = Rc::clone(&owing.connection);
     let request = request_id(&mut headers, &connection.router.gate.ids);
     let trace = Trace::begin(&mut headers, "websocket");
     match trace.run(begin(&connection, headers, body, request.made)).await {
-        Begun::Watching(viewer) => {
-            drop(owing);
-            relay(&connection, &id, viewer).await;
-        }
+        Begun::Watching(viewer) => return connection.watch(id, viewer),
         Begun::Known(known, meter) => {
             meter.answered_well();
             connection.deliver(Answers::to(&id).next(&known.body)).await;
@@ -44,7 +41,9 @@ pub(super) async fn run(owing: Owing, id: String, mut headers: HeaderMap, body: 
             tracing::debug!(request_id, code = %refusal.code, "refused an operation of a socket");
             connection.deliver(protocol::error(&id, &refusal.errors().to_string())).await;
         }
-        Begun::Failed => connection.deliver(unexplained(&id, StatusCode::INTERNAL_SERVER_ERROR)).await,
+        Begun::Failed => {
+            connection.deliver(protocol::unexplained(&id, StatusCode::INTERNAL_SERVER_ERROR)).await;
+        }
     }
     connection.finished(&id);
 }
@@ -101,26 +100,6 @@ async fn begin(connection: &Connection, mut headers: HeaderMap, body: Bytes, mad
     }
 }
 
-async fn relay(connection: &Connection, id: &str, mut viewer: Viewer) {
-    let answers = Answers::to(id);
-    loop {
-        let event = viewer.next().await;
-        if connection.is_draining() {
-            // What ends now ends with everything else. The client is about to lose its socket and
-            // will subscribe elsewhere, which it would not if the subscription were complete.
-            return pending().await;
-        }
-        let Some(event) = event else { break };
-        match event {
-            Event::Next(json) => connection.deliver(answers.next(&json)).await,
-            Event::Refused(json) => {
-                return connection.deliver(refused(id, &json, StatusCode::INTERNAL_SERVER_ERROR)).await;
-            }
-        }
-    }
-    connection.deliver(protocol::complete(id)).await;
-}
-
 async fn answer(connection: &Connection, id: &str, mut response: WebResponse, meter: Meter) {
     let status = response.status();
     let body = request::read_answer(response.take_body()).await;
@@ -129,18 +108,6 @@ async fn answer(connection: &Connection, id: &str, mut response: WebResponse, me
         connection.deliver(Answers::to(id).next(&body)).await;
         connection.deliver(protocol::complete(id)).await;
     } else {
-        connection.deliver(refused(id, &body, status)).await;
+        connection.deliver(protocol::refused(id, &body, status)).await;
     }
-}
-
-fn refused(id: &str, body: &[u8], status: StatusCode) -> ws::Message {
-    match serde_json::from_slice::<Outcome<'_>>(body) {
-        Ok(Outcome { errors: Some(errors), .. }) => protocol::error(id, errors.get()),
-        // The router answers in plain text when it refuses before it knows the operation.
-        Ok(_) | Err(_) => unexplained(id, status),
-    }
-}
-
-fn unexplained(id: &str, status: StatusCode) -> ws::Message {
-    protocol::error(id, &refusal::unexplained(status).to_string())
 }

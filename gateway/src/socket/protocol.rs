@@ -4,11 +4,14 @@
 use std::borrow::Cow;
 
 use ntex::{
-    util::{ByteString, BytesMut},
+    http::StatusCode,
+    util::{BufMut, BytePages, ByteString, BytesMut},
     web::ws,
 };
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
+
+use crate::refusal;
 
 /// A message of the client.
 #[derive(Debug)]
@@ -55,17 +58,37 @@ pub(super) fn pong() -> ws::Message {
 
 /// Makes the answers to one operation; a socket may send thousands.
 pub(super) struct Answers {
-    head: String,
+    head: Box<str>,
 }
 
 impl Answers {
     pub(super) fn to(id: &str) -> Self {
-        Self { head: head("next", id) }
+        Self { head: head("next", id).into() }
     }
 
     /// One answer. `payload` is JSON.
     pub(super) fn next(&self, payload: &[u8]) -> ws::Message {
         message(&self.head, payload)
+    }
+
+    /// Writes one answer as the frame that [`next`](Self::next) becomes, without making a message first.
+    pub(super) fn write_next(&self, payload: &[u8], frames: &mut BytePages) {
+        frames.extend_from_slice(TEXT_FRAME);
+        let length = self.head.len() + payload.len() + TAIL.len();
+        match u16::try_from(length) {
+            Ok(short @ 0..126) => frames.put_u8(short.to_be_bytes()[1]),
+            Ok(length) => {
+                frames.put_u8(126);
+                frames.put_u16(length);
+            }
+            Err(_) => {
+                frames.put_u8(127);
+                frames.put_u64(length as u64);
+            }
+        }
+        for part in [self.head.as_bytes(), payload, TAIL] {
+            frames.extend_from_slice(part);
+        }
     }
 }
 
@@ -74,10 +97,29 @@ pub(super) fn error(id: &str, errors: &str) -> ws::Message {
     message(&head("error", id), errors.as_bytes())
 }
 
+/// The operation was refused with this `answer`.
+pub(super) fn refused(id: &str, answer: &[u8], status: StatusCode) -> ws::Message {
+    match serde_json::from_slice::<Outcome<'_>>(answer) {
+        Ok(Outcome { errors: Some(errors), .. }) => error(id, errors.get()),
+        // The router answers in plain text when it refuses before it knows the operation.
+        Ok(_) | Err(_) => unexplained(id, status),
+    }
+}
+
+/// The operation was refused, and nobody has said why.
+pub(super) fn unexplained(id: &str, status: StatusCode) -> ws::Message {
+    error(id, &refusal::unexplained(status).to_string())
+}
+
 pub(super) fn complete(id: &str) -> ws::Message {
     let id = Value::from(id);
     ws::Message::Text(format!(r#"{{"type":"complete","id":{id}}}"#).into())
 }
+
+/// How a frame begins that is a whole text ([RFC 6455, 5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
+const TEXT_FRAME: &[u8] = &[0x81];
+/// What comes after the payload of a message.
+const TAIL: &[u8] = b"}";
 
 /// A message up to its payload.
 fn head(kind: &str, id: &str) -> String {
@@ -86,10 +128,10 @@ fn head(kind: &str, id: &str) -> String {
 }
 
 fn message(head: &str, payload: &[u8]) -> ws::Message {
-    let mut text = BytesMut::with_capacity(head.len() + payload.len() + 1);
-    text.extend_from_slice(head.as_bytes());
-    text.extend_from_slice(payload);
-    text.extend_from_slice(b"}");
+    let mut text = BytesMut::with_capacity(head.len() + payload.len() + TAIL.len());
+    for part in [head.as_bytes(), payload, TAIL] {
+        text.extend_from_slice(part);
+    }
     // What the router writes is UTF-8.
     ws::Message::Text(ByteString::try_from(text).unwrap_or_default())
 }
@@ -182,6 +224,8 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 
 #[cfg(test)]
 mod tests {
+    use ntex::{codec::Encoder, ws::Codec};
+
     use super::*;
 
     #[test]
@@ -216,6 +260,18 @@ mod tests {
             panic!("not text")
         };
         assert_eq!(&*text, r#"{"type":"next","id":"a\"b","payload":{"data":null}}"#);
+    }
+
+    #[test]
+    fn an_answer_is_the_frame_of_its_message() {
+        let answers = Answers::to("1");
+        for length in [0, 80, 90, 65_000, 65_499, 65_500, 70_000] {
+            let payload = vec![b'7'; length];
+            let (mut written, mut encoded) = (BytePages::default(), BytePages::default());
+            answers.write_next(&payload, &mut written);
+            Codec::new().encodev(answers.next(&payload), &mut encoded).unwrap();
+            assert_eq!(written.freeze(), encoded.freeze(), "{length}");
+        }
     }
 
     #[test]

@@ -1,0 +1,264 @@
+//! Fan-out: the sockets of one thread that watch the same subscription are a group, with one task. It takes
+//! each event once, and writes it to one socket after the other: with a task and a wake-up for each socket
+//! these would cost as much as the write itself.
+//!
+//! Who does not take what they were sent gets no more for now. Their events wait, up to
+//! `caps.events_per_reader`; beyond that they miss the oldest, and are told so with the next one.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::{BTreeMap, HashMap, VecDeque},
+    ops::Range,
+    rc::Rc,
+};
+
+use metrics::Counter;
+use ntex::{http::StatusCode, rt, util::Bytes, web::ws};
+use tokio::{sync::Notify, task::yield_now};
+
+use super::{
+    connection::Connection,
+    protocol::{self, Answers},
+};
+use crate::{
+    audience::{AudienceId, Event, Events, Taken, Viewer, resync},
+    places::Place,
+};
+
+/// Sockets that are written to before it is the turn of whatever else the thread has to do.
+const TURN: usize = 64;
+
+/// The groups of one thread.
+#[derive(Clone)]
+pub(crate) struct Groups {
+    by_audience: Rc<RefCell<HashMap<AudienceId, Rc<Group>>>>,
+    /// Events that may wait for one reader.
+    capacity: usize,
+    sent: Counter,
+}
+
+struct Group {
+    members: RefCell<Members>,
+    /// Told when the last member has left.
+    left: Notify,
+}
+
+#[derive(Default)]
+struct Members {
+    /// In the order in which they came.
+    present: BTreeMap<u64, Rc<Member>>,
+    came: u64,
+}
+
+/// A subscription of a socket.
+struct Member {
+    connection: Rc<Connection>,
+    id: Rc<str>,
+    answers: Answers,
+    late: RefCell<Late>,
+    _place: Place,
+}
+
+/// What a reader has not been sent yet.
+#[derive(Default)]
+struct Late {
+    events: VecDeque<Rc<Shown>>,
+    /// Whether it has missed some before these.
+    behind: bool,
+}
+
+/// An event for all members.
+struct Shown {
+    json: Bytes,
+    /// The same for those who have missed some before.
+    resync: OnceCell<Bytes>,
+}
+
+/// Membership, until it is dropped.
+pub(super) struct Watching {
+    group: Rc<Group>,
+    number: u64,
+}
+
+impl Groups {
+    /// None yet; a reader may be behind by up to `capacity` events.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let sent = metrics::counter!("gateway_events_sent_total");
+        Self { by_audience: Rc::default(), capacity, sent }
+    }
+
+    /// Has a socket of this thread watch as an operation of its own, for as long as the membership lives.
+    pub(super) fn join(&self, connection: Rc<Connection>, id: Rc<str>, viewer: Viewer) -> Watching {
+        let Viewer { events, place, .. } = viewer;
+        let known = self.by_audience.borrow().get(&events.audience).map(Rc::clone);
+        let group = known.unwrap_or_else(|| {
+            let group = Rc::new(Group { members: RefCell::default(), left: Notify::new() });
+            self.by_audience.borrow_mut().insert(events.audience, Rc::clone(&group));
+            rt::spawn(Rc::clone(&group).serve(self.clone(), events));
+            group
+        });
+        let answers = Answers::to(&id);
+        let member = Member { connection, id, answers, late: RefCell::default(), _place: place };
+        let mut members = group.members.borrow_mut();
+        let number = members.came;
+        members.came += 1;
+        members.present.insert(number, Rc::new(member));
+        drop(members);
+        Watching { group, number }
+    }
+}
+
+impl Group {
+    /// Shows its members the events of their audience, for as long as there are any of either.
+    async fn serve(self: Rc<Self>, groups: Groups, mut events: Events) {
+        loop {
+            let taken = tokio::select! {
+                taken = events.next() => taken,
+                () = self.left.notified() => match self.members.borrow().present.is_empty() {
+                    true => break,
+                    false => continue,
+                },
+            };
+            if self.is_draining() {
+                // What ends now ends with everything else. Clients are about to lose their sockets and will
+                // subscribe elsewhere, which they would not if their subscription were complete.
+                break;
+            }
+            match taken {
+                Some(Taken::Event(Event::Next(json))) => self.show(json, &groups).await,
+                Some(Taken::Event(Event::Refused(json))) => break self.refuse(&json),
+                Some(Taken::Missed(missed)) => self.miss(missed),
+                None => break self.complete(),
+            }
+        }
+        groups.by_audience.borrow_mut().remove(&events.audience);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.members.borrow().present.values().next().is_some_and(|member| member.connection.is_draining())
+    }
+
+    async fn show(&self, json: Bytes, groups: &Groups) {
+        let event = Rc::new(Shown { json, resync: OnceCell::new() });
+        // Who comes meanwhile came after the event.
+        let (mut from, to) = (0, self.members.borrow().came);
+        while let Some(last) = self.show_some(&event, from..to, groups) {
+            from = last + 1;
+            yield_now().await;
+        }
+    }
+
+    /// Shows an event to the first few of these members; the number of the last of them.
+    fn show_some(&self, event: &Rc<Shown>, numbers: Range<u64>, groups: &Groups) -> Option<u64> {
+        let mut last = None;
+        let members = self.members.borrow();
+        for (number, member) in members.present.range(numbers).take(TURN) {
+            member.show(event, groups.capacity);
+            groups.sent.increment(1);
+            last = Some(*number);
+        }
+        last
+    }
+
+    /// The whole group has missed so many.
+    fn miss(&self, missed: u64) {
+        for member in self.members.borrow().present.values() {
+            member.late.borrow_mut().miss(missed);
+        }
+    }
+
+    fn complete(&self) {
+        for member in self.everybody() {
+            member.end(protocol::complete(&member.id));
+        }
+    }
+
+    fn refuse(&self, answer: &[u8]) {
+        for member in self.everybody() {
+            member.end(protocol::refused(&member.id, answer, StatusCode::INTERNAL_SERVER_ERROR));
+        }
+    }
+
+    /// All who are here, and leave.
+    fn everybody(&self) -> impl Iterator<Item = Rc<Member>> + use<> {
+        std::mem::take(&mut self.members.borrow_mut().present).into_values()
+    }
+}
+
+impl Member {
+    /// Sends an event now or, while the peer takes nothing, later.
+    fn show(&self, event: &Rc<Shown>, capacity: usize) {
+        let mut late = self.late.borrow_mut();
+        if late.events.is_empty() && !self.connection.is_pressed() {
+            return self.send(event, &mut late);
+        }
+        if late.events.len() >= capacity {
+            late.events.pop_front();
+            late.miss(1);
+        }
+        late.events.push_back(Rc::clone(event));
+    }
+
+    /// Sends what waits, for as long as the peer takes it.
+    fn catch_up(&self) {
+        let mut late = self.late.borrow_mut();
+        while !self.connection.is_pressed()
+            && let Some(event) = late.events.pop_front()
+        {
+            self.send(&event, &mut late);
+        }
+    }
+
+    fn send(&self, event: &Shown, late: &mut Late) {
+        let behind = std::mem::take(&mut late.behind);
+        self.connection.show(&self.answers, if behind { event.anew() } else { &event.json });
+    }
+
+    /// Nothing comes after this message, and what waits before it.
+    fn end(&self, message: ws::Message) {
+        let mut late = self.late.borrow_mut();
+        while let Some(event) = late.events.pop_front() {
+            self.send(&event, &mut late);
+        }
+        self.connection.send(message);
+        self.connection.finished(&self.id);
+    }
+}
+
+impl Late {
+    fn miss(&mut self, missed: u64) {
+        self.behind = true;
+        metrics::counter!("gateway_events_missed_total").increment(missed);
+    }
+}
+
+impl Shown {
+    fn anew(&self) -> &Bytes {
+        metrics::counter!("gateway_resyncs_total", "cause" => "slow").increment(1);
+        self.resync.get_or_init(|| resync(&self.json))
+    }
+}
+
+impl Watching {
+    /// The peer takes again what it is sent.
+    pub(super) fn catch_up(&self) {
+        let member = self.group.members.borrow().present.get(&self.number).map(Rc::clone);
+        if let Some(member) = member {
+            member.catch_up();
+        }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let mut members = self.group.members.borrow_mut();
+        // What it holds goes when nothing is borrowed any more.
+        let gone = members.present.remove(&self.number);
+        let is_empty = members.present.is_empty();
+        drop(members);
+        drop(gone);
+        if is_empty {
+            self.group.left.notify_one();
+        }
+    }
+}
