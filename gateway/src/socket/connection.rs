@@ -14,7 +14,7 @@ use std::{
 use kernel::error::ErrorCode;
 use ntex::{
     http::HeaderMap,
-    io::Control,
+    io::{Control, IoRef},
     rt::{self, JoinHandle},
     util::Bytes,
     web::ws,
@@ -30,7 +30,7 @@ use super::{
     Sockets,
     group::Watching,
     headers, operation,
-    protocol::{self, Answers, Close, Incoming},
+    protocol::{self, Close, Incoming},
 };
 use crate::{admission::Caller, audience::Viewer, places::Place, refusal, router::Router};
 
@@ -281,17 +281,14 @@ impl Connection {
         }
     }
 
-    /// Sends an event at once: nothing else is going to be written with it.
-    pub(super) fn show(&self, answers: &Answers, json: &[u8]) {
-        let io = self.sink.io();
-        // If the peer is gone, the socket is told.
-        let written = io.with_write_buf(|frames| answers.write_next(json, frames));
-        drop(written.and_then(|()| io.send_buf()));
+    /// Where it is written to.
+    pub(super) fn io(&self) -> &IoRef {
+        self.sink.io()
     }
 
     /// Whether the peer reads slower than it is written to.
-    pub(super) fn is_pressed(&self) -> bool {
-        self.sink.io().is_wr_backpressure()
+    fn is_pressed(&self) -> bool {
+        self.io().is_wr_backpressure()
     }
 
     /// The socket is gone.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use metrics::Counter;
-use ntex::{http::StatusCode, rt, util::Bytes, web::ws};
+use ntex::{http::StatusCode, io::IoRef, rt, util::Bytes, web::ws};
 use tokio::{sync::Notify, task::yield_now};
 
 use super::{
@@ -46,16 +46,23 @@ struct Group {
 #[derive(Default)]
 struct Members {
     /// In the order in which they came.
-    present: BTreeMap<u64, Rc<Member>>,
+    present: BTreeMap<u64, Member>,
     came: u64,
 }
 
-/// A subscription of a socket.
+/// A subscription of a socket. What each event needs is here, and the rest elsewhere: with thousands of
+/// members, whatever is looked at is fetched from memory.
 struct Member {
+    io: IoRef,
+    answers: Answers,
+    /// Nothing while it takes what it is sent.
+    late: RefCell<Option<Box<Late>>>,
+    rest: Box<Rest>,
+}
+
+struct Rest {
     connection: Rc<Connection>,
     id: Rc<str>,
-    answers: Answers,
-    late: RefCell<Late>,
     _place: Place,
 }
 
@@ -72,6 +79,8 @@ struct Shown {
     json: Bytes,
     /// The same for those who have missed some before.
     resync: OnceCell<Bytes>,
+    /// What was written last, and to whom: the next one may have the same id.
+    frame: RefCell<(Option<Answers>, Vec<u8>)>,
 }
 
 /// Membership, until it is dropped.
@@ -97,12 +106,17 @@ impl Groups {
             rt::spawn(Rc::clone(&group).serve(self.clone(), events));
             group
         });
-        let answers = Answers::to(&id);
-        let member = Member { connection, id, answers, late: RefCell::default(), _place: place };
         let mut members = group.members.borrow_mut();
+        let neighbour = members.present.last_key_value().map(|(_, member)| &member.answers);
+        let member = Member {
+            io: connection.io().clone(),
+            answers: Answers::like(neighbour, &id),
+            late: RefCell::default(),
+            rest: Box::new(Rest { connection, id, _place: place }),
+        };
         let number = members.came;
         members.came += 1;
-        members.present.insert(number, Rc::new(member));
+        members.present.insert(number, member);
         drop(members);
         Watching { group, number }
     }
@@ -135,11 +149,16 @@ impl Group {
     }
 
     fn is_draining(&self) -> bool {
-        self.members.borrow().present.values().next().is_some_and(|member| member.connection.is_draining())
+        self.members
+            .borrow()
+            .present
+            .values()
+            .next()
+            .is_some_and(|member| member.rest.connection.is_draining())
     }
 
     async fn show(&self, json: Bytes, groups: &Groups) {
-        let event = Rc::new(Shown { json, resync: OnceCell::new() });
+        let event = Rc::new(Shown { json, resync: OnceCell::new(), frame: RefCell::default() });
         // Who comes meanwhile came after the event.
         let (mut from, to) = (0, self.members.borrow().came);
         while let Some(last) = self.show_some(&event, from..to, groups) {
@@ -150,37 +169,40 @@ impl Group {
 
     /// Shows an event to the first few of these members; the number of the last of them.
     fn show_some(&self, event: &Rc<Shown>, numbers: Range<u64>, groups: &Groups) -> Option<u64> {
-        let mut last = None;
+        let (mut last, mut shown) = (None, 0);
         let members = self.members.borrow();
         for (number, member) in members.present.range(numbers).take(TURN) {
             member.show(event, groups.capacity);
-            groups.sent.increment(1);
+            shown += 1;
             last = Some(*number);
         }
+        groups.sent.increment(shown);
         last
     }
 
     /// The whole group has missed so many.
     fn miss(&self, missed: u64) {
         for member in self.members.borrow().present.values() {
-            member.late.borrow_mut().miss(missed);
+            member.late.borrow_mut().get_or_insert_default().miss(missed);
         }
     }
 
     fn complete(&self) {
         for member in self.everybody() {
-            member.end(protocol::complete(&member.id));
+            let last = protocol::complete(&member.rest.id);
+            member.end(last);
         }
     }
 
     fn refuse(&self, answer: &[u8]) {
         for member in self.everybody() {
-            member.end(protocol::refused(&member.id, answer, StatusCode::INTERNAL_SERVER_ERROR));
+            let last = protocol::refused(&member.rest.id, answer, StatusCode::INTERNAL_SERVER_ERROR);
+            member.end(last);
         }
     }
 
     /// All who are here, and leave.
-    fn everybody(&self) -> impl Iterator<Item = Rc<Member>> + use<> {
+    fn everybody(&self) -> impl Iterator<Item = Member> + use<> {
         std::mem::take(&mut self.members.borrow_mut().present).into_values()
     }
 }
@@ -189,43 +211,57 @@ impl Member {
     /// Sends an event now or, while the peer takes nothing, later.
     fn show(&self, event: &Rc<Shown>, capacity: usize) {
         let mut late = self.late.borrow_mut();
-        if late.events.is_empty() && !self.connection.is_pressed() {
-            return self.send(event, &mut late);
+        if late.is_none() && !self.is_pressed() {
+            return event.write(&self.answers, &self.io);
         }
-        if late.events.len() >= capacity {
-            late.events.pop_front();
-            late.miss(1);
-        }
-        late.events.push_back(Rc::clone(event));
+        late.get_or_insert_default().push(event, capacity);
+        drop(late);
+        self.catch_up();
     }
 
     /// Sends what waits, for as long as the peer takes it.
     fn catch_up(&self) {
-        let mut late = self.late.borrow_mut();
-        while !self.connection.is_pressed()
-            && let Some(event) = late.events.pop_front()
-        {
-            self.send(&event, &mut late);
+        let mut waiting = self.late.borrow_mut();
+        let Some(late) = waiting.as_mut() else { return };
+        while !self.is_pressed() && self.send_next(late) {}
+        if late.events.is_empty() && !late.behind {
+            *waiting = None;
         }
     }
 
-    fn send(&self, event: &Shown, late: &mut Late) {
-        let behind = std::mem::take(&mut late.behind);
-        self.connection.show(&self.answers, if behind { event.anew() } else { &event.json });
+    /// Sends the next event that waits, if any does.
+    fn send_next(&self, late: &mut Late) -> bool {
+        let Some(event) = late.events.pop_front() else { return false };
+        match std::mem::take(&mut late.behind) {
+            true => write(&self.io, &self.answers.frame(event.anew())),
+            false => event.write(&self.answers, &self.io),
+        }
+        true
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.io.is_wr_backpressure()
     }
 
     /// Nothing comes after this message, and what waits before it.
-    fn end(&self, message: ws::Message) {
-        let mut late = self.late.borrow_mut();
-        while let Some(event) = late.events.pop_front() {
-            self.send(&event, &mut late);
+    fn end(self, message: ws::Message) {
+        if let Some(mut late) = self.late.take() {
+            while self.send_next(&mut late) {}
         }
-        self.connection.send(message);
-        self.connection.finished(&self.id);
+        self.rest.connection.send(message);
+        self.rest.connection.finished(&self.rest.id);
     }
 }
 
 impl Late {
+    fn push(&mut self, event: &Rc<Shown>, capacity: usize) {
+        if self.events.len() >= capacity {
+            self.events.pop_front();
+            self.miss(1);
+        }
+        self.events.push_back(Rc::clone(event));
+    }
+
     fn miss(&mut self, missed: u64) {
         self.behind = true;
         metrics::counter!("gateway_events_missed_total").increment(missed);
@@ -233,17 +269,33 @@ impl Late {
 }
 
 impl Shown {
+    /// Writes the event to a reader who has all before it.
+    fn write(&self, answers: &Answers, io: &IoRef) {
+        let mut frame = self.frame.borrow_mut();
+        let (of, bytes) = &mut *frame;
+        if of.as_ref().is_none_or(|of| !of.are(answers)) {
+            *bytes = answers.frame(&self.json);
+            *of = Some(answers.clone());
+        }
+        write(io, bytes);
+    }
+
     fn anew(&self) -> &Bytes {
         metrics::counter!("gateway_resyncs_total", "cause" => "slow").increment(1);
         self.resync.get_or_init(|| resync(&self.json))
     }
 }
 
+/// Writes a frame at once: nothing else is going to be written with it.
+fn write(io: &IoRef, frame: &[u8]) {
+    // If the peer is gone, the socket is told.
+    drop(io.encode_slice(frame).and_then(|()| io.send_buf()));
+}
+
 impl Watching {
     /// The peer takes again what it is sent.
     pub(super) fn catch_up(&self) {
-        let member = self.group.members.borrow().present.get(&self.number).map(Rc::clone);
-        if let Some(member) = member {
+        if let Some(member) = self.group.members.borrow().present.get(&self.number) {
             member.catch_up();
         }
     }

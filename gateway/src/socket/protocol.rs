@@ -1,11 +1,11 @@
 //! The messages of graphql-transport-ws. What goes through is not decoded: the payload of an
 //! operation becomes the body of a request as it stands, and the answer becomes a payload.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, rc::Rc};
 
 use ntex::{
     http::StatusCode,
-    util::{BufMut, BytePages, ByteString, BytesMut},
+    util::{ByteString, BytesMut},
     web::ws,
 };
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
@@ -57,8 +57,9 @@ pub(super) fn pong() -> ws::Message {
 }
 
 /// Makes the answers to one operation; a socket may send thousands.
+#[derive(Clone)]
 pub(super) struct Answers {
-    head: Box<str>,
+    head: Rc<str>,
 }
 
 impl Answers {
@@ -71,24 +72,37 @@ impl Answers {
         message(&self.head, payload)
     }
 
-    /// Writes one answer as the frame that [`next`](Self::next) becomes, without making a message first.
-    pub(super) fn write_next(&self, payload: &[u8], frames: &mut BytePages) {
-        frames.extend_from_slice(TEXT_FRAME);
+    /// Those to an operation with this id, which are the same as `others` if that has the same.
+    pub(super) fn like(others: Option<&Self>, id: &str) -> Self {
+        let new = Self::to(id);
+        others.filter(|others| others.head == new.head).cloned().unwrap_or(new)
+    }
+
+    /// Whether they are known to be the same.
+    pub(super) fn are(&self, others: &Self) -> bool {
+        Rc::ptr_eq(&self.head, &others.head)
+    }
+
+    /// One answer, as the frame that [`next`](Self::next) becomes.
+    pub(super) fn frame(&self, payload: &[u8]) -> Vec<u8> {
         let length = self.head.len() + payload.len() + TAIL.len();
+        let mut frame = Vec::with_capacity(10 + length);
+        frame.push(TEXT_FRAME);
         match u16::try_from(length) {
-            Ok(short @ 0..126) => frames.put_u8(short.to_be_bytes()[1]),
+            Ok(short @ 0..126) => frame.push(short.to_be_bytes()[1]),
             Ok(length) => {
-                frames.put_u8(126);
-                frames.put_u16(length);
+                frame.push(126);
+                frame.extend(length.to_be_bytes());
             }
             Err(_) => {
-                frames.put_u8(127);
-                frames.put_u64(length as u64);
+                frame.push(127);
+                frame.extend((length as u64).to_be_bytes());
             }
         }
         for part in [self.head.as_bytes(), payload, TAIL] {
-            frames.extend_from_slice(part);
+            frame.extend_from_slice(part);
         }
+        frame
     }
 }
 
@@ -117,7 +131,7 @@ pub(super) fn complete(id: &str) -> ws::Message {
 }
 
 /// How a frame begins that is a whole text ([RFC 6455, 5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
-const TEXT_FRAME: &[u8] = &[0x81];
+const TEXT_FRAME: u8 = 0x81;
 /// What comes after the payload of a message.
 const TAIL: &[u8] = b"}";
 
@@ -224,7 +238,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error>
 
 #[cfg(test)]
 mod tests {
-    use ntex::{codec::Encoder, ws::Codec};
+    use ntex::{codec::Encoder, util::BytePages, ws::Codec};
 
     use super::*;
 
@@ -267,10 +281,9 @@ mod tests {
         let answers = Answers::to("1");
         for length in [0, 80, 90, 65_000, 65_499, 65_500, 70_000] {
             let payload = vec![b'7'; length];
-            let (mut written, mut encoded) = (BytePages::default(), BytePages::default());
-            answers.write_next(&payload, &mut written);
+            let mut encoded = BytePages::default();
             Codec::new().encodev(answers.next(&payload), &mut encoded).unwrap();
-            assert_eq!(written.freeze(), encoded.freeze(), "{length}");
+            assert_eq!(answers.frame(&payload), *encoded.freeze(), "{length}");
         }
     }
 
