@@ -169,6 +169,39 @@ async fn viewers_in_parts_share_the_upstream_of_the_others() {
 }
 
 #[tokio::test]
+async fn each_operation_of_many_sockets_gets_each_event_until_it_ends() {
+    let gateway = Gateway::start().await;
+    // More than are written to in one turn.
+    let mut sockets = Vec::new();
+    for number in 0..100 {
+        let mut socket = gateway.socket(json!({})).await;
+        let own = format!("map-{number}");
+        socket.subscribe("map", SEAT_MAP).await;
+        socket.subscribe(&own, SEAT_MAP).await;
+        socket.query("sync", "{ whoami }").await;
+        sockets.push((socket, own));
+    }
+    until(|| gateway.booking.subscriptions() == 1).await;
+    gateway.booking.send(1);
+    for (socket, own) in &mut sockets {
+        for id in ["map", own] {
+            assert_eq!(socket.next(id).await["data"]["seatMapChanged"]["version"], 1);
+        }
+        // The other one of this socket goes on.
+        socket.complete("map").await;
+        socket.query("sync", "{ whoami }").await;
+    }
+    gateway.booking.send(2);
+    for (socket, own) in &mut sockets {
+        let event = socket.message().await;
+        assert_eq!(event["id"], **own);
+        assert_eq!(event["payload"]["data"]["seatMapChanged"]["version"], 2);
+    }
+    drop(sockets);
+    until(|| gateway.booking.subscriptions() == 0).await;
+}
+
+#[tokio::test]
 async fn sharing_can_be_switched_off() {
     let gateway = Gateway::with(|config| config.deduplicate = false).await;
     let mut socket = gateway.socket(json!({})).await;
