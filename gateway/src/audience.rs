@@ -2,8 +2,9 @@
 //! viewers use, and it ends with the last of them.
 //!
 //! A viewer that is behind by more than `caps.events_per_reader` events misses the oldest; the others
-//! notice nothing. It is told with the next event, whose `extensions` say `"resync": true`: what it knows
-//! is out of date, and it has to read it anew.
+//! notice nothing, unless they are sockets that are served together ([`crate::socket::Groups`]). It is told
+//! with the next event, whose `extensions` say `"resync": true`: what it knows is out of date, and it has to
+//! read it anew.
 
 use std::{
     collections::HashMap,

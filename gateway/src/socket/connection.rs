@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     future::pending,
     net::IpAddr,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -74,6 +74,8 @@ struct State {
     owing: usize,
     /// Since when the peer reads slower than it is written to.
     pressed: Option<Instant>,
+    /// Whether somebody looks how long that lasts.
+    impatient: bool,
     heard: Instant,
     /// When the caller's token is void.
     expires: Option<tokio::time::Instant>,
@@ -114,6 +116,7 @@ impl Connection {
             operations: HashMap::new(),
             owing: 0,
             pressed: None,
+            impatient: false,
             heard: Instant::now(),
             expires: None,
             keeper: None,
@@ -276,7 +279,8 @@ impl Connection {
     /// Sends an operation's message. A slow peer has to take it before the operation goes on.
     pub(super) async fn deliver(&self, message: ws::Message) {
         self.send(message);
-        while self.is_pressed() {
+        // Once is enough: what else goes to this peer may press again at once, and for long.
+        if self.is_pressed() {
             self.flushed.notified().await;
         }
     }
@@ -312,9 +316,11 @@ impl Connection {
     pub(super) fn pressure(self: &Rc<Self>, control: Control) {
         match control {
             Control::WBackPressureEnabled => {
-                let since = Instant::now();
-                self.state.borrow_mut().pressed = Some(since);
-                rt::spawn(Rc::clone(self).lose_patience(since));
+                let mut state = self.state.borrow_mut();
+                state.pressed = Some(Instant::now());
+                if !std::mem::replace(&mut state.impatient, true) {
+                    rt::spawn(lose_patience(Rc::downgrade(self), self.sockets.slow_reader));
+                }
             }
             Control::WBackPressureDisabled => {
                 self.state.borrow_mut().pressed = None;
@@ -325,18 +331,6 @@ impl Connection {
                     }
                 }
             }
-        }
-    }
-
-    /// Closes the socket when its peer has taken nothing for long.
-    async fn lose_patience(self: Rc<Self>, since: Instant) {
-        sleep(self.sockets.slow_reader).await;
-        let (pressed, phase) = {
-            let state = self.state.borrow();
-            (state.pressed, state.phase)
-        };
-        if pressed == Some(since) && phase != Phase::Closing {
-            self.close(Close::Slow);
         }
     }
 
@@ -420,6 +414,26 @@ impl Connection {
     async fn answers(&self) {
         while self.state.borrow().owing > 0 {
             self.answered.notified().await;
+        }
+    }
+}
+
+/// Closes a socket whose peer has left too much unread for so long.
+async fn lose_patience(connection: Weak<Connection>, patience: Duration) {
+    let mut left = patience;
+    loop {
+        sleep(left).await;
+        let Some(connection) = connection.upgrade() else { return };
+        let mut state = connection.state.borrow_mut();
+        let Some(since) = state.pressed.filter(|_| state.phase != Phase::Closing) else {
+            state.impatient = false;
+            return;
+        };
+        left = patience.saturating_sub(since.elapsed());
+        drop(state);
+        if left.is_zero() {
+            connection.close(Close::Slow);
+            return;
         }
     }
 }

@@ -97,6 +97,9 @@ impl Groups {
     }
 
     /// Has a socket of this thread watch as an operation of its own, for as long as the membership lives.
+    ///
+    /// Nothing may be waited for between joining the audience and this: what the audience is shown meanwhile
+    /// would be gone, as a group that is there has its own place in it.
     pub(super) fn join(&self, connection: Rc<Connection>, id: Rc<str>, viewer: Viewer) -> Watching {
         let Viewer { events, place, .. } = viewer;
         let known = self.by_audience.borrow().get(&events.audience).map(Rc::clone);
@@ -140,9 +143,12 @@ impl Group {
             }
             match taken {
                 Some(Taken::Event(Event::Next(json))) => self.show(json, &groups).await,
-                Some(Taken::Event(Event::Refused(json))) => break self.refuse(&json),
+                Some(Taken::Event(Event::Refused(json))) => {
+                    let refused = |id: &str| protocol::refused(id, &json, StatusCode::INTERNAL_SERVER_ERROR);
+                    break self.end(refused).await;
+                }
                 Some(Taken::Missed(missed)) => self.miss(missed),
-                None => break self.complete(),
+                None => break self.end(protocol::complete).await,
             }
         }
         groups.by_audience.borrow_mut().remove(&events.audience);
@@ -172,58 +178,75 @@ impl Group {
         let (mut last, mut shown) = (None, 0);
         let members = self.members.borrow();
         for (number, member) in members.present.range(numbers).take(TURN) {
-            member.show(event, groups.capacity);
-            shown += 1;
+            shown += u64::from(member.show(event, groups.capacity));
             last = Some(*number);
         }
         groups.sent.increment(shown);
         last
     }
 
-    /// The whole group has missed so many.
+    /// The whole group has missed so many, and whoever still waits for those before has no use for them: they
+    /// have to read anew.
     fn miss(&self, missed: u64) {
-        for member in self.members.borrow().present.values() {
-            member.late.borrow_mut().get_or_insert_default().miss(missed);
+        let members = self.members.borrow();
+        let mut all = 0;
+        for member in members.present.values() {
+            let mut late = member.late.borrow_mut();
+            let late = late.get_or_insert_default();
+            all += missed + late.events.len() as u64;
+            late.events.clear();
+            late.behind = true;
+        }
+        metrics::counter!("gateway_events_missed_total").increment(all);
+    }
+
+    /// Ends all memberships, each with a last message to its operation.
+    async fn end(&self, last: impl Fn(&str) -> ws::Message) {
+        loop {
+            if self.is_draining() {
+                return;
+            }
+            let members = self.take_some();
+            if members.is_empty() {
+                return;
+            }
+            for member in members {
+                let message = last(&member.rest.id);
+                member.end(message);
+            }
+            yield_now().await;
         }
     }
 
-    fn complete(&self) {
-        for member in self.everybody() {
-            let last = protocol::complete(&member.rest.id);
-            member.end(last);
-        }
-    }
-
-    fn refuse(&self, answer: &[u8]) {
-        for member in self.everybody() {
-            let last = protocol::refused(&member.rest.id, answer, StatusCode::INTERNAL_SERVER_ERROR);
-            member.end(last);
-        }
-    }
-
-    /// All who are here, and leave.
-    fn everybody(&self) -> impl Iterator<Item = Member> + use<> {
-        std::mem::take(&mut self.members.borrow_mut().present).into_values()
+    /// The first few members, who are none any more.
+    fn take_some(&self) -> Vec<Member> {
+        let mut members = self.members.borrow_mut();
+        (0..TURN).map_while(|_| members.present.pop_first()).map(|(_, member)| member).collect()
     }
 }
 
 impl Member {
-    /// Sends an event now or, while the peer takes nothing, later.
-    fn show(&self, event: &Rc<Shown>, capacity: usize) {
+    /// Sends an event now, or has it wait while the peer takes nothing. Whether it was sent.
+    fn show(&self, event: &Rc<Shown>, capacity: usize) -> bool {
         let mut late = self.late.borrow_mut();
         if late.is_none() && !self.is_pressed() {
-            return event.write(&self.answers, &self.io);
+            event.write(&self.answers, &self.io);
+            return true;
         }
         late.get_or_insert_default().push(event, capacity);
         drop(late);
-        self.catch_up();
+        if !self.is_pressed() {
+            self.catch_up();
+        }
+        false
     }
 
-    /// Sends what waits, for as long as the peer takes it.
+    /// Sends what waits: one event in any case, so that whatever a peer watches has its turn, and more for as
+    /// long as the peer takes it.
     fn catch_up(&self) {
         let mut waiting = self.late.borrow_mut();
         let Some(late) = waiting.as_mut() else { return };
-        while !self.is_pressed() && self.send_next(late) {}
+        while self.send_next(late) && !self.is_pressed() {}
         if late.events.is_empty() && !late.behind {
             *waiting = None;
         }
@@ -236,6 +259,7 @@ impl Member {
             true => write(&self.io, &self.answers.frame(event.anew())),
             false => event.write(&self.answers, &self.io),
         }
+        metrics::counter!("gateway_events_sent_total").increment(1);
         true
     }
 
@@ -243,9 +267,13 @@ impl Member {
         self.io.is_wr_backpressure()
     }
 
-    /// Nothing comes after this message, and what waits before it.
+    /// Nothing comes after this message. What waits comes before it; of what a slow peer would have to take,
+    /// the newest alone.
     fn end(self, message: ws::Message) {
         if let Some(mut late) = self.late.take() {
+            if self.is_pressed() {
+                late.leave(1);
+            }
             while self.send_next(&mut late) {}
         }
         self.rest.connection.send(message);
@@ -255,16 +283,18 @@ impl Member {
 
 impl Late {
     fn push(&mut self, event: &Rc<Shown>, capacity: usize) {
-        if self.events.len() >= capacity {
-            self.events.pop_front();
-            self.miss(1);
-        }
+        self.leave(capacity.saturating_sub(1));
         self.events.push_back(Rc::clone(event));
     }
 
-    fn miss(&mut self, missed: u64) {
-        self.behind = true;
-        metrics::counter!("gateway_events_missed_total").increment(missed);
+    /// Leaves the newest few events.
+    fn leave(&mut self, few: usize) {
+        let missed = self.events.len().saturating_sub(few);
+        if missed > 0 {
+            self.events.drain(..missed);
+            self.behind = true;
+            metrics::counter!("gateway_events_missed_total").increment(missed as u64);
+        }
     }
 }
 

@@ -296,6 +296,53 @@ async fn whoever_missed_events_is_told_to_read_anew() {
 }
 
 #[tokio::test]
+async fn all_that_a_slow_reader_has_asked_for_has_its_turn() {
+    const BEFORE: i32 = 400;
+    let gateway = Gateway::with(|config| {
+        config.caps.events_per_reader = 4;
+        config.caps.slow_reader_ms = 3_600_000;
+        config.caps.silence_ms = 3_600_000;
+    })
+    .await;
+    let other = "subscription Other { seatMapChanged(showId: 1) { version padding } }";
+    let mut slow = gateway.socket(json!({})).await;
+    slow.subscribe("map", SEAT_MAP).await;
+    slow.subscribe("other", other).await;
+    let mut fast = gateway.socket(json!({})).await;
+    fast.subscribe("map", SEAT_MAP).await;
+    fast.query("sync", "{ whoami }").await;
+    until(|| gateway.booking.subscriptions() == 2).await;
+    // More than the buffers between us have room for.
+    let mut version = 0;
+    while version < BEFORE {
+        version += 1;
+        gateway.booking.events.send(Event { version, padding: 64 * 1024 }).unwrap();
+        fast.next("map").await;
+    }
+    slow.subscribe("query", "{ whoami }").await;
+    // From now on it reads, and each time there is more.
+    let mut missing = vec![json!("map"), json!("other"), json!("query")];
+    while !missing.is_empty() {
+        let message = slow.message().await;
+        let is_late = match message["type"].as_str() {
+            Some("next") => {
+                message["payload"]["data"]["seatMapChanged"]["version"].as_i64() > Some(BEFORE.into())
+            }
+            kind => kind == Some("complete"),
+        };
+        if is_late {
+            missing.retain(|id| *id != message["id"]);
+        }
+        for _ in 0..3 {
+            version += 1;
+            gateway.booking.events.send(Event { version, padding: 64 * 1024 }).unwrap();
+            fast.next("map").await;
+        }
+        assert!(version < 10 * BEFORE, "it has not got {missing:?}");
+    }
+}
+
+#[tokio::test]
 async fn operations_are_told_by_name_and_outcome() {
     let gateway = Gateway::start().await;
     gateway.query("query Who { whoami }").await;
