@@ -297,9 +297,10 @@ async fn whoever_missed_events_is_told_to_read_anew() {
 
 #[tokio::test]
 async fn all_that_a_slow_reader_has_asked_for_has_its_turn() {
-    const BEFORE: i32 = 400;
+    const BEFORE: i32 = 600;
     let gateway = Gateway::with(|config| {
-        config.caps.events_per_reader = 4;
+        // One subscription alone has more waiting than buffers take at once.
+        config.caps.events_per_reader = 200;
         config.caps.slow_reader_ms = 3_600_000;
         config.caps.silence_ms = 3_600_000;
     })
