@@ -53,14 +53,15 @@ pub(crate) struct AudienceId(u64);
 #[derive(Debug)]
 pub(crate) struct Audiences {
     open: Mutex<HashMap<Key, Open>>,
-    sent: Counter,
+    /// Counts what all viewers were sent.
+    pub(crate) sent: Counter,
     pub(crate) places: Arc<Places>,
     /// Events that a reader may be behind by.
     pub(crate) capacity: usize,
     /// Whether equal subscriptions share an upstream.
     share: bool,
-    alone: AtomicU64,
-    opened: AtomicU64,
+    /// How often somebody has joined, which numbers audiences and those who share nothing.
+    joined: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -101,8 +102,8 @@ impl Events {
 pub(crate) struct Viewer {
     pub(crate) events: Events,
     pub(crate) place: Place,
-    /// What all viewers were sent; kept, as to look it up for each event of each viewer takes a lock.
-    sent: Counter,
+    /// That of all; kept, as to look it up for each event of each viewer takes a lock.
+    pub(crate) sent: Counter,
     /// Whether it has missed some since its last event.
     behind: bool,
 }
@@ -148,8 +149,7 @@ impl Audiences {
             places,
             capacity,
             share,
-            alone: AtomicU64::new(0),
-            opened: AtomicU64::new(0),
+            joined: AtomicU64::new(0),
         })
     }
 
@@ -161,15 +161,16 @@ impl Audiences {
         place: Place,
         open: impl FnOnce() -> (InProcess, Request),
     ) -> Viewer {
+        let number = self.joined.fetch_add(1, Ordering::Relaxed);
         if !self.share {
-            key.set_apart(self.alone.fetch_add(1, Ordering::Relaxed));
+            key.set_apart(number);
         }
         let mut audiences = self.audiences();
         let events = match audiences.get(&key) {
             Some(open) => Events { audience: open.id, shown: open.events.subscribe() },
             None => {
                 let (sender, shown) = broadcast::channel(self.capacity);
-                let id = AudienceId(self.opened.fetch_add(1, Ordering::Relaxed));
+                let id = AudienceId(number);
                 audiences.insert(key.clone(), Open { id, events: sender.clone() });
                 metrics::gauge!("gateway_subscriptions_upstream").increment(1);
                 let (router, request) = open();

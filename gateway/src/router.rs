@@ -96,7 +96,7 @@ impl Routers {
             queries: self.in_process(&self.queries).await,
             subscriptions: self.in_process(&self.subscriptions).await,
             audiences: Arc::clone(&self.audiences),
-            groups: Groups::new(self.audiences.capacity),
+            groups: Groups::new(self.audiences.capacity, self.audiences.sent.clone()),
             rules: Arc::clone(&self.rules),
             gate: Arc::clone(&self.gate),
             answers: self.answers.clone(),

@@ -34,6 +34,7 @@ pub(crate) struct Groups {
     by_audience: Rc<RefCell<HashMap<AudienceId, Rc<Group>>>>,
     /// Events that may wait for one reader.
     capacity: usize,
+    /// Counts what they were sent.
     sent: Counter,
 }
 
@@ -63,6 +64,8 @@ struct Member {
 struct Rest {
     connection: Rc<Connection>,
     id: Rc<str>,
+    /// Counts what it is sent later than others.
+    sent: Counter,
     _place: Place,
 }
 
@@ -91,8 +94,7 @@ pub(super) struct Watching {
 
 impl Groups {
     /// None yet; a reader may be behind by up to `capacity` events.
-    pub(crate) fn new(capacity: usize) -> Self {
-        let sent = metrics::counter!("gateway_events_sent_total");
+    pub(crate) fn new(capacity: usize, sent: Counter) -> Self {
         Self { by_audience: Rc::default(), capacity, sent }
     }
 
@@ -101,7 +103,7 @@ impl Groups {
     /// Nothing may be waited for between joining the audience and this: what the audience is shown meanwhile
     /// would be gone, as a group that is there has its own place in it.
     pub(super) fn join(&self, connection: Rc<Connection>, id: Rc<str>, viewer: Viewer) -> Watching {
-        let Viewer { events, place, .. } = viewer;
+        let Viewer { events, place, sent, .. } = viewer;
         let known = self.by_audience.borrow().get(&events.audience).map(Rc::clone);
         let group = known.unwrap_or_else(|| {
             let group = Rc::new(Group { members: RefCell::default(), left: Notify::new() });
@@ -115,7 +117,7 @@ impl Groups {
             io: connection.io().clone(),
             answers: Answers::like(neighbour, &id),
             late: RefCell::default(),
-            rest: Box::new(Rest { connection, id, _place: place }),
+            rest: Box::new(Rest { connection, id, sent, _place: place }),
         };
         let number = members.came;
         members.came += 1;
@@ -259,7 +261,7 @@ impl Member {
             true => write(&self.io, &self.answers.frame(event.anew())),
             false => event.write(&self.answers, &self.io),
         }
-        metrics::counter!("gateway_events_sent_total").increment(1);
+        self.rest.sent.increment(1);
         true
     }
 
