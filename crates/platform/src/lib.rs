@@ -25,6 +25,7 @@ pub mod pg;
 pub mod rabbit;
 pub mod redis;
 pub mod telemetry;
+pub mod together;
 
 mod backoff;
 

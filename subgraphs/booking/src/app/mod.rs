@@ -46,6 +46,7 @@ use crate::store::shows::Shows;
 use challenge::Challenges;
 use holds::Outages;
 use live::Live;
+use paid_in_time::{Till, till};
 use seats::Seats;
 
 /// Everything that the use cases of this subgraph need.
@@ -64,6 +65,8 @@ pub struct App {
     pub tickets: TicketSigner,
     /// Watchers of bookings.
     pub live: Live,
+    /// Payments that are settled together.
+    till: Till,
     /// What is known of times without Redis.
     outages: Outages,
     /// Checks that people are people.
@@ -109,6 +112,7 @@ impl App {
             tickets: config.ticket_signer()?,
             seats: Seats::new(&config.holds, &config.seat_map, &deps, shows.clone()),
             live: Live::new(deps.redis.clone()),
+            till: till(),
             outages: Outages::default(),
             challenges: Challenges::new(&config.challenge, challenges).map_err(SetupError::Challenge)?,
             shows,

@@ -49,7 +49,6 @@ mod tests {
             (include_str!("allocations.rs"), by_number),
             (include_str!("holds.rs"), hold),
             (include_str!("holds.rs"), by_seat),
-            (include_str!("paid.rs"), by_seat),
         ] {
             assert!(file.contains(text), "{text}");
         }
