@@ -1,4 +1,4 @@
--- As payable_get in subgraphs/booking/src/store/paid.rs: what decides about a payment.
+-- As payable_list in subgraphs/booking/src/store/paid.rs, for one booking: what decides about a payment.
 select b.show_id, b.booking_no, b.user_id, b.reference, b.status, b.version, b.hold_no, b.accepts_equivalent,
        b.currency, b.subtotal_minor, b.fee_minor, b.tax_minor, b.total_minor, b.expires_at, b.created_at, b.updated_at,
        booking.now() as read_at,
@@ -11,7 +11,7 @@ select b.show_id, b.booking_no, b.user_id, b.reference, b.status, b.version, b.h
  where b.show_id = lpad(to_hex(:show::bigint), 32, '0')::uuid and b.booking_no = :n::bigint
  order by l.seat_no;
 
--- As sale_insert in the same file: everything, if that still holds.
+-- As sale_insert in the same file, for one booking: everything, if that still holds.
 with booked as materialized (
     select b.show_id, b.booking_no
       from booking.bookings b

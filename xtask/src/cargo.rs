@@ -40,13 +40,17 @@ pub fn command(root: &Path) -> Command {
 }
 
 /// What is built. All programs, not two packages: dependencies get the features that all members
-/// together ask for. There are no examples, but with them cargo heeds the features that tests ask
-/// for. So `up`, `schema` and `test` share one build of everything.
-const PROGRAMS: [&str; 5] = ["--workspace", "--exclude", "xtask", "--bins", "--examples"];
+/// together ask for.
+const PROGRAMS: [&str; 4] = ["--workspace", "--exclude", "xtask", "--bins"];
+/// Programs as they are shipped.
+pub const RELEASE: &[&str] = &["--release"];
+/// Programs of development. With examples cargo heeds the features that tests ask for, so `up`, `schema` and
+/// `test` share one build of everything.
+pub const DEVELOPMENT: &[&str] = &["--examples"];
 
 /// What cargo is told for optimized programs, or for those of development.
 pub const fn profile(release: bool) -> &'static [&'static str] {
-    if release { &["--release"] } else { &[] }
+    if release { RELEASE } else { DEVELOPMENT }
 }
 
 /// Builds the programs, with further arguments such as `--release`; cargo's own progress is seen.

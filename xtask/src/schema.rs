@@ -39,7 +39,7 @@ pub fn run(check: bool, root: &Path) -> Result<()> {
     let schemas = Schemas { folder: root.join("schema"), check };
     schemas.install(&interrupt)?;
 
-    let marquee = cargo::build(root, &[], &interrupt)?.marquee;
+    let marquee = cargo::build(root, cargo::DEVELOPMENT, &interrupt)?.marquee;
     let mut stale = Vec::new();
     for subgraph in SUBGRAPHS {
         let sdl = capture(Command::new(&marquee).args(["schema", subgraph]))?;

@@ -25,7 +25,7 @@ const SHORT: [&str; 3] = ["--quick", "--pairs", "1"];
 pub fn run(options: &Options) -> Result<()> {
     let interrupt = Interrupt::catch()?;
     console::heading("Build, as it is shipped");
-    play(&workspace::root(), &["--release"], &options.arguments, &interrupt)
+    play(&workspace::root(), cargo::RELEASE, &options.arguments, &interrupt)
 }
 
 /// Whether each scenario works, with what the tests have built already: no figure of it means anything.
@@ -33,7 +33,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn short(root: &Path, interrupt: &Interrupt) -> Result<()> {
-    play(root, &[], &SHORT.map(OsString::from), interrupt)
+    play(root, cargo::DEVELOPMENT, &SHORT.map(OsString::from), interrupt)
 }
 
 fn play(root: &Path, profile: &[&str], arguments: &[OsString], interrupt: &Interrupt) -> Result<()> {

@@ -42,7 +42,7 @@ pub fn run(options: &Options) -> Result<()> {
 /// # Errors
 /// As [`run`].
 pub(crate) fn short(root: &Path, interrupt: &Interrupt) -> Result<()> {
-    play(root, &[], &SHORT.map(OsString::from), interrupt)
+    play(root, cargo::DEVELOPMENT, &SHORT.map(OsString::from), interrupt)
 }
 
 fn play(root: &Path, profile: &[&str], arguments: &[OsString], interrupt: &Interrupt) -> Result<()> {

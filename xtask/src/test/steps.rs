@@ -48,7 +48,7 @@ impl Context<'_> {
         // The public audit of the gateway's endpoint is one of the tests.
         schema::install(&self.root.join("gateway/tests/audit"), self.interrupt)?;
         // Before the services: the longest part, and they need not wait for it.
-        let programs = cargo::build(&self.root, &[], self.interrupt)?;
+        let programs = cargo::build(&self.root, cargo::DEVELOPMENT, self.interrupt)?;
         let fixture = Fixture::start(self.interrupt)?;
         let mut command = self.runner();
         fixture.apply(&programs, &mut command);
