@@ -251,10 +251,11 @@ pub async fn sale_insert<C: ConnectionTrait>(
                             amount_minor = excluded.amount_minor, updated_at = excluded.updated_at
                       where p.booking_no = excluded.booking_no
                         and p.status = (select b.payment_was from booked b
-                                         where b.show_id = p.show_id and b.payment_no = p.payment_no)
-                     returning p.show_id, p.payment_no
+                                         where b.show_id = p.show_id and b.payment_no = p.payment_no
+                                           and b.booking_no = p.booking_no)
+                     returning p.show_id, p.payment_no, p.booking_no
                  ), paid as materialized (
-                     select b.* from captured join booked b using (show_id, payment_no)
+                     select b.* from captured join booked b using (show_id, payment_no, booking_no)
                  ), received as (
                      insert into booking.inbox (key, consumer, event_id)
                      select show_id, $4, message from paid

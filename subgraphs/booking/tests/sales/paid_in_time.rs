@@ -195,6 +195,25 @@ async fn of_payments_that_are_settled_together_those_that_are_not_as_expected_ch
 }
 
 #[tokio::test]
+async fn a_payment_that_is_told_of_two_bookings_pays_for_one() {
+    let world = World::new().await;
+    let (first, payment) = world.pending(world.person(), &[1]).await;
+    let (second, _) = world.pending(world.person(), &[2]).await;
+    let delete = format!(
+        "delete from booking.payments;
+         delete from booking.seat_allocations where booking_no = {}",
+        second.id.local_i64()
+    );
+    world.execute(&delete).await;
+    let same = Payment { booking: second.id, ..payment.clone() };
+    let sales = [sale(&world, second.id, &same).await, sale(&world, first.id, &payment).await];
+    let sold = sale_insert(&world.app.deps.pg, "booking.payments", &sales).await.unwrap();
+    assert_eq!(sold, HashSet::from([first.id]));
+    assert_eq!(world.status(second.id).await, BookingStatus::PendingPayment);
+    assert!(world.tickets(second.id).await.is_empty());
+}
+
+#[tokio::test]
 async fn nothing_is_sold_of_a_show_that_was_called_off() {
     let world = World::new().await;
     let (booking, payment) = world.pending(world.person(), &[1]).await;
