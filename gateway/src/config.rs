@@ -44,6 +44,10 @@ pub struct Config {
     /// listen. Subscriptions always go to their addresses.
     #[garde(skip)]
     pub local_subgraphs: bool,
+    /// Whether operations that are one fetch from such a subgraph go to it without the router, which has to
+    /// plan them once. With `router_config` all go by the router.
+    #[garde(skip)]
+    pub shortcuts: bool,
     /// Subgraphs whose subscriptions go over a WebSocket: name to path. The others are asked for
     /// server-sent events or multipart at their URL.
     #[garde(custom(absolute_paths))]
@@ -144,6 +148,7 @@ impl Default for Config {
             supergraph: PathBuf::from("schema/supergraph.graphql"),
             subgraph_urls: BTreeMap::new(),
             local_subgraphs: true,
+            shortcuts: true,
             websocket_paths: BTreeMap::from([("booking".to_owned(), "/ws".to_owned())]),
             allowed_origins: Vec::new(),
             allow_loopback_origins: true,

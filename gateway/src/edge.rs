@@ -121,22 +121,22 @@ impl Edge {
         admission: Admission,
     ) -> Result<WebResponse, web::Error> {
         let Admission { admitted, subscription, question, body, meter } = admission;
-        if let Some(question) = &question {
+        // That needs no router if there is an answer, or a way to one.
+        let mut single = None;
+        if question.is_some() || admitted.shortcut().is_some() {
             let (asked, kind) = request::single_type(request, self.shared.router_config.laboratory.enabled);
-            request = asked;
+            (request, single) = (asked, kind);
+        }
+        if let (Some(question), Some(kind)) = (&question, single) {
             let query = Query { question, headers: request.headers(), body: &body, admitted: &admitted };
-            let prepared = match kind {
-                Some(kind) => self.router.prepared(query, kind).await.map(|prepared| (prepared, kind)),
-                None => None,
-            };
-            match prepared {
-                Some((Prepared::ForAll(answer), kind)) => {
+            match self.router.prepared(query, kind).await {
+                Some(Prepared::ForAll(answer)) => {
                     meter.answered_well();
                     return Ok(self.known(request, &answer, kind).await);
                 }
-                Some((Prepared::Own(response), _)) => {
-                    meter.answered_with(response.status(), response.response().body());
-                    return Ok(not_kept(request.into_response(response.into_parts().0)));
+                Some(Prepared::Own(response)) => {
+                    meter.answered_with(response.status(), response.body());
+                    return Ok(not_kept(self.respond(request, response)));
                 }
                 None => {}
             }
@@ -156,6 +156,15 @@ impl Edge {
                 return Ok(self.stream(request, viewer, format, left));
             }
         }
+        let mut admitted = self.router.own(admitted);
+        // The router refuses mutations that come by `GET`.
+        if let Some(kind) = single.filter(|_| question.is_some() || request.method() == Method::POST)
+            && let Some(response) = self.router.shortcut(request.headers(), &body, &mut admitted, kind).await
+        {
+            Router::learn(question.as_ref(), &response);
+            meter.answered_well();
+            return Ok(not_kept(self.respond(request, response)));
+        }
         // What was looked at is what is executed.
         if request.method() == Method::GET {
             let said = Params::parse(&body)
@@ -168,9 +177,8 @@ impl Edge {
         } else {
             request::put_back(&mut request, body);
         }
-        let admitted = self.router.own(admitted);
         let response = pass(&self.router.queries, request, Some(admitted)).await?;
-        Router::learn(question.as_ref(), &response);
+        Router::learn(question.as_ref(), response.response());
         meter.answered_with(response.status(), response.response().body());
         Ok(not_kept(response))
     }
@@ -301,7 +309,7 @@ async fn pass(
     admitted: Option<Admitted>,
 ) -> Result<WebResponse, web::Error> {
     let response = router.call(request::take(&mut request, admitted)).await?;
-    Ok(request.into_response(response.into_parts().0))
+    Ok(request.into_response(response))
 }
 
 /// The answer to an operation that is the business of its caller alone.

@@ -53,6 +53,7 @@ mod router;
 mod server;
 mod settings;
 mod shield;
+mod shortcut;
 mod socket;
 mod stream;
 mod subscription;

@@ -10,7 +10,7 @@ use ntex::{
         header::{self, HeaderValue},
     },
     util::{Bytes, BytesMut},
-    web::{DefaultError, WebRequest, WebResponse},
+    web::{DefaultError, HttpResponse, WebRequest},
 };
 
 use crate::{admission::Admitted, settings::GRAPHQL, stream::Format};
@@ -36,7 +36,7 @@ fn accepts(headers: &HeaderMap, kind: &str) -> bool {
 }
 
 /// Whether a response is a stream of server-sent events.
-pub(crate) fn is_events(response: &WebResponse) -> bool {
+pub(crate) fn is_events(response: &HttpResponse) -> bool {
     response
         .headers()
         .get(header::CONTENT_TYPE)

@@ -20,7 +20,7 @@ use ntex::{
     http::{HeaderMap, Request},
     service::{IntoServiceFactory, ServiceFactory},
     util::{BoxFuture, Bytes},
-    web::{self, WebResponse},
+    web::{self, HttpResponse},
 };
 
 use crate::{
@@ -68,6 +68,8 @@ pub(crate) struct Router {
     pub(crate) gate: Arc<Gate>,
     /// Those that are kept, if any are.
     pub(crate) answers: Option<Arc<Answers>>,
+    /// The subgraphs of this process.
+    local: Arc<Local>,
 }
 
 /// A query that was admitted.
@@ -86,7 +88,7 @@ pub(crate) enum Prepared {
     /// Everybody may have it.
     ForAll(Arc<Answer>),
     /// The answer to this one alone.
-    Own(WebResponse),
+    Own(HttpResponse),
 }
 
 impl Routers {
@@ -100,6 +102,7 @@ impl Routers {
             rules: Arc::clone(&self.rules),
             gate: Arc::clone(&self.gate),
             answers: self.answers.clone(),
+            local: Arc::clone(&self.local),
         }
     }
 
@@ -166,8 +169,11 @@ impl Router {
             let ask = async {
                 let mut headers = headers.clone();
                 headers.remove(AUTHORIZATION);
-                let for_all = admitted.for_all(answers.next_flight(), noted.clone());
-                self.queries.call(request::ask(headers, body.clone(), for_all, kind)).await
+                let mut for_all = admitted.for_all(answers.next_flight(), noted.clone());
+                match self.shortcut(&headers, body, &mut for_all, kind).await {
+                    Some(response) => Ok(response),
+                    None => self.queries.call(request::ask(headers, body.clone(), for_all, kind)).await,
+                }
             };
             let flight = Flight { question, headers, body, noted: noted.clone() };
             match answers.fetch(key, flight, ask).await? {
@@ -188,7 +194,7 @@ impl Router {
     }
 
     /// Notes whether everybody could have had a response.
-    pub(crate) fn learn(question: Option<&Question>, response: &WebResponse) {
+    pub(crate) fn learn(question: Option<&Question>, response: &HttpResponse) {
         if let Some(question) = question {
             question.habit().learn(is_for_all(response));
         }
@@ -201,17 +207,35 @@ impl Router {
         headers: HeaderMap,
         body: Bytes,
         admitted: Admitted,
-    ) -> Result<WebResponse, web::Error> {
-        self.queries.call(request::post(headers, body, self.own(admitted))).await
+    ) -> Result<HttpResponse, web::Error> {
+        let mut admitted = self.own(admitted);
+        match self.shortcut(&headers, &body, &mut admitted, request::JSON).await {
+            Some(response) => Ok(response),
+            None => self.queries.call(request::post(headers, body, admitted)).await,
+        }
+    }
+
+    /// The answer to a query or mutation that needs no router; the others need it, with what `admitted` has
+    /// then.
+    pub(crate) async fn shortcut(
+        &self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        admitted: &mut Admitted,
+        kind: &'static str,
+    ) -> Option<HttpResponse> {
+        let shortcuts = self.local.shortcuts.as_ref().filter(|_| admitted.shortcut().is_some())?;
+        // Boxed, as the router's own futures are: it is moved about in that of whoever asks.
+        Box::pin(shortcuts.answer(headers, body, admitted, kind)).await
     }
 }
 
 /// One of the two.
 #[derive(Clone)]
-pub(crate) struct InProcess(Rc<dyn Fn(Request) -> BoxFuture<'static, Result<WebResponse, web::Error>>>);
+pub(crate) struct InProcess(Rc<dyn Fn(Request) -> BoxFuture<'static, Result<web::WebResponse, web::Error>>>);
 
 impl InProcess {
-    pub(crate) async fn call(&self, request: Request) -> Result<WebResponse, web::Error> {
-        (self.0)(request).await
+    pub(crate) async fn call(&self, request: Request) -> Result<HttpResponse, web::Error> {
+        Ok((self.0)(request).await?.into_parts().0)
     }
 }

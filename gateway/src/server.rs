@@ -54,6 +54,7 @@ use crate::{
     router::Routers,
     settings::{GRAPHQL, METRICS, Settings},
     shield::Shield,
+    shortcut::Shortcuts,
     socket::Sockets,
     subscription::Rules,
     supergraph::Supergraph,
@@ -145,7 +146,8 @@ impl Gateway {
         let audiences = Audiences::new(places, caps.events_per_reader, config.deduplicate);
         let rules = Arc::new(Rules::new(&config));
         let here = if config.local_subgraphs { mem::take(&mut outside.local) } else { BTreeMap::new() };
-        let local = Arc::new(Local::new(here, &subscriptions));
+        let shortcuts = Shortcuts::new(&config, supergraph.facts);
+        let local = Arc::new(Local::new(here, &subscriptions, shortcuts));
         let answers = Answers::new(&config, outside.validators.take());
         if let (Some(answers), Some(redis)) = (&answers, &outside.redis) {
             let answers = Arc::clone(answers);

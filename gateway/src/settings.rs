@@ -24,7 +24,7 @@ pub(crate) const AUTHORIZATION: &str = "authorization";
 /// turn of who reads them.
 const BURST: usize = 256;
 /// Forwarded, but no part of what decides an answer.
-const TRACING_HEADERS: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
+pub(crate) const TRACING_HEADERS: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
 
 /// Headers that decide what the caller may see; lower case.
 pub(crate) fn caller_headers(config: &Config) -> Vec<String> {

@@ -14,7 +14,7 @@ use hive_router::query_planner::{
     utils::parsing::safe_parse_schema,
 };
 
-use crate::{GatewayError, admission::Scopes};
+use crate::{GatewayError, admission::Scopes, shortcut::Facts};
 
 /// A supergraph that the router can plan for.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Supergraph {
     pub(crate) subgraphs: BTreeSet<String>,
     /// Which fields need which scopes.
     pub(crate) scopes: Arc<Scopes>,
+    /// What shortcuts need to know, if there can be any.
+    pub(crate) facts: Option<Arc<Facts>>,
 }
 
 impl Supergraph {
@@ -38,14 +40,18 @@ impl Supergraph {
             }
             Err(source) => return Err(GatewayError::SupergraphUnreadable { path, source }),
         };
-        match subgraphs(&sdl) {
-            Ok(subgraphs) => Ok(Self { path, subgraphs, scopes: Arc::new(Scopes::of(&sdl)) }),
+        match planner(&sdl) {
+            Ok((planner, subgraphs)) => {
+                let facts = Facts::of(&planner).map(Arc::new);
+                Ok(Self { path, subgraphs, scopes: Arc::new(Scopes::of(&sdl)), facts })
+            }
             Err(reason) => Err(GatewayError::SupergraphInvalid { path, reason }),
         }
     }
 }
 
-fn subgraphs(sdl: &str) -> Result<BTreeSet<String>, String> {
+/// Who can plan for a supergraph, and the names of its subgraphs.
+fn planner(sdl: &str) -> Result<(Planner, BTreeSet<String>), String> {
     let document = safe_parse_schema(sdl).map_err(|error| error.to_string())?;
     if !sdl.contains("join__Graph") {
         return Err("it names no subgraphs".to_owned());
@@ -58,16 +64,16 @@ fn subgraphs(sdl: &str) -> Result<BTreeSet<String>, String> {
     if subgraphs.is_empty() {
         return Err("it names no subgraphs".to_owned());
     }
-    Ok(subgraphs)
+    Ok((planner, subgraphs))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::subgraphs;
+    use super::planner;
 
     #[test]
     fn a_supergraph_names_its_subgraphs() {
-        let names = subgraphs(include_str!("../tests/fixture/supergraph.graphql")).unwrap();
+        let (_, names) = planner(include_str!("../tests/fixture/supergraph.graphql")).unwrap();
         assert_eq!(names.into_iter().collect::<Vec<_>>(), ["booking", "catalog"]);
     }
 
@@ -80,7 +86,7 @@ mod tests {
             ("enum join__Graph { A }", ""),
         ];
         for (sdl, reason) in refused {
-            let error = subgraphs(sdl).unwrap_err();
+            let error = planner(sdl).map(|(_, names)| names).unwrap_err();
             assert!(error.contains(reason), "{sdl:?}: {error}");
         }
     }

@@ -28,16 +28,16 @@ const PAST: &str = "
 insert into booking.bookings
     (show_id, booking_no, user_id, reference, status, version, hold_no, currency,
      subtotal_minor, fee_minor, tax_minor, total_minor, expires_at, created_at, updated_at)
-select lpad(to_hex(n / 100), 32, 'f')::uuid, n, lpad(to_hex(n % 10000), 32, '0')::uuid, 'R' || n, 'CONFIRMED', 2, n,
+select ('ffffffff' || lpad(to_hex(n / 100), 24, '0'))::uuid, n, lpad(to_hex(n % 10000), 32, '0')::uuid, 'R' || n, 'CONFIRMED', 2, n,
        'EUR', 1200, 100, 0, 1300, now() - interval '20 days', now() - interval '20 days',
        now() - interval '20 days'
   from generate_series(FIRST::bigint, LAST) as n;
 insert into booking.booking_seats (show_id, booking_no, seat_no, label, kind, price_minor, fee_minor, tax_minor)
-select lpad(to_hex(n / 100), 32, 'f')::uuid, n, n % 100, 'A1', 'R', 1200, 100, 0 from generate_series(FIRST::bigint, LAST) as n;
+select ('ffffffff' || lpad(to_hex(n / 100), 24, '0'))::uuid, n, n % 100, 'A1', 'R', 1200, 100, 0 from generate_series(FIRST::bigint, LAST) as n;
 insert into booking.seat_allocations (show_id, seat_no, booking_no, sold)
-select lpad(to_hex(n / 100), 32, 'f')::uuid, n % 100, n, true from generate_series(FIRST::bigint, LAST) as n;
+select ('ffffffff' || lpad(to_hex(n / 100), 24, '0'))::uuid, n % 100, n, true from generate_series(FIRST::bigint, LAST) as n;
 insert into booking.booking_history (user_id, show_id, booking_no, version, status, created_at)
-select lpad(to_hex(n % 10000), 32, '0')::uuid, lpad(to_hex(n / 100), 32, 'f')::uuid, n, 2, 'CONFIRMED',
+select lpad(to_hex(n % 10000), 32, '0')::uuid, ('ffffffff' || lpad(to_hex(n / 100), 24, '0'))::uuid, n, 2, 'CONFIRMED',
        now() - interval '20 days'
   from generate_series(FIRST::bigint, LAST) as n;
 analyze booking.bookings, booking.booking_seats, booking.seat_allocations, booking.booking_history;

@@ -9,7 +9,7 @@ use hive_router::graphql_tools::parser::query::{
 use moka::sync::Cache;
 
 use super::limits::{Class, Counts};
-use crate::{answers::Habit, guard::Traits, refusal::Refusal};
+use crate::{answers::Habit, guard::Traits, refusal::Refusal, shortcut::Way};
 
 /// Bytes of the documents that are remembered.
 const CAPACITY: u64 = 16 * 1024 * 1024;
@@ -39,6 +39,8 @@ pub(crate) struct Operation {
     pub(crate) shared: bool,
     /// Whether answers to it could be kept.
     pub(crate) habit: Habit,
+    /// How it goes to its answer.
+    pub(crate) way: Way,
 }
 
 /// A document.
@@ -159,6 +161,7 @@ fn facts<'d, 'q>(
         counts: counter.count(&selections.items, 0),
         shared: kind == Kind::Subscription && are_shared(&selections.items, names),
         habit: Habit::default(),
+        way: Way::default(),
     }
 }
 

@@ -61,7 +61,7 @@ pub(crate) use document::{Document, Documents, Kind, Names, Operation};
 pub(crate) use oauth::{LIMIT as OAUTH_LIMIT, OAUTH_TOKEN, OAuth};
 pub(crate) use params::{Params, asks, from_query};
 pub(crate) use request_id::{REQUEST_ID, request_id};
-pub(crate) use scopes::Scopes;
+pub(crate) use scopes::{Needs, Scopes};
 
 use crate::{
     Config, GatewayError, Introspection,
@@ -70,6 +70,7 @@ use crate::{
     guard::Guard,
     operations::{Meter, Series},
     refusal::Refusal,
+    shortcut::{Handed, Shortcut},
     subscription::{Rules, Subscription},
 };
 use exchange::KeyExchange;
@@ -95,19 +96,29 @@ pub(crate) struct Admitted {
     pub(crate) flight: Option<u64>,
     /// Where it is noted what its answer holds by, if anybody wants to know.
     pub(crate) noted: Option<Noted>,
+    /// What is known of the operation, if it is clear which one is asked for.
+    pub(crate) operation: Option<Arc<Operation>>,
+    /// What came of its one fetch, if that was made.
+    pub(crate) handed: Option<Handed>,
 }
 
 impl Admitted {
     /// A number that differs for operations that may not share an answer.
     pub(crate) fn partition(&self) -> u64 {
-        match self.flight {
-            None => self.caller.partition(),
-            Some(flight) => {
+        let handed = self.handed.as_ref().map(Handed::number);
+        match (self.flight, handed) {
+            (None, None) => self.caller.partition(),
+            alone => {
                 let mut hasher = DefaultHasher::new();
-                (self.caller.partition(), flight).hash(&mut hasher);
+                (self.caller.partition(), alone).hash(&mut hasher);
                 hasher.finish()
             }
         }
+    }
+
+    /// The operation's way to its answer without the router, if it has one.
+    pub(crate) fn shortcut(&self) -> Option<&Arc<Shortcut>> {
+        self.operation.as_ref()?.way.shortcut()
     }
 
     /// The same operation for nobody in particular, whose answer is to be kept.
@@ -214,6 +225,8 @@ impl Gate {
             address: IpAddr::from([0, 0, 0, 0]),
             flight: None,
             noted: None,
+            operation: None,
+            handed: None,
         }
     }
 
@@ -277,7 +290,16 @@ impl Gate {
             _ => None,
         };
         let scopes = Arc::clone(&self.scopes);
-        let admitted = Admitted { caller, scopes, made_id: false, address, flight: None, noted: None };
+        let admitted = Admitted {
+            caller,
+            scopes,
+            made_id: false,
+            address,
+            flight: None,
+            noted: None,
+            operation: read.operation.clone(),
+            handed: None,
+        };
         Ok((admitted, subscription, read))
     }
 

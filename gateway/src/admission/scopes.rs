@@ -12,19 +12,36 @@ use super::caller::Caller;
 
 /// What a caller must be. Alternatives are lists of scopes of which all are needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Need {
+pub(crate) enum Need {
     Known,
     OneOf(Vec<Vec<String>>),
 }
 
 /// All of these needs.
-type Needs = Vec<Need>;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Needs(Vec<Need>);
+
+impl Needs {
+    /// Adds those that are not there yet.
+    pub(crate) fn add<'n>(&mut self, needs: impl Iterator<Item = &'n Need>) {
+        for need in needs {
+            if !self.0.contains(need) {
+                self.0.push(need.clone());
+            }
+        }
+    }
+
+    /// What `caller` lacks.
+    pub(crate) fn lacking(&self, caller: &Caller) -> Option<&[Vec<String>]> {
+        lacking(self.0.iter(), caller)
+    }
+}
 
 /// The needs of types and fields. Nearly none has any.
 #[derive(Debug, Default)]
 pub(crate) struct Scopes {
-    types: HashMap<String, Needs>,
-    fields: HashMap<String, HashMap<String, Needs>>,
+    types: HashMap<String, Vec<Need>>,
+    fields: HashMap<String, HashMap<String, Vec<Need>>>,
 }
 
 impl Scopes {
@@ -55,17 +72,26 @@ impl Scopes {
         field: &str,
         output: &str,
     ) -> Result<(), &'s [Vec<String>]> {
+        lacking(self.needs(parent, field, output), caller).map_or(Ok(()), Err)
+    }
+
+    /// What a field needs.
+    pub(crate) fn needs<'s>(
+        &'s self,
+        parent: &str,
+        field: &str,
+        output: &str,
+    ) -> impl Iterator<Item = &'s Need> + use<'s> {
         let of_field = self.fields.get(parent).and_then(|fields| fields.get(field));
-        let needs = [self.types.get(parent), of_field, self.types.get(output)];
-        satisfied(needs.into_iter().flatten().flatten(), caller)
+        [self.types.get(parent), of_field, self.types.get(output)].into_iter().flatten().flatten()
     }
 
     /// Whether `caller` may read objects of a type.
     pub(crate) fn check_type<'s>(&'s self, caller: &Caller, name: &str) -> Result<(), &'s [Vec<String>]> {
-        satisfied(self.types.get(name).into_iter().flatten(), caller)
+        lacking(self.types.get(name).into_iter().flatten(), caller).map_or(Ok(()), Err)
     }
 
-    fn add_field(&mut self, parent: &str, field: &str, needs: Needs) {
+    fn add_field(&mut self, parent: &str, field: &str, needs: Vec<Need>) {
         if !needs.is_empty() {
             let fields = self.fields.entry(parent.to_owned()).or_default();
             fields.entry(field.to_owned()).or_default().extend(needs);
@@ -93,15 +119,12 @@ impl Scopes {
     }
 }
 
-fn satisfied<'s>(
-    mut needs: impl Iterator<Item = &'s Need>,
-    caller: &Caller,
-) -> Result<(), &'s [Vec<String>]> {
-    let lacking = needs.find_map(|need| match need {
+/// What `caller` lacks of the first need that is not met.
+fn lacking<'s>(mut needs: impl Iterator<Item = &'s Need>, caller: &Caller) -> Option<&'s [Vec<String>]> {
+    needs.find_map(|need| match need {
         Need::Known => (!caller.is_known()).then_some(&[] as &[Vec<String>]),
         Need::OneOf(lists) => (!caller.has_one_of(lists)).then_some(lists.as_slice()),
-    });
-    lacking.map_or(Ok(()), Err)
+    })
 }
 
 fn types<'d>(
@@ -126,13 +149,13 @@ fn parts<'d>(
     }
 }
 
-fn insert(map: &mut HashMap<String, Needs>, name: &str, needs: Needs) {
+fn insert(map: &mut HashMap<String, Vec<Need>>, name: &str, needs: Vec<Need>) {
     if !needs.is_empty() {
         map.insert(name.to_owned(), needs);
     }
 }
 
-fn needs(directives: &[Directive<'static, String>]) -> Needs {
+fn needs(directives: &[Directive<'static, String>]) -> Vec<Need> {
     let need = |directive: &Directive<'static, String>| match directive.name.as_str() {
         "authenticated" => Some(Need::Known),
         "requiresScopes" => {

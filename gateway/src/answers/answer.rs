@@ -16,7 +16,7 @@ use ntex::{
         header::{CACHE_CONTROL, HeaderValue},
     },
     util::Bytes,
-    web::WebResponse,
+    web::HttpResponse,
 };
 use platform::cache::validator::Validator;
 use tokio::sync::OnceCell;
@@ -74,7 +74,7 @@ pub(super) struct Fetch<'f> {
 impl Answer {
     /// What a response is worth to everybody. `None` if it is not for everybody: only what says clearly
     /// that it is may be kept.
-    pub(super) fn of(response: &WebResponse, fetch: Fetch<'_>) -> Option<Self> {
+    pub(super) fn of(response: &HttpResponse, fetch: Fetch<'_>) -> Option<Self> {
         let lasts = may_be_kept(response)?;
         let body = body(response)?.clone();
         let Fetch { begun, asked, given, validator } = fetch;
@@ -154,11 +154,11 @@ impl Answer {
 }
 
 /// Whether everybody may have a response, as its headers say.
-pub(crate) fn is_for_all(response: &WebResponse) -> bool {
+pub(crate) fn is_for_all(response: &HttpResponse) -> bool {
     may_be_kept(response).is_some()
 }
 
-fn may_be_kept(response: &WebResponse) -> Option<Duration> {
+fn may_be_kept(response: &HttpResponse) -> Option<Duration> {
     let lasts = (response.status() == StatusCode::OK).then(|| age(response.headers()))??;
     let text = std::str::from_utf8(body(response)?).ok()?;
     (!text.contains(ERRORS)).then_some(lasts)
@@ -179,8 +179,8 @@ fn age(headers: &HeaderMap) -> Option<Duration> {
     age.filter(|age| public && *age > 0).map(Duration::from_secs)
 }
 
-fn body(response: &WebResponse) -> Option<&Bytes> {
-    match response.response().body() {
+fn body(response: &HttpResponse) -> Option<&Bytes> {
+    match response.body() {
         ResponseBody::Body(Body::Bytes(body)) | ResponseBody::Other(Body::Bytes(body)) => Some(body),
         _ => None,
     }

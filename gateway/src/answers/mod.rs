@@ -43,7 +43,7 @@ use ntex::{
         header::{self, HeaderName, HeaderValue},
     },
     util::Bytes,
-    web::{Error, WebResponse},
+    web::{Error, HttpResponse},
 };
 use platform::{
     cache::validator::{Validator, Validators},
@@ -112,7 +112,7 @@ pub(crate) enum Fetched {
     /// An answer for everybody.
     ForAll(Arc<Answer>),
     /// What a stranger gets, and who is not one cannot use.
-    ForStrangers(WebResponse),
+    ForStrangers(HttpResponse),
 }
 
 /// The answer was not for all, or is too large to be kept.
@@ -210,7 +210,7 @@ impl Answers {
         &self,
         key: Key,
         flight: Flight<'_>,
-        ask: impl Future<Output = Result<WebResponse, Error>>,
+        ask: impl Future<Output = Result<HttpResponse, Error>>,
     ) -> Option<Fetched> {
         let Flight { question, headers, body, noted } = flight;
         let (mine, asking) = (Cell::new(None), Cell::new(false));

@@ -31,23 +31,35 @@ pub(super) fn ask_apart(admitted: &Admitted, request: &mut SubgraphExecutionRequ
 /// Has the answer of a subgraph say clearly who may share it.
 pub(super) fn judge(end: &mut OnSubgraphExecuteEndHookPayload<'_>) {
     let result = &mut end.execution_result;
-    let said = match policy(result) {
-        Policy::Public => return,
-        Policy::Own => NO_STORE,
-        Policy::Validated(seconds, validators) => {
-            let admitted = end.context.get_ref::<Admitted>();
-            let noted = admitted.as_ref().and_then(|admitted| admitted.noted.as_ref());
-            let age = noted.and_then(|noted| {
-                noted.add(validators);
-                HeaderValue::try_from(format!("public, max-age={seconds}")).ok()
-            });
-            age.unwrap_or(NO_STORE)
-        }
-    };
-    Arc::make_mut(result.headers.get_or_insert_default()).insert(CACHE_CONTROL, said);
+    let policy = policy(result);
+    if policy != Policy::Public {
+        let admitted = end.context.get_ref::<Admitted>();
+        let said = kept_by(policy, admitted.as_deref());
+        Arc::make_mut(result.headers.get_or_insert_default()).insert(CACHE_CONTROL, said);
+    }
 }
 
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Who may share the answer to a whole operation that one subgraph has given with these headers, and nothing
+/// but data.
+pub(crate) fn of_whole(headers: &HeaderMap, admitted: &Admitted) -> HeaderValue {
+    match (said(headers), headers.get(CACHE_CONTROL)) {
+        (Policy::Public, Some(value)) => value.clone(),
+        (policy, _) => kept_by(policy, Some(admitted)),
+    }
+}
+
+pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What is said of an answer that is not for everybody without more ado.
+fn kept_by(policy: Policy, admitted: Option<&Admitted>) -> HeaderValue {
+    let Policy::Validated(seconds, validators) = policy else { return NO_STORE };
+    let noted = admitted.and_then(|admitted| admitted.noted.as_ref());
+    let age = noted.and_then(|noted| {
+        noted.add(validators);
+        HeaderValue::try_from(format!("public, max-age={seconds}")).ok()
+    });
+    age.unwrap_or(NO_STORE)
+}
 
 /// What a subgraph says of sharing its answer.
 #[derive(Debug, PartialEq, Eq)]

@@ -16,26 +16,44 @@ use hive_router::{
 };
 use platform::http::Direct;
 
-use fetch::{Fetcher, Subgraph};
+use fetch::Fetcher;
+pub(crate) use fetch::{Subgraph, is_json};
 
-/// The subgraphs of this process, by name.
-pub(crate) struct Local(BTreeMap<String, Arc<Subgraph>>);
+use crate::{
+    admission::Admitted,
+    shortcut::{Handed, Shortcuts},
+};
+
+/// The subgraphs of this process.
+pub(crate) struct Local {
+    by_name: BTreeMap<String, Arc<Subgraph>>,
+    /// Ways to them without the router, if there are any.
+    pub(crate) shortcuts: Option<Shortcuts>,
+}
 
 impl Local {
     /// With what `router` is told about its subgraphs.
-    pub(crate) fn new(routes: BTreeMap<String, Direct>, router: &RouterSharedState) -> Self {
+    pub(crate) fn new(
+        routes: BTreeMap<String, Direct>,
+        router: &RouterSharedState,
+        shortcuts: Option<Shortcuts>,
+    ) -> Self {
         let subgraph = |(name, routes): (String, Direct)| {
             let subgraph = Subgraph::new(name.clone(), routes, router);
             (name, Arc::new(subgraph))
         };
-        Self(routes.into_iter().map(subgraph).collect())
+        Self { by_name: routes.into_iter().map(subgraph).collect(), shortcuts }
+    }
+
+    pub(crate) fn subgraph(&self, name: &str) -> Option<Arc<Subgraph>> {
+        self.by_name.get(name).map(Arc::clone)
     }
 }
 
 /// Tells all hooks to come which subgraphs are here, if any are.
 pub(super) fn introduce(payload: &OnHttpRequestHookPayload<'_>) {
     let local = payload.router_http_request.app_state::<Arc<Local>>();
-    if let Some(local) = local.filter(|local| !local.0.is_empty()) {
+    if let Some(local) = local.filter(|local| !local.by_name.is_empty()) {
         payload.context.insert(Arc::clone(local));
     }
 }
@@ -46,9 +64,9 @@ pub(super) fn executor(
     name: &str,
     network: SubgraphExecutorBoxedArc,
 ) -> SubgraphExecutorBoxedArc {
-    let subgraph = context.get_ref::<Arc<Local>>().and_then(|local| local.0.get(name).map(Arc::clone));
-    match subgraph {
-        Some(subgraph) => Fetcher::new(subgraph, network).to_boxed_arc(),
-        None => network,
-    }
+    let subgraph = context.get_ref::<Arc<Local>>().and_then(|local| local.subgraph(name));
+    let Some(subgraph) = subgraph else { return network };
+    let handed = context.get_ref::<Admitted>().and_then(|admitted| admitted.handed.clone());
+    let outcome = handed.as_ref().and_then(|handed: &Handed| handed.take(&subgraph));
+    Fetcher::new(subgraph, network, outcome).to_boxed_arc()
 }

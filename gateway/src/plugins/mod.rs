@@ -29,7 +29,7 @@ use hive_router::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Config, admission::Admitted, settings};
+use crate::{Config, admission::Admitted, settings, shortcut};
 
 /// The plugin, as its settings say.
 #[derive(Deserialize)]
@@ -72,6 +72,7 @@ impl RouterPlugin for GatewayPlugin {
         &'exec self,
         payload: OnExecuteStartHookPayload<'exec>,
     ) -> OnExecuteStartHookResult<'exec> {
+        shortcut::learn(&payload);
         let context = payload.context;
         payload.on_end(|mut end| {
             degraded::tell(context, &mut end);

@@ -5,7 +5,7 @@ use std::{rc::Rc, sync::Arc};
 use ntex::{
     http::{HeaderMap, StatusCode},
     util::Bytes,
-    web::WebResponse,
+    web::HttpResponse,
 };
 
 use super::{
@@ -53,7 +53,7 @@ enum Begun {
     Watching(Viewer),
     /// With an answer that was there.
     Known(Arc<Answer>, Meter),
-    Answered(WebResponse, Meter),
+    Answered(HttpResponse, Meter),
     Refused(Refusal),
     Failed,
 }
@@ -100,7 +100,7 @@ async fn begin(connection: &Connection, mut headers: HeaderMap, body: Bytes, mad
     }
 }
 
-async fn answer(connection: &Connection, id: &str, mut response: WebResponse, meter: Meter) {
+async fn answer(connection: &Connection, id: &str, mut response: HttpResponse, meter: Meter) {
     let status = response.status();
     let body = request::read_answer(response.take_body()).await;
     meter.answered(status, &body);

@@ -49,6 +49,8 @@ mod rate_limits;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod shortcuts;
+#[cfg(test)]
 mod sockets;
 #[cfg(test)]
 mod subgraphs;

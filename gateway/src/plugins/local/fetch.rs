@@ -5,7 +5,7 @@
 use std::{
     hash::{Hash, Hasher},
     mem,
-    sync::Arc,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -42,6 +42,8 @@ use platform::http::Direct;
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::Instrument as _;
 
+use crate::shortcut::Outcome;
+
 type Result<T, E = SubgraphExecutorError> = std::result::Result<T, E>;
 
 /// As the HTTP executor says it.
@@ -50,9 +52,11 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=ut
 const ANSWERS: [&str; 2] = ["application/json", "application/graphql-response+json"];
 
 /// One subgraph of this process.
-pub(super) struct Subgraph {
+pub(crate) struct Subgraph {
     name: String,
     routes: Direct,
+    /// Where the router would send requests, from the first one on.
+    endpoint: OnceLock<Uri>,
     /// Whether equal requests share an answer.
     shares: bool,
     in_flight: InFlightMap<Arc<Asked>, Shared>,
@@ -87,9 +91,33 @@ impl Subgraph {
             in_flight: InFlightMap::default(),
             places: Semaphore::new(shaping.max_connections_per_host),
             telemetry: Arc::clone(&router.telemetry_context),
+            endpoint: OnceLock::new(),
             name,
             routes,
         }
+    }
+
+    /// Where the router would send requests, once it had to.
+    pub(crate) fn endpoint(&self) -> Option<&Uri> {
+        self.endpoint.get()
+    }
+
+    /// What a request is answered with. Whoever was first to ask has the measurement of it.
+    pub(crate) async fn ask<'s>(
+        &'s self,
+        endpoint: &Uri,
+        request: &mut SubgraphExecutionRequest<'_>,
+        limit: Option<Duration>,
+    ) -> Result<(SubgraphHttpResponse, Option<Measured<'s>>)> {
+        let body = Bytes::from(build_request_body(request)?);
+        let mut headers = mem::take(&mut request.headers);
+        headers.insert(CONTENT_TYPE, JSON);
+        let _waiting = external_wait::enter();
+        if self.shares && request.dedupe {
+            return self.share(endpoint, Asked { headers, body }, limit).await;
+        }
+        let (response, measured) = self.fetch(endpoint, headers, body, limit).await?;
+        Ok((response, Some(measured)))
     }
 
     /// The answer that all get who ask the same now. Whoever was first has the measurement of it.
@@ -193,10 +221,8 @@ impl Subgraph {
         scalars: Option<&CustomScalarPaths>,
     ) -> Result<SubgraphResponse<'static>> {
         let SubgraphHttpResponse { status, headers, body } = response;
-        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        if !ANSWERS.iter().any(|answer| answer.eq_ignore_ascii_case(essence)) {
-            let (name, kind) = (self.name.clone(), kind.to_owned());
+        if !is_json(&headers) {
+            let (name, kind) = (self.name.clone(), kind(&headers).to_owned());
             return Err(SubgraphExecutorError::InvalidContentType(name, kind, headers));
         }
         match SubgraphResponse::deserialize_from_bytes(body, scalars) {
@@ -209,22 +235,27 @@ impl Subgraph {
     }
 }
 
+fn kind(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default()
+}
+
+/// Whether an answer with these headers can be read.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    let essence = kind(headers).split(';').next().unwrap_or_default().trim();
+    ANSWERS.iter().any(|answer| answer.eq_ignore_ascii_case(essence))
+}
+
 /// How a fetch went, until it is known what its answer says.
-struct Measured<'s> {
+pub(crate) struct Measured<'s> {
     capture: HttpClientRequestStateCapture<'s>,
     received: u64,
     took: Duration,
 }
 
 impl Measured<'_> {
-    fn finish(mut self, read: &Result<SubgraphResponse<'_>>) {
-        let code = read.as_ref().err().map(SubgraphExecutorError::error_code);
-        let errors =
-            read.as_ref().map(|answer| answer.errors.as_ref().is_some_and(|errors| !errors.is_empty()));
-        let status = match errors {
-            Ok(false) => GraphQLResponseStatus::Ok,
-            _ => GraphQLResponseStatus::Error,
-        };
+    /// Its answer is a good one, or is none, for a reason with this code.
+    pub(crate) fn finish(mut self, good: bool, code: Option<&'static str>) {
+        let status = if good { GraphQLResponseStatus::Ok } else { GraphQLResponseStatus::Error };
         self.capture.finish(self.received, self.took, status, code);
     }
 }
@@ -234,11 +265,18 @@ pub(super) struct Fetcher {
     subgraph: Arc<Subgraph>,
     /// Who would ask it over the network.
     network: SubgraphExecutorBoxedArc,
+    /// What came of it, if it was asked already.
+    outcome: Mutex<Option<Outcome>>,
 }
 
 impl Fetcher {
-    pub(super) fn new(subgraph: Arc<Subgraph>, network: SubgraphExecutorBoxedArc) -> Self {
-        Self { subgraph, network }
+    pub(super) fn new(
+        subgraph: Arc<Subgraph>,
+        network: SubgraphExecutorBoxedArc,
+        outcome: Option<Outcome>,
+    ) -> Self {
+        subgraph.endpoint.get_or_init(|| network.endpoint().clone());
+        Self { subgraph, network, outcome: Mutex::new(outcome) }
     }
 }
 
@@ -258,21 +296,15 @@ impl SubgraphExecutor for Fetcher {
         limit: Option<Duration>,
         _: Option<&'a PluginRequestState<'a>>,
     ) -> Result<SubgraphResponse<'static>> {
-        let body = Bytes::from(build_request_body(&request)?);
-        let mut headers = mem::take(&mut request.headers);
-        headers.insert(CONTENT_TYPE, JSON);
-        let (subgraph, endpoint) = (&self.subgraph, self.network.endpoint());
-        let waiting = external_wait::enter();
-        let (response, measured) = if subgraph.shares && request.dedupe {
-            subgraph.share(endpoint, Asked { headers, body }, limit).await?
-        } else {
-            let (response, measured) = subgraph.fetch(endpoint, headers, body, limit).await?;
-            (response, Some(measured))
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (response, measured) = match outcome {
+            Some(outcome) => (outcome?, None),
+            None => self.subgraph.ask(self.network.endpoint(), &mut request, limit).await?,
         };
-        drop(waiting);
-        let read = subgraph.read(response, request.custom_scalar_paths);
+        let read = self.subgraph.read(response, request.custom_scalar_paths);
         if let Some(measured) = measured {
-            measured.finish(&read);
+            let good = read.as_ref().is_ok_and(|answer| answer.errors.as_ref().is_none_or(Vec::is_empty));
+            measured.finish(good, read.as_ref().err().map(SubgraphExecutorError::error_code));
         }
         read
     }

@@ -1,0 +1,173 @@
+//! Learns from the router's plan whether an operation has a shortcut. In doubt it has none.
+
+use std::{collections::HashSet, sync::Arc};
+
+use hive_router::{
+    executor::{
+        introspection::schema::{SchemaMetadata, SchemaWithMetadata as _},
+        response::value::Value,
+    },
+    plugins::hooks::on_execute::OnExecuteStartHookPayload,
+    query_planner::{
+        ast::{
+            operation::OperationDefinition,
+            selection_item::SelectionItem,
+            selection_set::{FieldSelection, SelectionSet},
+        },
+        planner::{
+            Planner,
+            plan_nodes::{FetchNode, PlanNode, QueryPlan},
+        },
+        state::supergraph_state::{OperationKind, SupergraphDefinition},
+    },
+};
+
+use super::Shortcut;
+use crate::{
+    admission::{Admitted, Needs, Scopes},
+    plugins::local::Local,
+};
+
+/// What a supergraph says that matters to shortcuts.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// Its types, as clients see them.
+    pub(super) types: SchemaMetadata,
+    /// The names of fields whose arguments say how much they cost.
+    sized: HashSet<String>,
+}
+
+impl Facts {
+    /// `None` if the router does more with the answers of its subgraphs, or with costs, than shortcuts know of.
+    pub(crate) fn of(planner: &Planner) -> Option<Self> {
+        let types = planner.consumer_schema.schema_metadata();
+        let overrides = &planner.supergraph.progressive_overrides;
+        if !(overrides.flags.is_empty() && overrides.percentages.is_empty()) {
+            return None;
+        }
+        let mut sized = HashSet::new();
+        for definition in planner.supergraph.definitions.values() {
+            let fields = match definition {
+                SupergraphDefinition::Object(object) => &object.fields,
+                SupergraphDefinition::Interface(interface) => &interface.fields,
+                // What an input object costs would depend on what is in it.
+                SupergraphDefinition::InputObject(input)
+                    if input.fields.values().any(|field| field.cost.is_some()) =>
+                {
+                    return None;
+                }
+                // Values that clients cannot see become null.
+                SupergraphDefinition::Enum(list)
+                    if types
+                        .enum_values
+                        .get(&list.name)
+                        .is_some_and(|seen| seen.len() != list.values.len()) =>
+                {
+                    return None;
+                }
+                _ => continue,
+            };
+            let by_arguments = fields.values().filter(|field| {
+                field.list_size.as_ref().is_some_and(|size| size.slicing_arguments.is_some())
+            });
+            sized.extend(by_arguments.map(|field| field.name.clone()));
+        }
+        Some(Self { types, sized })
+    }
+
+    fn root(&self, kind: &OperationKind) -> Option<&str> {
+        match kind {
+            OperationKind::Query => self.types.query_type_name.as_deref(),
+            OperationKind::Mutation => self.types.mutation_type_name.as_deref(),
+            OperationKind::Subscription => None,
+        }
+    }
+
+    /// Adds what the fields of a selection need to `needs`. `None` if there is more to it than fields that are
+    /// always there, or if their arguments say how much they cost.
+    fn add_needs(
+        &self,
+        parent: &str,
+        selections: &SelectionSet,
+        scopes: &Scopes,
+        needs: &mut Needs,
+    ) -> Option<()> {
+        selections.items.iter().try_for_each(|item| {
+            let SelectionItem::Field(field) = item else { return None };
+            if !is_plain(field) || self.sized.contains(&field.name) {
+                return None;
+            }
+            if field.name == "__typename" {
+                return Some(());
+            }
+            let output = &self.types.type_fields.get(parent)?.get(&field.name)?.output_type_name;
+            needs.add(scopes.needs(parent, &field.name, output));
+            self.add_needs(output, &field.selections, scopes, needs)
+        })
+    }
+}
+
+fn is_plain(field: &FieldSelection) -> bool {
+    field.skip_if.is_none() && field.include_if.is_none() && !field.omit_from_response
+}
+
+/// Learns the way of an operation that the router is about to execute, if it is not known.
+pub(crate) fn learn(payload: &OnExecuteStartHookPayload<'_>) {
+    let Some(admitted) = payload.context.get_ref::<Admitted>() else { return };
+    let Some(way) = admitted.operation.as_ref().map(|operation| &operation.way) else { return };
+    // What was taken out of it is the business of this caller.
+    if !way.is_unknown() || !payload.errors.is_empty() {
+        return;
+    }
+    let shortcut = payload
+        .context
+        .get_ref::<Arc<Local>>()
+        .and_then(|local| shortcut(payload, &admitted.scopes, &local).map(Arc::new));
+    // Somebody else may have learned the same.
+    let _ = way.0.set(shortcut);
+}
+
+fn shortcut(payload: &OnExecuteStartHookPayload<'_>, scopes: &Scopes, local: &Local) -> Option<Shortcut> {
+    let facts = &local.shortcuts.as_ref()?.facts;
+    let operation = payload.operation_for_plan;
+    let kind = operation.operation_kind.clone().unwrap_or(OperationKind::Query);
+    let fetch = only_fetch(payload.query_plan)?;
+    let subgraph = local.subgraph(&fetch.service_name)?;
+    // What the router itself knows is there already.
+    let asks_router = !matches!(&payload.data, Value::Object(fields) if fields.is_empty());
+    if asks_router || !payload.extensions.is_empty() || !is_same(operation, &fetch.operation.document_str) {
+        return None;
+    }
+    let mut needs = Needs::default();
+    facts.add_needs(facts.root(&kind)?, &operation.selection_set, scopes, &mut needs)?;
+    Some(Shortcut {
+        subgraph,
+        document: fetch.operation.document_str.clone(),
+        declared: OperationDefinition { selection_set: SelectionSet::default(), ..operation.clone() },
+        used: fetch.variable_usages.iter().flatten().cloned().collect(),
+        needs,
+        is_query: kind == OperationKind::Query,
+        cost: payload.demand_control_estimate.map(|cost| (cost.estimated, cost.max)),
+    })
+}
+
+/// The fetch that a plan consists of, if it changes nothing in what it sends and gets.
+fn only_fetch(plan: &QueryPlan) -> Option<&FetchNode> {
+    match &plan.node {
+        Some(PlanNode::Fetch(fetch))
+            if fetch.requires.is_none()
+                && fetch.input_rewrites.is_none()
+                && fetch.output_rewrites.is_none() =>
+        {
+            Some(fetch)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a document for a subgraph selects just what an operation does, in the same order.
+fn is_same(operation: &OperationDefinition, document: &str) -> bool {
+    let selections = operation.selection_set.to_string();
+    // Before the selections there are variables at most, and after them nothing.
+    document.strip_suffix(&selections).is_some_and(|before| !before.contains('{'))
+}
