@@ -25,7 +25,7 @@
 //!
 //! Architecture invariant: every operation goes through [`admission`] and [`router`], whatever transport it came by,
 //! so that limits, plugins, deduplication and errors cannot differ between transports. Only what was
-//! admitted is looked for in [`answers`].
+//! admitted is looked for in [`answers`], or takes a [`shortcut`].
 
 // The router builds its services as one deep type.
 #![recursion_limit = "256"]

@@ -88,7 +88,12 @@ impl Scopes {
 
     /// Whether `caller` may read objects of a type.
     pub(crate) fn check_type<'s>(&'s self, caller: &Caller, name: &str) -> Result<(), &'s [Vec<String>]> {
-        lacking(self.types.get(name).into_iter().flatten(), caller).map_or(Ok(()), Err)
+        lacking(self.needs_of_type(name), caller).map_or(Ok(()), Err)
+    }
+
+    /// What objects of a type need.
+    pub(crate) fn needs_of_type<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s Need> + use<'s> {
+        self.types.get(name).into_iter().flatten()
     }
 
     fn add_field(&mut self, parent: &str, field: &str, needs: Vec<Need>) {

@@ -12,7 +12,7 @@ use hive_router::{
         ast::{
             operation::OperationDefinition,
             selection_item::SelectionItem,
-            selection_set::{FieldSelection, SelectionSet},
+            selection_set::{FieldSelection, InlineFragmentSelection, SelectionSet},
         },
         planner::{
             Planner,
@@ -48,6 +48,10 @@ impl Facts {
         let mut sized = HashSet::new();
         for definition in planner.supergraph.definitions.values() {
             let fields = match definition {
+                // Objects that clients cannot see become null.
+                SupergraphDefinition::Object(object) if !types.object_types.contains(&object.name) => {
+                    return None;
+                }
                 SupergraphDefinition::Object(object) => &object.fields,
                 SupergraphDefinition::Interface(interface) => &interface.fields,
                 // What an input object costs would depend on what is in it.
@@ -56,7 +60,7 @@ impl Facts {
                 {
                     return None;
                 }
-                // Values that clients cannot see become null.
+                // So do values.
                 SupergraphDefinition::Enum(list)
                     if types
                         .enum_values
@@ -83,8 +87,8 @@ impl Facts {
         }
     }
 
-    /// Adds what the fields of a selection need to `needs`. `None` if there is more to it than fields that are
-    /// always there, or if their arguments say how much they cost.
+    /// Adds what a selection needs to `needs`. `None` if there are conditions in it, or arguments that say how
+    /// much it costs.
     fn add_needs(
         &self,
         parent: &str,
@@ -93,7 +97,14 @@ impl Facts {
         needs: &mut Needs,
     ) -> Option<()> {
         selections.items.iter().try_for_each(|item| {
-            let SelectionItem::Field(field) = item else { return None };
+            let field = match item {
+                SelectionItem::Field(field) => field,
+                SelectionItem::InlineFragment(fragment) if is_always(fragment) => {
+                    needs.add(scopes.needs_of_type(&fragment.type_condition));
+                    return self.add_needs(&fragment.type_condition, &fragment.selections, scopes, needs);
+                }
+                SelectionItem::InlineFragment(_) | SelectionItem::FragmentSpread(_) => return None,
+            };
             if !is_plain(field) || self.sized.contains(&field.name) {
                 return None;
             }
@@ -109,6 +120,10 @@ impl Facts {
 
 fn is_plain(field: &FieldSelection) -> bool {
     field.skip_if.is_none() && field.include_if.is_none() && !field.omit_from_response
+}
+
+fn is_always(fragment: &InlineFragmentSelection) -> bool {
+    fragment.skip_if.is_none() && fragment.include_if.is_none()
 }
 
 /// Learns the way of an operation that the router is about to execute, if it is not known.
