@@ -162,7 +162,7 @@ impl Edge {
             && let Some(response) = self.router.shortcut(request.headers(), &body, &mut admitted, kind).await
         {
             Router::learn(question.as_ref(), &response);
-            meter.answered_well();
+            meter.answered_with(response.status(), response.body());
             return Ok(not_kept(self.respond(request, response)));
         }
         // What was looked at is what is executed.

@@ -1,6 +1,10 @@
 //! Learns from the router's plan whether an operation has a shortcut. In doubt it has none.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    mem::replace,
+    sync::Arc,
+};
 
 use hive_router::{
     executor::{
@@ -13,6 +17,7 @@ use hive_router::{
             operation::OperationDefinition,
             selection_item::SelectionItem,
             selection_set::{FieldSelection, InlineFragmentSelection, SelectionSet},
+            value::Value as Argument,
         },
         planner::{
             Planner,
@@ -22,7 +27,7 @@ use hive_router::{
     },
 };
 
-use super::Shortcut;
+use super::{EXTRA, Room, Shortcut, Shortcuts};
 use crate::{
     admission::{Admitted, Needs, Scopes},
     plugins::local::Local,
@@ -35,6 +40,8 @@ pub(crate) struct Facts {
     pub(super) types: SchemaMetadata,
     /// The names of fields whose arguments say how much they cost.
     sized: HashSet<String>,
+    /// The names of input objects.
+    inputs: HashSet<String>,
 }
 
 impl Facts {
@@ -45,7 +52,7 @@ impl Facts {
         if !(overrides.flags.is_empty() && overrides.percentages.is_empty()) {
             return None;
         }
-        let mut sized = HashSet::new();
+        let (mut sized, mut inputs) = (HashSet::new(), HashSet::new());
         for definition in planner.supergraph.definitions.values() {
             let fields = match definition {
                 // Objects that clients cannot see become null.
@@ -59,6 +66,10 @@ impl Facts {
                     if input.fields.values().any(|field| field.cost.is_some()) =>
                 {
                     return None;
+                }
+                SupergraphDefinition::InputObject(input) => {
+                    inputs.insert(input.name.clone());
+                    continue;
                 }
                 // So do values.
                 SupergraphDefinition::Enum(list)
@@ -76,7 +87,7 @@ impl Facts {
             });
             sized.extend(by_arguments.map(|field| field.name.clone()));
         }
-        Some(Self { types, sized })
+        Some(Self { types, sized, inputs })
     }
 
     fn root(&self, kind: &OperationKind) -> Option<&str> {
@@ -86,35 +97,72 @@ impl Facts {
             OperationKind::Subscription => None,
         }
     }
+}
 
-    /// Adds what a selection needs to `needs`. `None` if there are conditions in it, or arguments that say how
-    /// much it costs.
-    fn add_needs(
-        &self,
-        parent: &str,
-        selections: &SelectionSet,
-        scopes: &Scopes,
-        needs: &mut Needs,
-    ) -> Option<()> {
-        selections.items.iter().try_for_each(|item| {
-            let field = match item {
-                SelectionItem::Field(field) => field,
-                SelectionItem::InlineFragment(fragment) if is_always(fragment) => {
-                    needs.add(scopes.needs_of_type(&fragment.type_condition));
-                    return self.add_needs(&fragment.type_condition, &fragment.selections, scopes, needs);
+/// Looks through an operation.
+struct Look<'l> {
+    facts: &'l Facts,
+    scopes: &'l Scopes,
+    needs: Needs,
+    /// Its variables for input objects, and whether something uses them.
+    inputs: HashMap<&'l str, bool>,
+}
+
+impl<'l> Look<'l> {
+    /// `None` if what the variables cost is not clear.
+    fn new(facts: &'l Facts, scopes: &'l Scopes, operation: &'l OperationDefinition) -> Option<Self> {
+        let mut inputs = HashMap::new();
+        for variable in operation.variable_definitions.iter().flatten() {
+            if facts.inputs.contains(variable.variable_type.inner_type()) {
+                if variable.default_value.is_some() {
+                    return None;
                 }
-                SelectionItem::InlineFragment(_) | SelectionItem::FragmentSpread(_) => return None,
-            };
-            if !is_plain(field) || self.sized.contains(&field.name) {
-                return None;
+                inputs.insert(variable.name.as_str(), false);
             }
-            if field.name == "__typename" {
-                return Some(());
+        }
+        Some(Self { facts, scopes, needs: Needs::default(), inputs })
+    }
+
+    /// Adds what a selection needs. `None` if there are conditions in it, or what it costs depends on more than
+    /// how many input objects are sent.
+    fn selections(&mut self, parent: &str, selections: &'l SelectionSet, at_root: bool) -> Option<()> {
+        selections.items.iter().try_for_each(|item| match item {
+            SelectionItem::Field(field) => self.field(parent, field, at_root),
+            SelectionItem::InlineFragment(fragment) if is_always(fragment) => {
+                self.needs.add(self.scopes.needs_of_type(&fragment.type_condition));
+                self.selections(&fragment.type_condition, &fragment.selections, false)
             }
-            let output = &self.types.type_fields.get(parent)?.get(&field.name)?.output_type_name;
-            needs.add(scopes.needs(parent, &field.name, output));
-            self.add_needs(output, &field.selections, scopes, needs)
+            SelectionItem::InlineFragment(_) | SelectionItem::FragmentSpread(_) => None,
         })
+    }
+
+    fn field(&mut self, parent: &str, field: &'l FieldSelection, at_root: bool) -> Option<()> {
+        if !is_plain(field) || self.facts.sized.contains(&field.name) {
+            return None;
+        }
+        if field.name == "__typename" {
+            return Some(());
+        }
+        for (_, value) in field.arguments.iter().flatten() {
+            self.argument(value, at_root)?;
+        }
+        let output = &self.facts.types.type_fields.get(parent)?.get(&field.name)?.output_type_name;
+        self.needs.add(self.scopes.needs(parent, &field.name, output));
+        self.selections(output, &field.selections, false)
+    }
+
+    /// Input objects of a variable count once for each use, and below a list for each of its items: so they may
+    /// be used once, at the root, where there is none.
+    fn argument(&mut self, value: &Argument, at_root: bool) -> Option<()> {
+        match value {
+            Argument::Variable(name) => match self.inputs.get_mut(name.as_str()) {
+                Some(is_used) => (at_root && !replace(is_used, true)).then_some(()),
+                None => Some(()),
+            },
+            Argument::List(values) => values.iter().try_for_each(|value| self.argument(value, false)),
+            Argument::Object(fields) => fields.values().try_for_each(|value| self.argument(value, false)),
+            _ => Some(()),
+        }
     }
 }
 
@@ -134,16 +182,29 @@ pub(crate) fn learn(payload: &OnExecuteStartHookPayload<'_>) {
     if !way.is_unknown() || !payload.errors.is_empty() {
         return;
     }
-    let shortcut = payload
-        .context
-        .get_ref::<Arc<Local>>()
-        .and_then(|local| shortcut(payload, &admitted.scopes, &local).map(Arc::new));
+    let Some(local) = payload.context.get_ref::<Arc<Local>>() else { return };
+    let Some(Shortcuts { facts, bytes, .. }) = &local.shortcuts else { return };
+    let shortcut = match shortcut(payload, facts, &admitted.scopes, &local) {
+        None => None,
+        Some(mut shortcut) => {
+            shortcut.room = Room::take(2 * shortcut.document.len() + EXTRA, bytes);
+            // There may be some later.
+            if shortcut.room.is_none() {
+                return;
+            }
+            Some(Arc::new(shortcut))
+        }
+    };
     // Somebody else may have learned the same.
     let _ = way.0.set(shortcut);
 }
 
-fn shortcut(payload: &OnExecuteStartHookPayload<'_>, scopes: &Scopes, local: &Local) -> Option<Shortcut> {
-    let facts = &local.shortcuts.as_ref()?.facts;
+fn shortcut(
+    payload: &OnExecuteStartHookPayload<'_>,
+    facts: &Facts,
+    scopes: &Scopes,
+    local: &Local,
+) -> Option<Shortcut> {
     let operation = payload.operation_for_plan;
     let kind = operation.operation_kind.clone().unwrap_or(OperationKind::Query);
     let fetch = only_fetch(payload.query_plan)?;
@@ -153,14 +214,15 @@ fn shortcut(payload: &OnExecuteStartHookPayload<'_>, scopes: &Scopes, local: &Lo
     if asks_router || !payload.extensions.is_empty() || !is_same(operation, &fetch.operation.document_str) {
         return None;
     }
-    let mut needs = Needs::default();
-    facts.add_needs(facts.root(&kind)?, &operation.selection_set, scopes, &mut needs)?;
+    let mut look = Look::new(facts, scopes, operation)?;
+    look.selections(facts.root(&kind)?, &operation.selection_set, true)?;
     Some(Shortcut {
+        room: None,
         subgraph,
         document: fetch.operation.document_str.clone(),
         declared: OperationDefinition { selection_set: SelectionSet::default(), ..operation.clone() },
         used: fetch.variable_usages.iter().flatten().cloned().collect(),
-        needs,
+        needs: look.needs,
         is_query: kind == OperationKind::Query,
         cost: payload.demand_control_estimate.map(|cost| (cost.estimated, cost.max)),
     })

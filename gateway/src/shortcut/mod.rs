@@ -22,13 +22,14 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use hive_router::{
     SubgraphHttpResponse,
+    executor::headers::sanitizer::is_denied_header,
     executor::{
         executors::{common::SubgraphExecutionRequest, error::SubgraphExecutorError},
         variables::collect_variables,
@@ -37,17 +38,19 @@ use hive_router::{
     query_planner::ast::operation::OperationDefinition,
     sonic_rs,
 };
+use kernel::error::ErrorCode;
 use metrics::Counter;
 use ntex::{
     http::{
-        HeaderMap,
+        HeaderMap, StatusCode as Status,
         header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue},
     },
     util::Bytes,
     web::HttpResponse,
 };
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{json, value::RawValue};
+use tokio::time::timeout;
 
 use crate::{
     Config,
@@ -61,6 +64,11 @@ use crate::{
 
 pub(crate) use learn::{Facts, learn};
 
+/// Bytes of all that is learned, about. What comes then goes by the router.
+const CAPACITY: usize = 16 * 1024 * 1024;
+/// What a shortcut takes besides its texts, about.
+const EXTRA: usize = 1024;
+
 /// What all shortcuts of a gateway have in common.
 pub(crate) struct Shortcuts {
     facts: Arc<Facts>,
@@ -68,11 +76,15 @@ pub(crate) struct Shortcuts {
     deciding: Vec<HeaderName>,
     tracing: [HeaderName; 3],
     /// How long a subgraph may take.
-    limit: Duration,
+    subgraph_timeout: Duration,
+    /// How long all of it may take.
+    request_timeout: Duration,
     /// Counts operations that were answered.
     taken: Counter,
     /// Counts answers that the router got instead.
     handed: AtomicU64,
+    /// Taken by those that are learned.
+    bytes: Arc<AtomicUsize>,
 }
 
 /// The way of an operation that is one fetch.
@@ -90,6 +102,14 @@ pub(crate) struct Shortcut {
     is_query: bool,
     /// What it costs at most without input objects, and may cost; nothing where costs are not limited.
     cost: Option<(u64, u64)>,
+    /// Held as long as it is known.
+    room: Option<Room>,
+}
+
+/// The memory that a shortcut takes, while it is there.
+struct Room {
+    bytes: usize,
+    taken: Arc<AtomicUsize>,
 }
 
 /// What is known of the way that an operation goes: nothing, or that it goes by the router, or its shortcut.
@@ -112,20 +132,33 @@ impl Shortcuts {
     /// `None` where everything goes by the router.
     pub(crate) fn new(config: &Config, facts: Option<Arc<Facts>>) -> Option<Self> {
         let facts = facts.filter(|_| config.shortcuts && config.router_config.is_none())?;
-        let names = caller_headers(config).into_iter();
+        let names = caller_headers(config).into_iter().filter_map(|name| HeaderName::try_from(name).ok());
         Some(Self {
             facts,
-            deciding: names.filter_map(|name| HeaderName::try_from(name).ok()).collect(),
+            deciding: names.filter(|name| !is_denied_header(name)).collect(),
             tracing: TRACING_HEADERS.map(HeaderName::from_static),
-            limit: Duration::from_millis(config.subgraph_timeout_ms.min(config.request_timeout_ms)),
+            subgraph_timeout: Duration::from_millis(config.subgraph_timeout_ms),
+            request_timeout: Duration::from_millis(config.request_timeout_ms),
             taken: metrics::counter!("gateway_shortcuts_total"),
             handed: AtomicU64::new(0),
+            bytes: Arc::default(),
         })
     }
 
     /// Answers an operation that has a shortcut, with an answer of this type; `headers` are those that its
     /// request was left with. Otherwise it has to go by the router, with what `admitted` has then.
     pub(crate) async fn answer(
+        &self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        admitted: &mut Admitted,
+        kind: &'static str,
+    ) -> Option<HttpResponse> {
+        let asking = self.ask(headers, body, admitted, kind);
+        timeout(self.request_timeout, asking).await.unwrap_or_else(|_| Some(timed_out(kind)))
+    }
+
+    async fn ask(
         &self,
         headers: &HeaderMap,
         body: &Bytes,
@@ -151,13 +184,14 @@ impl Shortcuts {
             custom_scalar_paths: None,
             connection_fingerprint: None,
         };
-        let outcome = match shortcut.subgraph.ask(endpoint, &mut request, Some(self.limit)).await {
+        let limit = Some(self.subgraph_timeout);
+        let outcome = match shortcut.subgraph.ask(endpoint, &mut request, limit).await {
             Ok((response, measured)) => {
-                let whole = is_whole(&response);
+                let said = Said::by(&response);
                 if let Some(measured) = measured {
-                    measured.finish(whole, None);
+                    measured.finish(said != Said::Errors, None);
                 }
-                if whole {
+                if said == Said::Data {
                     self.taken.increment(1);
                     return Some(shortcut.response(&response, admitted, kind));
                 }
@@ -193,11 +227,38 @@ impl Shortcuts {
     }
 }
 
+impl Room {
+    /// `None` when there is not so much left.
+    fn take(bytes: usize, taken: &Arc<AtomicUsize>) -> Option<Self> {
+        let room = Self { bytes, taken: Arc::clone(taken) };
+        (taken.fetch_add(bytes, Ordering::Relaxed) + bytes <= CAPACITY).then_some(room)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// The answer to an operation that takes too long, as the router has it.
+fn timed_out(kind: &'static str) -> HttpResponse {
+    let extensions = json!({ "code": ErrorCode::Unavailable.as_str(), "reason": "GATEWAY_TIMEOUT" });
+    let errors = json!([{ "message": "Request timed out", "extensions": extensions }]);
+    HttpResponse::build(Status::GATEWAY_TIMEOUT)
+        .header(CONTENT_TYPE, HeaderValue::from_static(kind))
+        .body(json!({ "errors": errors }).to_string())
+}
+
 /// The variables of a request that was read before.
 #[derive(Deserialize)]
 struct Sent<'b> {
     #[serde(default, borrow)]
     variables: Option<&'b RawValue>,
+    /// An object, for the router.
+    #[serde(default)]
+    #[expect(dead_code, reason = "it is only looked at what it is")]
+    extensions: Option<HashMap<String, IgnoredAny>>,
 }
 
 impl Shortcut {
@@ -236,7 +297,17 @@ impl Shortcut {
     }
 }
 
-/// An answer with nothing in it but data.
+/// What a response says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// Data and nothing else: what the client gets, as it is.
+    Data,
+    /// More than that, but no errors.
+    More,
+    /// Errors, or nothing that can be read.
+    Errors,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Whole<'b> {
@@ -244,13 +315,27 @@ struct Whole<'b> {
     data: &'b RawValue,
 }
 
-/// Whether a response is what the client gets, as it is.
-fn is_whole(response: &SubgraphHttpResponse) -> bool {
-    response.status == StatusCode::OK
-        && is_json(&response.headers)
-        && !response.headers.contains_key(RETRY_AFTER)
-        && serde_json::from_slice::<Whole<'_>>(&response.body)
-            .is_ok_and(|whole| whole.data.get().starts_with('{'))
+#[derive(Deserialize)]
+struct Partial {
+    #[serde(default)]
+    errors: Option<Vec<IgnoredAny>>,
+}
+
+impl Said {
+    fn by(response: &SubgraphHttpResponse) -> Self {
+        let SubgraphHttpResponse { status, headers, body } = response;
+        if *status != StatusCode::OK || !is_json(headers) {
+            return Self::Errors;
+        }
+        let is_whole = serde_json::from_slice::<Whole<'_>>(body)
+            .is_ok_and(|whole| whole.data.get().starts_with('{') && !headers.contains_key(RETRY_AFTER));
+        if is_whole {
+            return Self::Data;
+        }
+        let has_errors = serde_json::from_slice::<Partial>(body)
+            .map_or(true, |answer| answer.errors.is_some_and(|errors| !errors.is_empty()));
+        if has_errors { Self::Errors } else { Self::More }
+    }
 }
 
 impl Way {
@@ -322,21 +407,33 @@ mod tests {
     }
 
     #[test]
+    fn room_is_given_back() {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let most = Room::take(CAPACITY - 10, &taken);
+        assert!(most.is_some() && Room::take(11, &taken).is_none());
+        let rest = Room::take(10, &taken);
+        assert!(rest.is_some() && Room::take(1, &taken).is_none());
+        drop((most, rest));
+        assert_eq!(taken.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
     fn only_data_alone_is_a_whole_answer() {
-        assert!(is_whole(&response(r#"{"data":{"a":null}}"#)));
-        for other in [
-            r#"{"data":null}"#,
-            r#"{"data":{"a":1},"errors":[]}"#,
-            r#"{"data":{"a":1},"extensions":{"degraded":["seats"]}}"#,
-            r#"{"data":{"a":1},"data":{"a":2}}"#,
-            r#"{"data":{"a":1}"#,
-            r#"{"data":{"a":1}} {}"#,
-            "",
-        ] {
-            assert!(!is_whole(&response(other)), "{other}");
-        }
+        let check = |body: &str, said: Said| assert_eq!(Said::by(&response(body)), said, "{body}");
+        check(r#"{"data":{"a":null}}"#, Said::Data);
+        check(r#"{"data":null}"#, Said::More);
+        check(r#"{"data":{"a":1},"errors":[]}"#, Said::More);
+        check(r#"{"data":{"a":1},"errors":null}"#, Said::More);
+        check(r#"{"data":{"a":1},"a":1}"#, Said::More);
+        check(r#"{"data":{"a":1},"data":{"a":2}}"#, Said::More);
+        check(r#"{"data":{"a":1},"extensions":{"degraded":["seats"]}}"#, Said::More);
+        check(r#"{"data":{"a":1},"errors":[{}]}"#, Said::Errors);
+        check(r#"{"data":{"a":1}"#, Said::Errors);
+        check(r#"{"data":{"a":1}} {}"#, Said::Errors);
+        check("", Said::Errors);
         let whole = || response(r#"{"data":{}}"#);
-        assert!(!is_whole(&SubgraphHttpResponse { status: StatusCode::ACCEPTED, ..whole() }));
-        assert!(!is_whole(&SubgraphHttpResponse { headers: Arc::default(), ..whole() }));
+        let strange = SubgraphHttpResponse { status: StatusCode::ACCEPTED, ..whole() };
+        assert_eq!(Said::by(&strange), Said::Errors);
+        assert_eq!(Said::by(&SubgraphHttpResponse { headers: Arc::default(), ..whole() }), Said::Errors);
     }
 }

@@ -17,6 +17,7 @@ use kernel::SystemClock;
 use platform::{Shutdown, http::Direct};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::runtime::Handle;
 
 use crate::{
@@ -84,6 +85,8 @@ async fn answers_are_those_of_the_router() {
         (with(show, json!({ "id": { "a": 1 } })), false),
         (with(show, json!({})), false),
         (with(show, json!([1])), false),
+        (json!({ "query": "{ whoami locale }", "extensions": {} }), true),
+        (json!({ "query": "{ whoami locale }", "extensions": [1] }), false),
         (just(show), false),
         // What it has to do more for.
         (just("{ __typename whoami }"), false),
@@ -101,8 +104,10 @@ async fn answers_are_those_of_the_router() {
     for (body, is_short) in &operations {
         for time in 0..3 {
             let before = taken(&short).await;
-            let send = |gateway: &Gateway| {
-                answer(ask(gateway, body).bearer_auth("t1").header("accept-language", "de"))
+            let send = async |gateway: &Gateway| {
+                let request = ask(gateway, body).bearer_auth("t1").header("accept-language", "de");
+                let response = within(request.send()).await.unwrap();
+                (response.status(), within(response.text()).await.unwrap())
             };
             assert_eq!(send(&short).await, send(&long).await, "{body}");
             let now = taken(&short).await - before;
@@ -284,19 +289,77 @@ async fn whoever_may_not_read_it_all_is_told_by_the_router() {
     assert_eq!(taken(&gateway).await, 2);
 }
 
+/// The platform's own schema, with nobody refused.
+fn open_schema() -> NamedTempFile {
+    const NEEDS: &str = " @requiresScopes(scopes: [";
+    let schema: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../schema/supergraph.graphql"].iter().collect();
+    let text = std::fs::read_to_string(schema).unwrap();
+    let mut parts = text.split(NEEDS);
+    let mut open = parts.next().unwrap().to_owned();
+    for part in parts {
+        if open.ends_with("directive") {
+            open += NEEDS;
+            open += part;
+        } else {
+            open += part.split_once(')').unwrap().1;
+        }
+    }
+    let mut file = tempfile::Builder::new().suffix(".graphql").tempfile().unwrap();
+    file.write_all(open.as_bytes()).unwrap();
+    file
+}
+
 #[tokio::test]
 async fn what_an_operation_may_cost_is_the_same() {
-    let schema: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../schema/supergraph.graphql"].iter().collect();
-    let payload = json!({ "data": { "movies": { "nodes": [] }, "holdSeats": { "userErrors": [] } } });
-    let (routes, asked) = says(payload);
+    let (routes, asked) = says(json!({ "data": { "updateShowPrices": { "userErrors": [] } } }));
+    let schema = open_schema();
     let gateway = Gateway::local_with(
-        |local| {
-            local.insert("catalog", routes.clone());
-            local.insert("booking", routes);
-        },
+        |local| drop(local.insert("catalog", routes)),
         |config| {
             config.answers.enabled = false;
-            config.supergraph = schema;
+            config.supergraph = schema.path().to_path_buf();
+            config.limits.cost = 150;
+        },
+    )
+    .await;
+    let change = |mutation: &str, prices: usize| {
+        let price = json!({ "kind": "STANDARD", "amount": "9.50" });
+        let input = json!({ "showId": "show_1", "prices": vec![price; prices] });
+        answer(ask(&gateway, &json!({ "query": mutation, "variables": { "input": input } })))
+    };
+    let fields = "userErrors { message code }";
+    let once = format!(
+        "mutation($input: UpdateShowPricesInput!) {{ updateShowPrices(input: $input) {{ {fields} }} }}"
+    );
+    for (prices, times) in [(0, 0), (0, 1), (40, 2), (1_000, 2), (0, 3)] {
+        let before = asked.load(SeqCst);
+        let answer = change(&once, prices).await;
+        let is_cheap = prices < 100;
+        assert_eq!(answer["errors"].is_null(), is_cheap, "{answer}");
+        assert_eq!(asked.load(SeqCst) - before, usize::from(is_cheap));
+        assert_eq!(taken(&gateway).await, times, "{prices}");
+    }
+    // What one input costs then depends on how often it is used.
+    let twice = format!(
+        "mutation($input: UpdateShowPricesInput!) {{ updateShowPrices(input: $input) {{ {fields} }} \
+         again: updateShowPrices(input: $input) {{ userErrors {{ code }} }} }}"
+    );
+    for _ in 0..3 {
+        change(&twice, 0).await;
+    }
+    assert_eq!(taken(&gateway).await, 3);
+    assert_eq!(code(&change(&twice, 70).await), "BAD_USER_INPUT");
+}
+
+#[tokio::test]
+async fn what_costs_by_its_arguments_goes_by_the_router() {
+    let (routes, asked) = says(json!({ "data": { "movies": { "nodes": [] } } }));
+    let schema = open_schema();
+    let gateway = Gateway::local_with(
+        |local| drop(local.insert("catalog", routes)),
+        |config| {
+            config.answers.enabled = false;
+            config.supergraph = schema.path().to_path_buf();
             config.limits.cost = 150;
         },
     )
@@ -308,10 +371,33 @@ async fn what_an_operation_may_cost_is_the_same() {
     for _ in 0..3 {
         assert_eq!(movies(1).await["errors"], Value::Null);
     }
-    let before = asked.load(SeqCst);
     assert_eq!(code(&movies(1_000).await), "BAD_USER_INPUT");
-    assert_eq!(asked.load(SeqCst), before);
-    assert_eq!(taken(&gateway).await, 0, "what it costs is in its arguments");
+    assert_eq!((asked.load(SeqCst), taken(&gateway).await), (3, 0));
+}
+
+#[tokio::test]
+async fn an_operation_takes_no_longer_than_it_may() {
+    let with = |shortcuts: bool| {
+        Gateway::local(move |config| {
+            config.answers.enabled = false;
+            config.request_timeout_ms = 300;
+            config.shortcuts = shortcuts;
+        })
+    };
+    let (short, long) = (with(true).await, with(false).await);
+    let send = async |gateway: &Gateway| {
+        let response = within(gateway.post("mutation { slowly }").send()).await.unwrap();
+        let (status, kind) = (response.status(), response.headers()["content-type"].clone());
+        (status, kind, within(response.json::<Value>()).await.unwrap())
+    };
+    for gateway in [&short, &long] {
+        gateway.booking.slow_may_end.add_permits(1);
+        assert_eq!(send(gateway).await.0, 200);
+    }
+    let late = send(&short).await;
+    assert_eq!(late.0, 504);
+    assert_eq!(late, send(&long).await);
+    assert_eq!(short.booking.slow_begun(), 2, "it was begun again");
 }
 
 #[tokio::test]

@@ -24,8 +24,8 @@ use crate::domain::settlement::{Facts, Verdict, decide};
 use crate::domain::show::{Show, ShowStatus};
 use crate::store::paid::{Payable, SALES_AT_ONCE, Sale, payable_list, sale_insert};
 
-/// So many statements at once: with two, most were for one payment alone.
-const TURNS: usize = 1;
+/// So many statements at once: while one is committed the next one is under way.
+const TURNS: usize = 2;
 
 /// Payments that are settled together: each knows whether it was.
 pub(super) type Till = Together<Paid, Option<Changed>>;

@@ -12,8 +12,9 @@ use crate::app::App;
 pub(super) const QUEUE: Queue = Queue {
     name: "booking.payments",
     bindings: &["payment.succeeded", "payment.processing", "payment.failed", "refund.settled"],
-    lanes: 16,
-    prefetch: 128,
+    // Many, so that many are settled together; those of one show come one by one.
+    lanes: 64,
+    prefetch: 256,
 };
 
 pub(super) struct Payments(pub Arc<App>);
