@@ -39,9 +39,14 @@ impl Table {
 
     /// Makes deletions cheap: they need not reach the disk before we go on. A row that a crash of
     /// PostgreSQL brings back is published twice, which may happen anyway.
+    ///
+    /// And has all be found by index. The table is nearly always empty, and a plan that is made then reads and
+    /// sorts all of a backlog for each page of it.
     pub(super) async fn prepare(&self, leader: &mut Leader) -> Result<(), DbErr> {
-        let relax = sqlx::query("set synchronous_commit = off");
-        in_time(relax.execute(leader.connection())).await.map(drop)
+        for setting in ["set synchronous_commit = off", "set enable_seqscan = off"] {
+            in_time(sqlx::query(setting).execute(leader.connection())).await?;
+        }
+        Ok(())
     }
 
     /// Up to `limit` rows that are not `known`, in order, and without a gap: an event that was committed
