@@ -1,6 +1,6 @@
 //! All roles in one process: the gateway asks the subgraphs without HTTP.
 
-use tests::{Customer, StackBuilder, collector::Collector, eventually};
+use tests::{Customer, Stack, StackBuilder, collector::Collector, eventually};
 
 /// Nobody listens there.
 const NOWHERE: &str = "http://127.0.0.1:1/graphql";
@@ -41,4 +41,27 @@ async fn a_process_asks_itself_directly_and_its_traces_are_whole() {
         missing.is_empty().then_some(())
     })
     .await;
+}
+
+/// How many operations went to their subgraph without the router between.
+async fn shortcuts(stack: &Stack) -> f64 {
+    stack.metrics("gateway").await.sum("gateway_shortcuts_total", &[]).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn what_people_do_with_seats_goes_straight_to_booking_once_it_is_known() {
+    let stack = StackBuilder::new().start().await;
+    let show = stack.show().await;
+    let ada = stack.customer("Ada").await;
+    let mut before = 0.0;
+    for seats in [[0, 1], [2, 3]] {
+        before = shortcuts(&stack).await;
+        let hold = ada.hold(&show, &show.pick(seats)).await.ok();
+        ada.extend(&hold).await.ok();
+        ada.release(&hold).await.ok();
+        let hold = ada.hold(&show, &show.pick(seats)).await.ok();
+        let checkout = ada.checkout(&hold).await.ok();
+        ada.cancel(checkout["booking"]["id"].as_str().expect("an id")).await.ok();
+    }
+    assert_eq!(shortcuts(&stack).await - before, 6.0);
 }

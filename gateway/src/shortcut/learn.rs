@@ -11,6 +11,7 @@ use hive_router::{
         introspection::schema::{SchemaMetadata, SchemaWithMetadata as _},
         response::value::Value,
     },
+    graphql_tools::parser::query::Definition,
     plugins::hooks::on_execute::OnExecuteStartHookPayload,
     query_planner::{
         ast::{
@@ -24,6 +25,7 @@ use hive_router::{
             plan_nodes::{FetchNode, PlanNode, QueryPlan},
         },
         state::supergraph_state::{OperationKind, SupergraphDefinition},
+        utils::parsing::safe_parse_operation,
     },
 };
 
@@ -244,7 +246,38 @@ fn only_fetch(plan: &QueryPlan) -> Option<&FetchNode> {
 
 /// Whether a document for a subgraph selects just what an operation does, in the same order.
 fn is_same(operation: &OperationDefinition, document: &str) -> bool {
-    let selections = operation.selection_set.to_string();
-    // Before the selections there are variables at most, and after them nothing.
-    document.strip_suffix(&selections).is_some_and(|before| !before.contains('{'))
+    selected(document).is_some_and(|selected| selected.to_string() == operation.selection_set.to_string())
+}
+
+/// What a document for a subgraph selects. The planner makes a fragment of a selection that occurs repeatedly,
+/// in whatever order.
+fn selected(document: &str) -> Option<SelectionSet> {
+    let (mut operation, mut fragments) = (None, HashMap::new());
+    for definition in safe_parse_operation(document).ok()?.definitions {
+        match definition {
+            Definition::Operation(found) => operation = Some(OperationDefinition::from(found)),
+            Definition::Fragment(found) => {
+                fragments.insert(found.name, SelectionSet::from(found.selection_set));
+            }
+        }
+    }
+    written_out(&operation?.selection_set, &fragments)
+}
+
+fn written_out(selections: &SelectionSet, fragments: &HashMap<String, SelectionSet>) -> Option<SelectionSet> {
+    if let [SelectionItem::FragmentSpread(name)] = selections.items.as_slice() {
+        return written_out(fragments.get(name)?, fragments);
+    }
+    let items = selections.items.iter().map(|item| match item {
+        SelectionItem::Field(field) => {
+            let selections = written_out(&field.selections, fragments)?;
+            Some(SelectionItem::Field(field.with_new_selections(selections)))
+        }
+        SelectionItem::InlineFragment(fragment) => {
+            let selections = written_out(&fragment.selections, fragments)?;
+            Some(SelectionItem::InlineFragment(fragment.with_new_selections(selections)))
+        }
+        SelectionItem::FragmentSpread(_) => None,
+    });
+    Some(SelectionSet { items: items.collect::<Option<_>>()? })
 }

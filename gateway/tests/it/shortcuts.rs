@@ -75,6 +75,11 @@ async fn answers_are_those_of_the_router() {
         (just("mutation { a: slowly b: slowly }"), true),
         (just("{ show(id: 7) { title id } again: show(id: 8) { id } }"), true),
         (just("{ show(id: 7) { __typename title } }"), true),
+        (just("{ show(id: 7) { title id } again: show(id: 8) { title id } }"), true),
+        (
+            just("{ a: show(id: 7) { title id } b: show(id: 8) { ...S } } fragment S on Show { title id }"),
+            true,
+        ),
         (just("{ show(id: 7) { ...S } } fragment S on Show { id ... on Show { title } }"), true),
         (with(show, json!({ "id": "1" })), true),
         (with(show, json!({ "id": "\"1\" \u{e9}", "other": [1, { "a": null }] })), true),
@@ -89,6 +94,7 @@ async fn answers_are_those_of_the_router() {
         (json!({ "query": "{ whoami locale }", "extensions": [1] }), false),
         (just(show), false),
         // What it has to do more for.
+        (just("{ show(id: 7) { title id } again: show(id: 8) { id title } }"), false),
         (just("{ __typename whoami }"), false),
         (just("{ whoami __schema { queryType { name } } }"), false),
         (just("{ whoami shows { id } }"), false),
