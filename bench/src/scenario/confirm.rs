@@ -61,7 +61,7 @@ const SIDES: [Side; 3] = [
 
 /// See the module.
 pub async fn run(stand: &mut Stand, plan: Plan, found: &mut Vec<Outcome>) -> Result<()> {
-    let bookings = plan.of(2_000, 120);
+    let bookings = plan.of(4_000, 120);
     let raw_bookings = plan.of(20_000, 2_000);
     let mut pgbench = Pgbench::default();
     let mut outcomes: Vec<Outcome> = SIDES

@@ -117,7 +117,7 @@ impl Till {
 /// # Errors
 /// When too few shows are left.
 pub async fn customers(stand: &mut Stand, count: usize) -> Result<Vec<Customer>> {
-    const PER_SHOW: u16 = 40;
+    const PER_SHOW: u16 = 80;
     let shows = stand.shows.take(count.div_ceil(usize::from(PER_SHOW)), SEATS * PER_SHOW)?;
     super::hold::load(stand, &shows).await?;
     let mut customers: Vec<Customer> = Vec::with_capacity(count);
