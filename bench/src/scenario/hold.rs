@@ -57,7 +57,7 @@ pub async fn run(stand: &mut Stand, plan: Plan, found: &mut Vec<Outcome>) -> Res
 async fn latency(stand: &mut Stand, plan: Plan, outcome: &Outcome) -> Result<crate::measure::Sample> {
     let rate =
         HALF * crate::measure::median(&outcome.pairs.iter().map(|pair| pair.our_figure).collect::<Vec<_>>());
-    let time = plan.of(Duration::from_secs(10), Duration::from_secs(1));
+    let time = plan.of(Duration::from_secs(6), Duration::from_secs(1));
     let requests = requests(stand, (rate * time.as_secs_f64()) as usize + HOLDS_PER_SHOW).await?;
     let recorder = Recorder::new()?;
     let load = open(stand.gateway(), 4 * CONNECTIONS, &requests, (rate, time), &recorder, |_, answer| {

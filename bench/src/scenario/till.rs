@@ -118,11 +118,17 @@ impl Till {
 /// When too few shows are left.
 pub async fn customers(stand: &mut Stand, count: usize) -> Result<Vec<Customer>> {
     const PER_SHOW: u16 = 80;
-    let shows = stand.shows.take(count.div_ceil(usize::from(PER_SHOW)), SEATS * PER_SHOW)?;
+    let room = |show: &Show| PER_SHOW.min(show.seats / SEATS);
+    let (mut shows, mut places) = (Vec::new(), 0);
+    while places < count {
+        let show = stand.shows.take_one(SEATS)?;
+        places += usize::from(room(&show));
+        shows.push(show);
+    }
     super::hold::load(stand, &shows).await?;
-    let mut customers: Vec<Customer> = Vec::with_capacity(count);
+    let mut customers: Vec<Customer> = Vec::with_capacity(places);
     for place in 0..PER_SHOW {
-        customers.extend(shows.iter().map(|show| Customer {
+        customers.extend(shows.iter().filter(|show| place < room(show)).map(|show| Customer {
             person: stand.people.somebody(),
             show: show.clone(),
             first: SEATS * place,

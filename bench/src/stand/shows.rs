@@ -61,7 +61,10 @@ impl Shows {
             })
         };
         let all = rows.into_iter().map(show).collect::<Result<Vec<_>>>()?;
-        Ok(Self { fresh: all.clone(), all })
+        // The small ones are given first: some need a large one.
+        let mut fresh = all.clone();
+        fresh.sort_by_key(|show| show.seats);
+        Ok(Self { all, fresh })
     }
 
     /// How many there are.

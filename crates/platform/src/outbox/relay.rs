@@ -38,7 +38,7 @@ const PAGE: usize = 1_000;
 /// Events under way at the same time: what the publisher lets through.
 const IN_FLIGHT: usize = 1_000;
 /// The table is looked at again after a wait that grows between these while nothing is found.
-const POLL_FIRST: Duration = Duration::from_millis(25);
+const POLL_FIRST: Duration = Duration::from_millis(10);
 const POLL_LIMIT: Duration = Duration::from_millis(200);
 /// And not sooner than this, however often the relay is woken: what is committed meanwhile comes along.
 const POLL_LEAST: Duration = Duration::from_millis(2);
