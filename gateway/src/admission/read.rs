@@ -1,7 +1,14 @@
 //! What bodies ask for, as far as that does not depend on who sends them. Clients ask the same again and
-//! again, byte for byte: what was found out once is then known at one look.
+//! again, byte for byte: what was found out is then known at one look. It is remembered of bodies that come
+//! again; most that come once never do.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use metrics::Counter;
 use moka::sync::Cache;
@@ -16,6 +23,8 @@ const CAPACITY: u64 = 16 * 1024 * 1024;
 const EXTRA: usize = 512;
 /// Longer bodies are not remembered.
 const LONGEST: usize = 64 * 1024;
+/// So many bodies that came once are recognised when they come again.
+const PLACES: usize = 64 * 1024;
 
 /// What a body asks for.
 #[derive(Debug)]
@@ -35,6 +44,7 @@ pub(super) struct Read {
 /// The bodies of queries that were read lately. Others come once.
 pub(super) struct Bodies {
     known: Cache<Arc<[u8]>, Arc<Read>>,
+    seen: Seen,
     /// Whoever knows the body knows the document.
     documents: Counter,
 }
@@ -48,6 +58,7 @@ impl Bodies {
         };
         Self {
             known: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build(),
+            seen: Seen::new(),
             documents: metrics::counter!("gateway_documents_total", "known" => "true"),
         }
     }
@@ -59,14 +70,49 @@ impl Bodies {
         Some(known)
     }
 
-    /// Remembers what a body asks for.
+    /// Remembers what a body asks for, if it has come before.
     pub(super) fn keep(&self, body: &Bytes, read: Read) -> Arc<Read> {
-        if read.question.is_none() || body.len() > LONGEST {
+        if read.question.is_none() || body.len() > LONGEST || !self.seen.again(body) {
             return Arc::new(read);
         }
         // As it came it is a part of a larger buffer.
         let read = Arc::new(Read { body: Bytes::copy_from_slice(&read.body), ..read });
         self.known.insert(Arc::from(&**body), Arc::clone(&read));
         read
+    }
+}
+
+/// Which bodies have come lately: a mark of each, in the place of whichever had it before.
+struct Seen {
+    hasher: RandomState,
+    marks: Box<[AtomicU32]>,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self { hasher: RandomState::new(), marks: (0..PLACES).map(|_| AtomicU32::new(0)).collect() }
+    }
+
+    /// Whether a body has come before. One of four thousand million others is taken for it.
+    fn again(&self, body: &[u8]) -> bool {
+        let hash = self.hasher.hash_one(body);
+        let mark = (hash >> 32) as u32;
+        let place = self.marks.get(hash as usize % PLACES);
+        place.is_some_and(|place| place.swap(mark, Ordering::Relaxed) == mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Seen;
+
+    #[test]
+    fn a_body_is_recognised_when_it_comes_again() {
+        let seen = Seen::new();
+        let bodies: Vec<_> = (0..100).map(|number| format!("a body {number}")).collect();
+        let again = || bodies.iter().filter(|body| seen.again(body.as_bytes())).count();
+        assert_eq!(again(), 0);
+        // Two of them may have the same place.
+        assert!(again() > 90);
     }
 }
