@@ -41,7 +41,7 @@ pub(super) struct Read {
     pub(super) body: Bytes,
 }
 
-/// The bodies of queries that were read lately. Others come once.
+/// The bodies of queries that came more than once, lately.
 pub(super) struct Bodies {
     known: Cache<Arc<[u8]>, Arc<Read>>,
     seen: Seen,
