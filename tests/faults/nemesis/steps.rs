@@ -88,7 +88,6 @@ const GROUPS: &[Group] = &[
             "notify.committed",
             "reconcile.refunds",
             "relay.published",
-            "confirm.seats_locked",
             "payment_failed.updated",
             "expire.updated",
             "call_off.answered",
@@ -109,7 +108,7 @@ const GROUPS: &[Group] = &[
     ),
     Group(Role::Worker, Need::RedisAway, &["outage.reloaded", "durable_hold.told", "durable_hold.ended"]),
     Group(Role::Worker, Need::WebhooksLost, &["reconcile.told", "reconcile.repaired"]),
-    Group(Role::Worker, Need::LatePayments, &["confirm.equivalent_claimed"]),
+    Group(Role::Worker, Need::LatePayments, &["confirm.seats_locked", "confirm.equivalent_claimed"]),
     Group(Role::Worker, Need::FailingHandler, &["consumer.put_aside"]),
     Group(
         Role::Worker,
