@@ -3,7 +3,15 @@
 
 mod direct;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -27,7 +35,7 @@ use tokio::{
 };
 use tracing::field::Empty;
 
-pub use direct::Direct;
+pub use direct::{Direct, Start};
 
 use crate::{
     Rabbit, Redis, Shutdown, Telemetry, faults, pg,
@@ -227,7 +235,8 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
     });
-    let service = in_tasks(router, shutdown).into_make_service_with_connect_info::<SocketAddr>();
+    let service =
+        in_tasks(router, shutdown, Start::InTask).into_make_service_with_connect_info::<SocketAddr>();
     let serving = axum::serve(listener, service)
         .with_graceful_shutdown(shutdown.token().cancelled_owned())
         .into_future();
@@ -235,21 +244,35 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -
 }
 
 /// `router`, with each request in a task and a span of its own.
-fn in_tasks(router: Router, shutdown: &Shutdown) -> Router {
-    router.layer(middleware::from_fn_with_state(shutdown.clone(), finish))
+fn in_tasks(router: Router, shutdown: &Shutdown, start: Start) -> Router {
+    router.layer(middleware::from_fn_with_state((shutdown.clone(), start), finish))
 }
 
-/// Runs a request in a task of its own, to its end. Left to itself, the server drops a handler where
-/// it stands when the client leaves; and sqlx gives a connection whose `BEGIN` was dropped back to the
-/// pool inside that transaction, where the next statement of somebody else would seem to succeed and
-/// never be committed.
-async fn finish(State(shutdown): State<Shutdown>, request: Request, next: Next) -> Response {
+/// Runs a request to its end, in a task of its own unless it ends at its first step. Left to itself, the
+/// server drops a handler where it stands when the client leaves; and sqlx gives a connection whose
+/// `BEGIN` was dropped back to the pool inside that transaction, where the next statement of somebody else
+/// would seem to succeed and never be committed.
+async fn finish(
+    State((shutdown, start)): State<(Shutdown, Start)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // A panic is this request's alone.
+    let mut work = Box::pin(AssertUnwindSafe(traced(request, next)).catch_unwind());
+    let response = |ended: Result<Response, _>| {
+        ended.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    };
+    if start == Start::Here {
+        // What is not ready takes its next step at once, and knows from there whom to wake.
+        let first = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(ended) = first {
+            return response(ended);
+        }
+    }
     let (answer, answered) = oneshot::channel();
     shutdown.spawn_one_of_many(async move {
-        // A panic is this request's alone.
-        let response = AssertUnwindSafe(traced(request, next)).catch_unwind().await;
         // Nobody waits any more: the client has left.
-        let _ = answer.send(response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()));
+        let _ = answer.send(response(work.await));
     });
     answered.await.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }

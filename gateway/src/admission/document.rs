@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use ahash::RandomState;
 use hive_router::graphql_tools::parser::query::{
     Definition, Document as Parsed, OperationDefinition, Selection, parse_query,
 };
@@ -114,7 +115,7 @@ type Looked = Result<Option<Arc<Document>>, Refusal>;
 
 /// The documents that were looked at lately.
 #[derive(Debug)]
-pub(crate) struct Documents(Cache<Arc<str>, Looked>);
+pub(crate) struct Documents(Cache<Arc<str>, Looked, RandomState>);
 
 impl Documents {
     pub(crate) fn new() -> Self {
@@ -126,7 +127,7 @@ impl Documents {
             };
             u32::try_from(text.len() + looked + ENTRY).unwrap_or(u32::MAX)
         };
-        Self(Cache::builder().max_capacity(CAPACITY).weigher(weigh).build())
+        Self(Cache::builder().max_capacity(CAPACITY).weigher(weigh).build_with_hasher(RandomState::new()))
     }
 
     /// What is known of a document, by `look` if nothing yet.

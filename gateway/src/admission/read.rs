@@ -2,14 +2,12 @@
 //! again, byte for byte: what was found out is then known at one look. It is remembered of bodies that come
 //! again; most that come once never do.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
+use ahash::RandomState;
 use metrics::Counter;
 use moka::sync::Cache;
 use ntex::util::Bytes;
@@ -43,7 +41,7 @@ pub(super) struct Read {
 
 /// The bodies of queries that came more than once, lately.
 pub(super) struct Bodies {
-    known: Cache<Arc<[u8]>, Arc<Read>>,
+    known: Cache<Arc<[u8]>, Arc<Read>, RandomState>,
     seen: Seen,
     /// Whoever knows the body knows the document.
     documents: Counter,
@@ -57,7 +55,10 @@ impl Bodies {
             u32::try_from(body.len() + read.body.len() + document + EXTRA).unwrap_or(u32::MAX)
         };
         Self {
-            known: Cache::builder().max_capacity(CAPACITY).weigher(weigh).build(),
+            known: Cache::builder()
+                .max_capacity(CAPACITY)
+                .weigher(weigh)
+                .build_with_hasher(RandomState::new()),
             seen: Seen::new(),
             documents: metrics::counter!("gateway_documents_total", "known" => "true"),
         }

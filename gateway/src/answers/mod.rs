@@ -27,7 +27,7 @@ mod validators;
 mod warm;
 
 use std::{
-    cell::Cell,
+    convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -35,8 +35,10 @@ use std::{
     time::Instant,
 };
 
+use ahash::RandomState;
+use hive_router::executor::executors::inflight::{InFlightMap, InFlightRole};
 use metrics::Counter;
-use moka::future::Cache;
+use moka::sync::Cache;
 use ntex::{
     http::{
         HeaderMap,
@@ -71,7 +73,9 @@ const NAME: &str = "gateway.answers";
 
 /// The answers of all threads.
 pub(crate) struct Answers {
-    kept: Cache<Key, Arc<Answer>>,
+    kept: Cache<Key, Arc<Answer>, RandomState>,
+    /// What is being asked for everybody; `None` comes of it when it is not for everybody.
+    in_flight: InFlightMap<Key, Option<Arc<Answer>>, RandomState>,
     /// How often everything was dropped.
     generation: AtomicU64,
     /// Headers that decide what the answer is, but for the caller's token.
@@ -115,9 +119,6 @@ pub(crate) enum Fetched {
     ForStrangers(HttpResponse),
 }
 
-/// The answer was not for all, or is too large to be kept.
-struct NotKept;
-
 impl Answers {
     /// `None` where no answers are kept.
     pub(crate) fn new(config: &Config, validators: Option<Arc<dyn Validators>>) -> Option<Arc<Self>> {
@@ -135,7 +136,8 @@ impl Answers {
                     .max_capacity(max_bytes)
                     .weigher(|_, answer: &Arc<Answer>| answer.weight())
                     .expire_after(Life)
-                    .build(),
+                    .build_with_hasher(RandomState::new()),
+                in_flight: InFlightMap::with_hasher(RandomState::new()),
                 generation: AtomicU64::new(0),
                 vary: HeaderValue::try_from(vary.as_str()).unwrap_or(HeaderValue::from_static("*")),
                 deciding,
@@ -161,7 +163,7 @@ impl Answers {
 
     /// The answer that is there.
     pub(crate) async fn get(&self, key: &Key) -> Option<Arc<Answer>> {
-        let answer = self.kept.get(key).await?;
+        let answer = self.kept.get(key)?;
         let left = answer.left()?;
         if !self.holds(key, &answer).await {
             return None;
@@ -181,8 +183,8 @@ impl Answers {
         }
         self.stale.increment(1);
         // Somebody may have put another one in its place.
-        if self.kept.get(key).await.is_some_and(|kept| Arc::ptr_eq(&kept, answer)) {
-            self.kept.invalidate(key).await;
+        if self.kept.get(key).is_some_and(|kept| Arc::ptr_eq(&kept, answer)) {
+            self.kept.invalidate(key);
         }
         false
     }
@@ -213,37 +215,47 @@ impl Answers {
         ask: impl Future<Output = Result<HttpResponse, Error>>,
     ) -> Option<Fetched> {
         let Flight { question, headers, body, noted } = flight;
-        let (mine, asking) = (Cell::new(None), Cell::new(false));
-        let asking_for_all = async {
-            asking.set(true);
+        let mut own = None;
+        let asking = async {
+            // Somebody else may have been faster since it was looked whether it is there.
+            if self.kept.contains_key(&key)
+                && let Some(answer) = self.kept.get(&key)
+            {
+                self.meter.shared();
+                return Ok::<_, Infallible>(Some(answer));
+            }
             self.meter.miss();
             let begun = Instant::now();
-            let response = ask.await.map_err(|error| {
+            let Ok(response) = ask.await.inspect_err(|error| {
                 tracing::error!(%error, "the router failed on a query");
-                NotKept
-            })?;
-            let asked = Asked { digest: key.digest, body: body.clone(), headers: self.deciding(headers) };
+            }) else {
+                return Ok(None);
+            };
             let validators = noted.map(|noted| noted.take()).unwrap_or_default();
             let answer = self.validator(&validators).and_then(|validator| {
-                let fetch = Fetch { begun, asked: &asked, given: 1, validator };
+                let asked =
+                    || Asked { digest: key.digest, body: body.clone(), headers: self.deciding(headers) };
+                let fetch = Fetch { begun, asked, given: 1, validator };
                 Answer::of(&response, fetch).map(Arc::new)
             });
             question.habit().learn(answer.is_some());
-            match answer {
-                Some(answer) if answer.weight() <= self.largest => return Ok(answer),
-                Some(answer) => mine.set(Some(Fetched::ForAll(answer))),
-                None => mine.set(Some(Fetched::ForStrangers(response))),
+            match &answer {
+                Some(answer) if answer.weight() <= self.largest => self.kept.insert(key, Arc::clone(answer)),
+                Some(_) => {}
+                None => own = Some(response),
             }
-            Err(NotKept)
+            Ok(answer)
         };
-        match self.kept.try_get_with(key, asking_for_all).await {
-            Ok(answer) => {
-                if !asking.get() {
+        let claim = self.in_flight.claim(key);
+        let Ok((answer, role)) = claim.get_or_try_init(|| asking).await;
+        match &*answer {
+            Some(answer) => {
+                if matches!(role, InFlightRole::Joiner) {
                     self.meter.shared();
                 }
-                Some(Fetched::ForAll(answer))
+                Some(Fetched::ForAll(Arc::clone(answer)))
             }
-            Err(_) => mine.take(),
+            None => own.map(Fetched::ForStrangers),
         }
     }
 

@@ -29,7 +29,7 @@ impl Answers {
         loop {
             tokio::select! {
                 () = end.cancelled() => return,
-                _ = tell.tick() => self.tell().await,
+                _ = tell.tick() => self.tell(),
                 Some(answer) = async { waiting.as_mut()?.recv().await }, if waiting.is_some() => {
                     self.ask_again(&answer, &router, &nobody).await;
                 }
@@ -41,23 +41,23 @@ impl Answers {
         let asked = &old.asked;
         let key = self.key_of(asked.digest);
         // Somebody has been faster.
-        if self.kept.get(&key).await.is_some_and(|answer| !answer.ends_soon()) {
+        if self.kept.get(&key).is_some_and(|answer| !answer.ends_soon()) {
             return;
         }
         let begun = Instant::now();
         let for_all = nobody.for_all(self.next_flight(), None);
         let request = request::ask(asked.headers.clone(), asked.body.clone(), for_all, request::JSON);
         let Ok(response) = router.call(request).await else { return };
-        let fetch = Fetch { begun, asked, given: old.given() / 2, validator: None };
+        let fetch = Fetch { begun, asked: || asked.clone(), given: old.given() / 2, validator: None };
         let answer = Answer::of(&response, fetch);
         if let Some(answer) = answer.filter(|answer| answer.weight() <= self.largest) {
             metrics::counter!("gateway_answers_warmed_total").increment(1);
-            self.kept.insert(key, Arc::new(answer)).await;
+            self.kept.insert(key, Arc::new(answer));
         }
     }
 
-    async fn tell(&self) {
-        self.kept.run_pending_tasks().await;
+    fn tell(&self) {
+        self.kept.run_pending_tasks();
         let (entries, bytes) = (self.kept.entry_count() as f64, self.kept.weighted_size() as f64);
         metrics::gauge!("cache_entries", "cache" => NAME).set(entries);
         metrics::gauge!("cache_bytes", "cache" => NAME).set(bytes);

@@ -17,7 +17,7 @@ use hive_router::{
 use platform::http::Direct;
 
 use fetch::Fetcher;
-pub(crate) use fetch::{Subgraph, is_json};
+pub(crate) use fetch::{Manner, Subgraph, is_json};
 
 use crate::{
     admission::Admitted,

@@ -48,6 +48,7 @@ use ntex::{
     util::Bytes,
     web::HttpResponse,
 };
+use platform::http::Start;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{json, value::RawValue};
 use tokio::time::timeout;
@@ -57,7 +58,7 @@ use crate::{
     admission::{Admitted, Needs, REQUEST_ID},
     plugins::{
         cache_policy,
-        local::{Subgraph, is_json},
+        local::{Manner, Subgraph, is_json},
     },
     settings::{TRACING_HEADERS, caller_headers},
 };
@@ -184,8 +185,11 @@ impl Shortcuts {
             custom_scalar_paths: None,
             connection_fingerprint: None,
         };
-        let limit = Some(self.subgraph_timeout);
-        let outcome = match shortcut.subgraph.ask(endpoint, &mut request, limit).await {
+        // What is for everybody is mostly in its subgraph's memory. All else waits for a store, and would
+        // only keep this thread from its other clients.
+        let start = if admitted.flight.is_some() { Start::Here } else { Start::InTask };
+        let manner = Manner { limit: Some(self.subgraph_timeout), start };
+        let outcome = match shortcut.subgraph.ask(endpoint, &mut request, manner).await {
             Ok((response, measured)) => {
                 let said = Said::by(&response);
                 if let Some(measured) = measured {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use axum::{Json, Router, routing::post};
-use gateway::Outside;
+use gateway::{Limits, Outside};
 use kernel::SystemClock;
 use platform::{Shutdown, http::Direct};
 use reqwest::RequestBuilder;
@@ -248,6 +248,23 @@ async fn an_answer_for_everybody_is_kept_whichever_way_it_came() {
         show("3").await;
         assert_eq!(gateway.catalog.answers(), times);
     }
+}
+
+#[tokio::test]
+async fn the_deepest_query_has_room_on_the_stack_of_whoever_asks() {
+    let gateway = Gateway::local(|_| {}).await;
+    gateway.catalog.cache_control("public, max-age=60");
+    let again = Limits::default().depth - 2;
+    let (down, up) = ("{ again ".repeat(again), " }".repeat(again));
+    let query = format!("query Q($id: ID!) {{ show(id: $id) {down}{{ title }}{up} }}");
+    for id in ["1", "2", "3"] {
+        let body = json!({ "query": &query, "variables": { "id": id } });
+        let answer = answer(ask(&gateway, &body)).await;
+        let show = &answer["data"]["show"];
+        let deepest = (0..again).fold(show, |show, _| &show["again"]);
+        assert_eq!(*deepest, json!({ "title": format!("Show {id}") }), "{answer}");
+    }
+    assert_eq!(taken(&gateway).await, 2);
 }
 
 #[tokio::test]

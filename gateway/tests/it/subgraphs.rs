@@ -11,8 +11,8 @@ use std::{
 };
 
 use async_graphql::{
-    Context, Data, EmptyMutation, EmptySubscription, Error, ErrorExtensions, ID, Object, Response, Schema,
-    SimpleObject, Subscription, Value as GraphQLValue,
+    ComplexObject, Context, Data, EmptyMutation, EmptySubscription, Error, ErrorExtensions, ID, Object,
+    Response, Schema, SimpleObject, Subscription, Value as GraphQLValue,
 };
 use async_graphql_axum::{GraphQLProtocol, GraphQLRequest, GraphQLResponse, GraphQLWebSocket};
 use axum::{
@@ -373,10 +373,18 @@ impl Title {
 }
 
 #[derive(SimpleObject)]
-#[graphql(name = "Show")]
+#[graphql(name = "Show", complex)]
 struct Title {
     id: ID,
     title: String,
+}
+
+#[ComplexObject]
+impl Title {
+    /// So that queries can be deep.
+    async fn again(&self) -> Title {
+        Title::of(self.id.clone())
+    }
 }
 
 type CatalogSchema = Schema<CatalogQuery, EmptyMutation, EmptySubscription>;

@@ -21,21 +21,38 @@ use crate::Shutdown;
 /// ask the others to the end.
 #[derive(Debug, Clone)]
 pub struct Direct {
-    router: Router,
+    in_task: Router,
+    here: Router,
     runtime: Handle,
+}
+
+/// Where a request takes its first step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// On the thread and the stack of whoever asks: most of what needs nobody else has its answer by then.
+    /// A task takes what has to wait from there.
+    Here,
+    /// In a task of its own.
+    InTask,
 }
 
 impl Direct {
     /// `router`, whose requests are tasks of `shutdown` on `runtime`.
     #[must_use]
     pub fn new(router: Router, runtime: Handle, shutdown: &Shutdown) -> Self {
-        Self { router: in_tasks(router, shutdown), runtime }
+        let [here, in_task] =
+            [Start::Here, Start::InTask].map(|start| in_tasks(router.clone(), shutdown, start));
+        Self { in_task, here, runtime }
     }
 
     /// The answer to a request, whose URL is looked at for its path only. Handlers cannot extract
     /// `ConnectInfo`.
-    pub async fn call(&self, request: Request) -> Response {
-        let mut answer = pin!(self.router.clone().oneshot(request));
+    pub async fn call(&self, request: Request, start: Start) -> Response {
+        let router = match start {
+            Start::Here => &self.here,
+            Start::InTask => &self.in_task,
+        };
+        let mut answer = pin!(router.clone().oneshot(request));
         let answered = poll_fn(|context| {
             let _entered = self.runtime.enter();
             answer.as_mut().poll(context)
@@ -80,6 +97,8 @@ mod tests {
         thread::current().name().unwrap_or_default().to_owned()
     }
 
+    const BOTH: [Start; 2] = [Start::Here, Start::InTask];
+
     fn elsewhere<T>(work: impl Future<Output = T>) -> T {
         Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
     }
@@ -87,11 +106,18 @@ mod tests {
     #[test]
     fn what_a_request_begins_belongs_to_the_runtime_that_was_given() {
         let (home, shutdown) = (home(), Shutdown::new());
-        let handler = async || format!("{} {}", thread(), tokio::spawn(async { thread() }).await.unwrap());
+        let handler = async || {
+            let first = thread();
+            format!("{first} {}", tokio::spawn(async { thread() }).await.unwrap())
+        };
         let direct = Direct::new(Router::new().route("/who", get(handler)), home.handle().clone(), &shutdown);
         elsewhere(async {
-            assert_eq!(text(direct.call(request("/who")).await).await, "home home");
-            assert_eq!(direct.call(request("/nowhere")).await.status(), StatusCode::NOT_FOUND);
+            assert_eq!(text(direct.call(request("/who"), Start::InTask).await).await, "home home");
+            let here = format!("{} home", thread());
+            assert_eq!(text(direct.call(request("/who"), Start::Here).await).await, here);
+            for start in BOTH {
+                assert_eq!(direct.call(request("/nowhere"), start).await.status(), StatusCode::NOT_FOUND);
+            }
         });
     }
 
@@ -99,11 +125,23 @@ mod tests {
     fn a_panic_is_an_answer() {
         let (home, shutdown) = (home(), Shutdown::new());
         let broken = async || -> &'static str { panic!("on purpose") };
-        let routes = Router::new().route("/broken", get(broken)).route("/whole", get(async || "whole"));
+        let later = async || -> &'static str {
+            tokio::task::yield_now().await;
+            panic!("on purpose, where it has no caller")
+        };
+        let routes = Router::new()
+            .route("/broken", get(broken))
+            .route("/later", get(later))
+            .route("/whole", get(async || "whole"));
         let direct = Direct::new(routes, home.handle().clone(), &shutdown);
         elsewhere(async {
-            assert_eq!(direct.call(request("/broken")).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
-            assert_eq!(text(direct.call(request("/whole")).await).await, "whole");
+            for start in BOTH {
+                for path in ["/broken", "/later"] {
+                    let status = direct.call(request(path), start).await.status();
+                    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{path}, {start:?}");
+                }
+                assert_eq!(text(direct.call(request("/whole"), start).await).await, "whole");
+            }
         });
         assert!(!shutdown.has_failed());
     }
@@ -122,12 +160,14 @@ mod tests {
         let direct =
             Direct::new(Router::new().route("/slow", get(handler)), home.handle().clone(), &shutdown);
         elsewhere(async {
-            tokio::select! {
-                _ = direct.call(request("/slow")) => panic!("it was not to end yet"),
-                held = begun.acquire() => held.unwrap().forget(),
+            for start in BOTH {
+                tokio::select! {
+                    _ = direct.call(request("/slow"), start) => panic!("it was not to end yet"),
+                    held = begun.acquire() => held.unwrap().forget(),
+                }
+                may_end.add_permits(1);
+                ended.acquire().await.unwrap().forget();
             }
-            may_end.add_permits(1);
-            ended.acquire().await.unwrap().forget();
         });
     }
 
@@ -139,9 +179,14 @@ mod tests {
         let direct = Direct::new(routes, home.handle().clone(), &shutdown);
         elsewhere(async {
             shutdown.begin();
-            assert_eq!(text(direct.call(request("/")).await).await, "here");
+            for start in BOTH {
+                assert_eq!(text(direct.call(request("/"), start).await).await, "here");
+            }
             shutdown.hard().cancel();
-            assert_eq!(direct.call(request("/never")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+            for start in BOTH {
+                let status = direct.call(request("/never"), start).await.status();
+                assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            }
         });
     }
 }

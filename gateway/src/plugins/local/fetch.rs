@@ -38,7 +38,7 @@ use hive_router::{
     },
 };
 use http_body_util::Full;
-use platform::http::Direct;
+use platform::http::{Direct, Start};
 use tokio::{sync::Semaphore, time::timeout};
 use tracing::Instrument as _;
 
@@ -63,6 +63,15 @@ pub(crate) struct Subgraph {
     /// As many requests at once as there would be connections.
     places: Semaphore,
     telemetry: Arc<TelemetryContext>,
+}
+
+/// In which way a subgraph is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// How long it may take.
+    pub(crate) limit: Option<Duration>,
+    /// Where its work begins.
+    pub(crate) start: Start,
 }
 
 /// An answer, and a number for whoever got it first.
@@ -107,16 +116,16 @@ impl Subgraph {
         &'s self,
         endpoint: &Uri,
         request: &mut SubgraphExecutionRequest<'_>,
-        limit: Option<Duration>,
+        manner: Manner,
     ) -> Result<(SubgraphHttpResponse, Option<Measured<'s>>)> {
         let body = Bytes::from(build_request_body(request)?);
         let mut headers = mem::take(&mut request.headers);
         headers.insert(CONTENT_TYPE, JSON);
         let _waiting = external_wait::enter();
         if self.shares && request.dedupe {
-            return self.share(endpoint, Asked { headers, body }, limit).await;
+            return self.share(endpoint, Asked { headers, body }, manner).await;
         }
-        let (response, measured) = self.fetch(endpoint, headers, body, limit).await?;
+        let (response, measured) = self.fetch(endpoint, headers, body, manner).await?;
         Ok((response, Some(measured)))
     }
 
@@ -125,7 +134,7 @@ impl Subgraph {
         &'s self,
         endpoint: &Uri,
         asked: Asked,
-        limit: Option<Duration>,
+        manner: Manner,
     ) -> Result<(SubgraphHttpResponse, Option<Measured<'s>>)> {
         let span = HttpInflightRequestSpan::new(&Method::POST, endpoint, &asked.headers, &asked.body);
         let sharing = async {
@@ -134,7 +143,7 @@ impl Subgraph {
             let (shared, role) = claim
                 .get_or_try_init(|| async {
                     let (headers, body) = (asked.headers.clone(), asked.body.clone());
-                    let (response, measured) = self.fetch(endpoint, headers, body, limit).await?;
+                    let (response, measured) = self.fetch(endpoint, headers, body, manner).await?;
                     own = Some(measured);
                     Ok::<_, SubgraphExecutorError>((response, unique_leader_fingerprint()))
                 })
@@ -150,13 +159,13 @@ impl Subgraph {
         sharing.instrument(span.span.clone()).await
     }
 
-    /// Asks. What takes longer than `limit` is carried through, but nobody waits for it.
+    /// Asks. What takes longer than it may is carried through, but nobody waits for it.
     async fn fetch(
         &self,
         endpoint: &Uri,
         headers: HeaderMap,
         body: Bytes,
-        limit: Option<Duration>,
+        manner: Manner,
     ) -> Result<(SubgraphHttpResponse, Measured<'_>)> {
         // It is never closed.
         let _place = self.places.acquire().await;
@@ -169,8 +178,8 @@ impl Subgraph {
         let began = Instant::now();
         let asking = async {
             self.telemetry.inject_context_into_http_headers(request.headers_mut());
-            let answering = self.answer(endpoint, request, &span);
-            match limit {
+            let answering = self.answer(endpoint, request, manner.start, &span);
+            match manner.limit {
                 Some(limit) => timeout(limit, answering).await?,
                 None => answering.await,
             }
@@ -195,9 +204,10 @@ impl Subgraph {
         &self,
         endpoint: &Uri,
         request: Request<Full<Bytes>>,
+        start: Start,
         span: &HttpClientRequestSpan,
     ) -> Result<SubgraphHttpResponse> {
-        let response = self.routes.call(request.map(Body::new)).await;
+        let response = self.routes.call(request.map(Body::new), start).await;
         span.record_response(&response);
         let (head, body) = response.into_parts();
         let headers = Arc::new(head.headers);
@@ -299,7 +309,11 @@ impl SubgraphExecutor for Fetcher {
         let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (response, measured) = match outcome {
             Some(outcome) => (outcome?, None),
-            None => self.subgraph.ask(self.network.endpoint(), &mut request, limit).await?,
+            None => {
+                // This is on top of the router's stack, which a deep query would add to.
+                let manner = Manner { limit, start: Start::InTask };
+                self.subgraph.ask(self.network.endpoint(), &mut request, manner).await?
+            }
         };
         let read = self.subgraph.read(response, request.custom_scalar_paths);
         if let Some(measured) = measured {
