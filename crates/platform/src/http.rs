@@ -243,36 +243,42 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: &Shutdown) -
     shutdown.hard().run_until_cancelled_owned(serving).await.unwrap_or(Ok(()))
 }
 
-/// `router`, with each request in a task and a span of its own.
+/// `router`, whose requests have a span of their own and begin as `start` says, each to be carried through.
 fn in_tasks(router: Router, shutdown: &Shutdown, start: Start) -> Router {
     router.layer(middleware::from_fn_with_state((shutdown.clone(), start), finish))
 }
 
-/// Runs a request to its end, in a task of its own unless it ends at its first step. Left to itself, the
-/// server drops a handler where it stands when the client leaves; and sqlx gives a connection whose
-/// `BEGIN` was dropped back to the pool inside that transaction, where the next statement of somebody else
-/// would seem to succeed and never be committed.
+/// Runs a request to its end.
 async fn finish(
     State((shutdown, start)): State<(Shutdown, Start)>,
     request: Request,
     next: Next,
 ) -> Response {
-    // A panic is this request's alone.
-    let mut work = Box::pin(AssertUnwindSafe(traced(request, next)).catch_unwind());
-    let response = |ended: Result<Response, _>| {
+    let work = async move {
+        // A panic is this request's alone.
+        let ended = AssertUnwindSafe(traced(request, next)).catch_unwind().await;
         ended.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
     };
-    if start == Start::Here {
-        // What is not ready takes its next step at once, and knows from there whom to wake.
-        let first = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        if let Poll::Ready(ended) = first {
-            return response(ended);
-        }
+    if start == Start::InTask || shutdown.is_over() {
+        return in_task(&shutdown, work).await;
     }
+    let mut work = Box::pin(work);
+    // Who is to be woken is said at the next step, which follows at once.
+    let first = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    match first {
+        Poll::Ready(response) => response,
+        Poll::Pending => in_task(&shutdown, work).await,
+    }
+}
+
+/// Carries a request through. Left to itself, the server drops a handler where it stands when the client
+/// leaves; and sqlx gives a connection whose `BEGIN` was dropped back to the pool inside that transaction,
+/// where the next statement of somebody else would seem to succeed and never be committed.
+async fn in_task(shutdown: &Shutdown, work: impl Future<Output = Response> + Send + 'static) -> Response {
     let (answer, answered) = oneshot::channel();
     shutdown.spawn_one_of_many(async move {
         // Nobody waits any more: the client has left.
-        let _ = answer.send(response(work.await));
+        let _ = answer.send(work.await);
     });
     answered.await.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
 }
@@ -285,6 +291,8 @@ async fn traced(request: Request, next: Next) -> Response {
     };
     let span = tracing::info_span!(
         target: TARGET,
+        // Not that of a caller on the same thread, which would stay open with this one.
+        parent: None,
         "request",
         otel.name = format_args!("{} {route}", request.method()),
         otel.kind = "server",

@@ -62,6 +62,11 @@ impl Shutdown {
         self.soft.is_cancelled()
     }
 
+    /// True from the hard step on.
+    pub(crate) fn is_over(&self) -> bool {
+        self.hard.is_cancelled()
+    }
+
     /// True when a task of this process panicked; `main` then exits with an error.
     #[must_use]
     pub fn has_failed(&self) -> bool {

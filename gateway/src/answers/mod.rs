@@ -20,6 +20,7 @@
 
 mod answer;
 mod config;
+mod flights;
 mod habit;
 mod packed;
 mod question;
@@ -27,7 +28,6 @@ mod validators;
 mod warm;
 
 use std::{
-    convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -36,7 +36,6 @@ use std::{
 };
 
 use ahash::RandomState;
-use hive_router::executor::executors::inflight::{InFlightMap, InFlightRole};
 use metrics::Counter;
 use moka::sync::Cache;
 use ntex::{
@@ -58,6 +57,7 @@ use crate::{
     settings::{AUTHORIZATION, caller_headers},
 };
 use answer::{Asked, Fetch, Life};
+use flights::Flights;
 use question::Digest;
 
 pub use config::PreparedAnswers;
@@ -74,8 +74,8 @@ const NAME: &str = "gateway.answers";
 /// The answers of all threads.
 pub(crate) struct Answers {
     kept: Cache<Key, Arc<Answer>, RandomState>,
-    /// What is being asked for everybody; `None` comes of it when it is not for everybody.
-    in_flight: InFlightMap<Key, Option<Arc<Answer>>, RandomState>,
+    /// What is being asked for everybody; nothing comes of it when it is not for everybody, or fails.
+    in_flight: Flights<Key, Option<Arc<Answer>>>,
     /// How often everything was dropped.
     generation: AtomicU64,
     /// Headers that decide what the answer is, but for the caller's token.
@@ -137,7 +137,7 @@ impl Answers {
                     .weigher(|_, answer: &Arc<Answer>| answer.weight())
                     .expire_after(Life)
                     .build_with_hasher(RandomState::new()),
-                in_flight: InFlightMap::with_hasher(RandomState::new()),
+                in_flight: Flights::new(),
                 generation: AtomicU64::new(0),
                 vary: HeaderValue::try_from(vary.as_str()).unwrap_or(HeaderValue::from_static("*")),
                 deciding,
@@ -206,8 +206,8 @@ impl Answers {
     }
 
     /// The answer that `ask` gets, or that somebody else is getting; `ask` has to ask for nobody in
-    /// particular. `None` when somebody else has found that it is not for all. When the one who asks goes
-    /// away, the next one does.
+    /// particular. `None` when somebody else has found that it is not for all, or has failed. When the one who
+    /// asks goes away, the next one does.
     pub(crate) async fn fetch(
         &self,
         key: Key,
@@ -217,20 +217,19 @@ impl Answers {
         let Flight { question, headers, body, noted } = flight;
         let mut own = None;
         let asking = async {
-            // Somebody else may have been faster since it was looked whether it is there.
+            // Somebody else may have been faster since it was looked whether it is there; they hardly ever were,
+            // and this look costs less when it is not.
             if self.kept.contains_key(&key)
                 && let Some(answer) = self.kept.get(&key)
             {
                 self.meter.shared();
-                return Ok::<_, Infallible>(Some(answer));
+                return Some(answer);
             }
             self.meter.miss();
             let begun = Instant::now();
-            let Ok(response) = ask.await.inspect_err(|error| {
-                tracing::error!(%error, "the router failed on a query");
-            }) else {
-                return Ok(None);
-            };
+            let response = ask.await;
+            let failed = |error: &Error| tracing::error!(%error, "the router failed on a query");
+            let response = response.inspect_err(failed).ok()?;
             let validators = noted.map(|noted| noted.take()).unwrap_or_default();
             let answer = self.validator(&validators).and_then(|validator| {
                 let asked =
@@ -244,19 +243,14 @@ impl Answers {
                 Some(_) => {}
                 None => own = Some(response),
             }
-            Ok(answer)
+            answer
         };
-        let claim = self.in_flight.claim(key);
-        let Ok((answer, role)) = claim.get_or_try_init(|| asking).await;
-        match &*answer {
-            Some(answer) => {
-                if matches!(role, InFlightRole::Joiner) {
-                    self.meter.shared();
-                }
-                Some(Fetched::ForAll(Arc::clone(answer)))
-            }
-            None => own.map(Fetched::ForStrangers),
+        let (answer, asked) = self.in_flight.share(key, asking).await;
+        let Some(answer) = answer else { return own.map(Fetched::ForStrangers) };
+        if !asked {
+            self.meter.shared();
         }
+        Some(Fetched::ForAll(answer))
     }
 
     /// Drops everything: something has changed. What is asked for often is fetched anew at once.

@@ -13,7 +13,7 @@ use crate::Shutdown;
 /// [`serve`](super::serve) serves, and so with the same answers, spans and metrics. A panic of theirs is
 /// an answer, too (500).
 ///
-/// The caller may be on any thread, with a runtime of its own: what a request begins (its task, timers,
+/// The caller may be on any thread, with a runtime of its own: what a request begins (tasks, timers,
 /// connections) belongs to the runtime that was given here. When the caller leaves, the request is
 /// carried through all the same.
 ///
@@ -29,15 +29,16 @@ pub struct Direct {
 /// Where a request takes its first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// On the thread and the stack of whoever asks: most of what needs nobody else has its answer by then.
-    /// A task takes what has to wait from there.
+    /// On the thread and the stack of whoever asks: what needs nobody else has its answer by then. What has to
+    /// wait goes on in a task. (What has only yielded, too, and so comes to the end of the queue of both
+    /// threads.)
     Here,
     /// In a task of its own.
     InTask,
 }
 
 impl Direct {
-    /// `router`, whose requests are tasks of `shutdown` on `runtime`.
+    /// `router`, whose requests go on in tasks of `shutdown` on `runtime`.
     #[must_use]
     pub fn new(router: Router, runtime: Handle, shutdown: &Shutdown) -> Self {
         let [here, in_task] =
@@ -183,9 +184,9 @@ mod tests {
                 assert_eq!(text(direct.call(request("/"), start).await).await, "here");
             }
             shutdown.hard().cancel();
-            for start in BOTH {
-                let status = direct.call(request("/never"), start).await.status();
-                assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            for (start, path) in BOTH.into_iter().flat_map(|start| [(start, "/"), (start, "/never")]) {
+                let status = direct.call(request(path), start).await.status();
+                assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}, {start:?}");
             }
         });
     }
