@@ -62,10 +62,10 @@ pub(crate) struct Asked {
 }
 
 /// The circumstances that a response was fetched under.
-pub(super) struct Fetch<A> {
+pub(super) struct Fetch {
     /// When the subgraphs were asked, or a moment before.
     pub(super) begun: Instant,
-    pub(super) asked: A,
+    pub(super) asked: Asked,
     /// How often an earlier answer was given.
     pub(super) given: u32,
     pub(super) validator: Option<Box<dyn Validator>>,
@@ -74,14 +74,14 @@ pub(super) struct Fetch<A> {
 impl Answer {
     /// What a response is worth to everybody. `None` if it is not for everybody: only what says clearly
     /// that it is may be kept.
-    pub(super) fn of(response: &HttpResponse, fetch: Fetch<impl FnOnce() -> Asked>) -> Option<Self> {
+    pub(super) fn of(response: &HttpResponse, fetch: Fetch) -> Option<Self> {
         let lasts = may_be_kept(response)?;
         let body = body(response)?.clone();
         let Fetch { begun, asked, given, validator } = fetch;
         Some(Self {
             body,
             packed: OnceCell::new(),
-            asked: asked(),
+            asked,
             validator,
             begun,
             lasts,

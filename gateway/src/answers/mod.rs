@@ -232,15 +232,13 @@ impl Answers {
             let response = response.inspect_err(failed).ok()?;
             let validators = noted.map(|noted| noted.take()).unwrap_or_default();
             let answer = self.validator(&validators).and_then(|validator| {
-                let asked =
-                    || Asked { digest: key.digest, body: body.clone(), headers: self.deciding(headers) };
+                let asked = Asked { digest: key.digest, body: body.clone(), headers: self.deciding(headers) };
                 let fetch = Fetch { begun, asked, given: 1, validator };
                 Answer::of(&response, fetch).map(Arc::new)
             });
             question.habit().learn(answer.is_some());
             match &answer {
-                Some(answer) if answer.weight() <= self.largest => self.kept.insert(key, Arc::clone(answer)),
-                Some(_) => {}
+                Some(answer) => _ = self.keep(key, answer),
                 None => own = Some(response),
             }
             answer
@@ -251,6 +249,15 @@ impl Answers {
             self.meter.shared();
         }
         Some(Fetched::ForAll(answer))
+    }
+
+    /// Keeps an answer, unless it is too large; whether it does.
+    fn keep(&self, key: Key, answer: &Arc<Answer>) -> bool {
+        let fits = answer.weight() <= self.largest;
+        if fits {
+            self.kept.insert(key, Arc::clone(answer));
+        }
+        fits
     }
 
     /// Drops everything: something has changed. What is asked for often is fetched anew at once.

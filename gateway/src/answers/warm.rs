@@ -48,11 +48,9 @@ impl Answers {
         let for_all = nobody.for_all(self.next_flight(), None);
         let request = request::ask(asked.headers.clone(), asked.body.clone(), for_all, request::JSON);
         let Ok(response) = router.call(request).await else { return };
-        let fetch = Fetch { begun, asked: || asked.clone(), given: old.given() / 2, validator: None };
-        let answer = Answer::of(&response, fetch);
-        if let Some(answer) = answer.filter(|answer| answer.weight() <= self.largest) {
+        let fetch = Fetch { begun, asked: asked.clone(), given: old.given() / 2, validator: None };
+        if Answer::of(&response, fetch).is_some_and(|answer| self.keep(key, &Arc::new(answer))) {
             metrics::counter!("gateway_answers_warmed_total").increment(1);
-            self.kept.insert(key, Arc::new(answer));
         }
     }
 

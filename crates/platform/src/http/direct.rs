@@ -30,8 +30,7 @@ pub struct Direct {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// On the thread and the stack of whoever asks: what needs nobody else has its answer by then. What has to
-    /// wait goes on in a task. (What has only yielded, too, and so comes to the end of the queue of both
-    /// threads.)
+    /// wait, or only yields, goes on in a task.
     Here,
     /// In a task of its own.
     InTask,
